@@ -1,0 +1,233 @@
+/**
+ * One life of a noded: starts the loops in order, ends them in order. The keepalive is the first to start and the last
+ * to stop (S8); everything else are duties that come and go beside it.
+ */
+import type { Config } from '../config/load.ts';
+import { inWords } from '../core/decision.ts';
+import type { Environment } from '../environment/environment.ts';
+import type { BmcReference } from '../records/registration.ts';
+import { runCollectors } from './collectors.ts';
+import { lookAtOwnFence } from './condemned.ts';
+import type { Beat, Board, Context, Identity } from './context.ts';
+import { newBoard } from './context.ts';
+import { FencingLoop } from './fencing.ts';
+import { createHistory } from './history.ts';
+import { KeepaliveLoop } from './keepalive.ts';
+import { Monitor } from './monitor.ts';
+import { Peers } from './peers.ts';
+import { claimName, closeOwnFence, makeTree, mayRejoin, register } from './registration.ts';
+import { Verifier } from './verifier.ts';
+
+export interface AgentSettings {
+  readonly config: Config;
+  readonly name: string;
+  readonly version: string;
+  readonly bmc: BmcReference | null;
+}
+
+/** Why a life ended: told to, the name is taken by another, or recorded as fenced while alive. */
+export type Ending = { readonly kind: 'stopped' | 'name-taken' | 'fenced-alive'; readonly because: string };
+
+/** What a graceful stop may take before the keepalive says `stop` and ends. */
+export const stopDeadlineMs = 30_000;
+/** Pause between two tries to join. */
+const joinRetryMs = 500;
+
+export class Agent {
+  readonly identity: Identity;
+  readonly board: Board;
+  private readonly env: Environment;
+  private readonly settings: AgentSettings;
+  private readonly context: Context;
+  private readonly duties = new AbortController();
+  private readonly beating = new AbortController();
+  private readonly stopping = new AbortController();
+  private ending: Ending | null = null;
+
+  constructor(env: Environment, settings: AgentSettings) {
+    this.env = env;
+    this.settings = settings;
+    const { config, name, version } = settings;
+    const incarnation = `${env.machine.bootId}:${env.random.id()}`;
+    this.identity = { name, role: config.node.role, priority: config.node.priority, incarnation, version };
+    this.board = newBoard(config.node.role);
+    const history = createHistory(name, env.store, env.clock, env.log, config.history.maxEvents);
+    this.context = { env, config, self: this.identity, board: this.board, history, duties: this.duties.signal };
+  }
+
+  /** Lives until told to stop, or until this life must end. */
+  async run(): Promise<Ending> {
+    const { env, board, context } = this;
+    const collecting = runCollectors(context);
+    if (await this.join()) {
+      const peers = new Peers(env, context.history);
+      const fencing: FencingLoop = new FencingLoop(context, peers, () => monitor.presentCoordinators());
+      const monitor: Monitor = new Monitor(context, peers, fencing);
+      const keepalive = new KeepaliveLoop(
+        context,
+        (beat) => void this.afterBeat(beat, monitor),
+        (because) => this.end({ kind: 'name-taken', because }),
+      );
+      const beating = keepalive.run(this.beating.signal);
+      const rejoined = this.takeUpDuties();
+      const verifying = rejoined.then((taken) => (taken ? new Verifier(context, peers).run() : undefined));
+      const watching = this.holdName();
+      await this.stopped();
+      await this.shutDown(keepalive, fencing, [beating, rejoined, verifying, watching]);
+    }
+    this.duties.abort();
+    void collecting; // each collection ends by its own deadline; nobody waits for it here
+    const ending = this.ending ?? { kind: 'stopped', because: 'told to stop' };
+    await env.store.close(ending.kind === 'stopped' && board.daemonState === 'stop' ? 2000 : 500);
+    return ending;
+  }
+
+  /** Graceful at first; `fast` waits for nothing any more. */
+  stop(kind: 'graceful' | 'fast', because: string): void {
+    this.ending ??= { kind: 'stopped', because };
+    this.stopping.abort();
+    if (kind === 'fast') {
+      this.duties.abort();
+      this.beating.abort();
+    }
+  }
+
+  /** For SIGQUIT: what this noded holds true right now. */
+  state(): Record<string, unknown> {
+    const { board, identity, env } = this;
+    return {
+      identity,
+      daemonState: board.daemonState,
+      steppedDown: board.steppedDown,
+      session: env.store.session(),
+      lastBeat: board.lastBeat,
+      lateMs: board.lateMs,
+      peers: Object.fromEntries(board.peers),
+      subsystems: Object.fromEntries(board.subsystems),
+    };
+  }
+
+  private end(ending: Ending): void {
+    this.ending ??= ending;
+    this.stopping.abort();
+  }
+
+  private async stopped(): Promise<void> {
+    while (!this.stopping.signal.aborted) await this.env.clock.sleep(3_600_000, this.stopping.signal);
+  }
+
+  /** Waits for the store, holds the name, waits for an own fence to finish, registers. False: this life ends here. */
+  private async join(): Promise<boolean> {
+    const { env, context, settings } = this;
+    let told = '';
+    const tell = (because: string) => {
+      if (because !== told) env.log.info('waiting to join', { because });
+      told = because;
+    };
+    while (!this.stopping.signal.aborted) {
+      const hindrance = await this.tryJoin(settings.bmc);
+      if (hindrance === null) return true;
+      if (this.ending !== null) return false;
+      tell(hindrance);
+      env.supervisor.alive(hindrance);
+      await env.clock.sleep(joinRetryMs, this.stopping.signal);
+    }
+    context.board.daemonState = 'stop';
+    return false;
+  }
+
+  private async tryJoin(bmc: BmcReference | null): Promise<string | null> {
+    const { env, context } = this;
+    if (env.store.session().state !== 'connected') return 'ZooKeeper is not reachable; nobody is fenced from here';
+    const made = await makeTree(context);
+    if (!made.ok) return made.because;
+    const claimed = await claimName(context);
+    if (claimed.kind === 'taken') {
+      this.end({ kind: 'name-taken', because: claimed.because });
+      return claimed.because;
+    }
+    if (claimed.kind === 'wait') return claimed.because;
+    const fence = await mayRejoin(context);
+    if (fence !== null) return fence;
+    return (await register(context, bmc)) ? null : 'the registration could not be written';
+  }
+
+  /** After the first acknowledged keepalive: closes the former life's fence and says `run`. False: stopped before that. */
+  private async takeUpDuties(): Promise<boolean> {
+    const { env, board, context } = this;
+    while (!this.stopping.signal.aborted) {
+      if (board.lastBeat !== null && (await closeOwnFence(context))) {
+        board.daemonState = 'run';
+        context.history.happened('node-started', `${this.identity.name} is up (${this.identity.role})`, {
+          node: this.identity.name,
+          evidence: { incarnation: this.identity.incarnation, version: this.identity.version },
+        });
+        env.supervisor.ready('keepalive published');
+        return true;
+      }
+      await env.clock.sleep(100, this.stopping.signal);
+    }
+    return false;
+  }
+
+  private async afterBeat(beat: Beat, monitor: Monitor): Promise<void> {
+    const doomed = await lookAtOwnFence(this.context);
+    if (doomed !== null) {
+      this.env.log.error('this life ends', { because: doomed });
+      this.end({ kind: 'fenced-alive', because: doomed }); return;
+    }
+    if (this.board.daemonState === 'run') await monitor.look(beat);
+    await this.context.history.flush();
+  }
+
+  /** Puts the name's ephemeral back after a session was lost; ends this life when another took the name. */
+  private async holdName(): Promise<void> {
+    const { env, context } = this;
+    let heldIn = env.store.session().generation;
+    while (!this.duties.signal.aborted) {
+      const session = env.store.session();
+      if (session.state === 'connected' && session.generation !== heldIn) {
+        const claimed = await claimName(context);
+        if (claimed.kind === 'claimed') heldIn = session.generation;
+        if (claimed.kind === 'taken') this.end({ kind: 'name-taken', because: claimed.because });
+      }
+      await env.clock.sleep(joinRetryMs, this.duties.signal);
+    }
+  }
+
+  /** Says `shutdown`, lets go of everything, says `stop`, and only then stops beating. */
+  private async shutDown(
+    keepalive: KeepaliveLoop,
+    fencing: FencingLoop,
+    loops: readonly Promise<unknown>[],
+  ): Promise<void> {
+    const { env, board, context, identity } = this;
+    const because = this.ending?.because ?? 'told to stop';
+    env.supervisor.stopping(`stopping: ${because}`);
+    const clean = this.ending?.kind === 'stopped';
+    if (clean) {
+      board.shutdownMs = stopDeadlineMs;
+      board.daemonState = 'shutdown';
+      context.history.happened('node-stopping', `${identity.name} is stopping: ${because}`, { node: identity.name });
+    }
+    this.duties.abort();
+    await Promise.race([fencing.settle(), env.clock.sleep(stopDeadlineMs / 2, this.beating.signal)]);
+    if (clean)
+      context.history.happened('node-stopped', `${identity.name} has stopped in good order`, { node: identity.name });
+    await Promise.race([context.history.flush(), env.clock.sleep(1000, this.beating.signal)]);
+    this.beating.abort();
+    await Promise.all(loops);
+    if (!clean) return;
+    board.daemonState = 'stop';
+    const endMs = env.clock.monotonicMs() + 5000;
+    while (!(await keepalive.publish())) {
+      if (env.clock.monotonicMs() > endMs) {
+        env.log.warn('the last keepalive could not be published', {
+          because: `ZooKeeper is away for ${inWords(5000)}`,
+        });
+        return;
+      }
+      await env.clock.sleep(200);
+    }
+  }
+}

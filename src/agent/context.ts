@@ -1,0 +1,80 @@
+/**
+ * What the loops of one noded share: the environment, who we are, and the board on which each loop leaves its newest
+ * values for the others. Nobody waits on the board: reading it is always instant (S8).
+ */
+import type { Config } from '../config/load.ts';
+import type { CoordinatorState, DaemonState, NodeRole } from '../core/node.ts';
+import type { Environment } from '../environment/environment.ts';
+import type { PeerView } from '../records/keepalive.ts';
+import type { History } from './history.ts';
+
+export interface Identity {
+  readonly name: string;
+  readonly role: NodeRole;
+  readonly priority: number;
+  readonly incarnation: string;
+  readonly version: string;
+}
+
+export interface CollectedReading {
+  readonly health: 'ok' | 'warning' | 'error' | 'unknown';
+  readonly summary: string;
+  readonly facts: Readonly<Record<string, string | number | boolean | null>>;
+  /** Monotonic time at which the last good value was taken; null: never. */
+  readonly takenAtMs: number | null;
+  /** Why the newest collection gave nothing; null when it did. */
+  readonly late: string | null;
+}
+
+export interface Beat {
+  readonly sequence: number;
+  readonly sentMs: number;
+  readonly ackedMs: number;
+}
+
+/** Mutable on purpose: one writer per field, named behind it. */
+export interface Board {
+  daemonState: DaemonState; // agent
+  shutdownMs: number; // agent
+  coordinatorState: CoordinatorState | null; // agent
+  subsystems: Map<string, CollectedReading>; // collectors
+  peers: Map<string, PeerView>; // monitor
+  steppedDown: string | null; // condemned
+  lastBeat: Beat | null; // keepalive
+  /** By how much the keepalive's last beat came late. */
+  lateMs: number; // keepalive
+  /** Monotonic time of the last pause of this process longer than an interval; null: none. */
+  pausedAtMs: number | null; // keepalive
+  quietUntilMs: number; // monitor
+}
+
+export interface Context {
+  readonly env: Environment;
+  readonly config: Config;
+  readonly self: Identity;
+  readonly board: Board;
+  readonly history: History;
+  /** Aborted when the agent's duties end; the keepalive outlives it. */
+  readonly duties: AbortSignal;
+}
+
+export function newBoard(role: NodeRole): Board {
+  return {
+    daemonState: 'starting',
+    shutdownMs: 0,
+    coordinatorState: role === 'coordinator' ? 'secondary' : null,
+    subsystems: new Map(),
+    peers: new Map(),
+    steppedDown: null,
+    lastBeat: null,
+    lateMs: 0,
+    pausedAtMs: null,
+    quietUntilMs: 0,
+  };
+}
+
+/** Age of the last acknowledged write in ms, counted from its sending; null: none in this session. */
+export function contactAgeMs(context: Context): number | null {
+  const { lastAckSentMs } = context.env.store.session();
+  return lastAckSentMs === null ? null : context.env.clock.monotonicMs() - lastAckSentMs;
+}

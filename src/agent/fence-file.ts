@@ -1,0 +1,178 @@
+/**
+ * A fence record with its ledger, open under the lock. Every move goes through the table (core/fencing.ts) and is one
+ * transaction: our lock still stands, record and ledger by their versions (S6). An unclear answer is resolved by reading
+ * back; a lost session ends the matter here, and whoever gets the lock next goes on from what is written.
+ */
+import type { FenceAction, FenceEvent } from '../core/fencing.ts';
+import { fenceTable, isUnderWay } from '../core/fencing.ts';
+import { step } from '../core/machine.ts';
+import type { Operation, StoreFailure } from '../environment/store.ts';
+import type { FenceLedger, FenceStep } from '../records/fence.ts';
+import { FenceLedger as FenceLedgerSchema, FenceRecord, emptyLedger, noFence, withSteps } from '../records/fence.ts';
+import { parseRecord, printRecord } from '../records/record.ts';
+import { tree } from '../records/tree.ts';
+import type { Context } from './context.ts';
+import type { HeldLock } from './lock.ts';
+
+export type Moved =
+  | { readonly ok: true; readonly actions: readonly FenceAction[] }
+  | { readonly ok: false; readonly code: StoreFailure['code'] | 'ignored' | 'lock-lost'; readonly because: string };
+
+export interface ReadLedger {
+  readonly ledger: FenceLedger;
+  readonly version: number;
+}
+
+/** Pause between two tries while the store is away. */
+const retryMs = 100;
+const triesMax = 600;
+
+export class FenceFile {
+  private readonly context: Context;
+  private readonly lock: HeldLock;
+  private readonly target: string;
+  record: FenceRecord;
+  private version: number;
+
+  private constructor(context: Context, lock: HeldLock, target: string, record: FenceRecord, version: number) {
+    this.context = context;
+    this.lock = lock;
+    this.target = target;
+    this.record = record;
+    this.version = version;
+  }
+
+  /** Opens (and where needed makes) the record of `target`. */
+  static async open(context: Context, lock: HeldLock, target: string): Promise<FenceFile | null> {
+    const read = await readFence(context, target);
+    return read === null ? null : new FenceFile(context, lock, target, read.record, read.version);
+  }
+
+  /** True while the lock is certainly ours: same session as when it was taken, and live. */
+  lockStands(): boolean {
+    const session = this.context.env.store.session();
+    return session.generation === this.lock.generation && session.state !== 'lost';
+  }
+
+  /** Adds steps to the account; they are written with the next move. */
+  note(what: string, because: string): void {
+    const { env, self } = this.context;
+    const added: FenceStep = { wallMs: env.clock.wallMs(), by: self.name, what, because: because.slice(0, 1000) };
+    this.record = withSteps(this.record, [added]);
+    env.log.info('fence step', { fenceId: this.record.id, node: this.target, step: what, because });
+  }
+
+  /**
+   * Moves the record by `event`. `also` must hold in the same transaction. `insist`: keep trying while the store is away,
+   * as long as the lock's session lives.
+   */
+  async move(
+    event: FenceEvent,
+    changes: Partial<FenceRecord>,
+    also: readonly Operation[] = [],
+    insist = false,
+  ): Promise<Moved> {
+    const { env } = this.context;
+    const cell = step(fenceTable, this.record.state, event);
+    if (cell.kind === 'ignored') return { ok: false, code: 'ignored', because: cell.because };
+    const next: FenceRecord = { ...this.record, ...changes, state: cell.to };
+    for (let tries = 0; tries < triesMax; tries += 1) {
+      if (!this.lockStands())
+        return { ok: false, code: 'lock-lost', because: 'the session that held the lock is over' };
+      const done = await this.tryWrite(next, also);
+      if (done.ok) return { ok: true, actions: cell.actions };
+      if (done.code === 'ledger-moved') continue;
+      const { code, because } = done;
+      if (!insist || (code !== 'not-connected' && code !== 'unclear')) return { ok: false, code, because };
+      await env.clock.sleep(retryMs);
+    }
+    return { ok: false, code: 'not-connected', because: 'the store stayed away' };
+  }
+
+  private async tryWrite(
+    next: FenceRecord,
+    also: readonly Operation[],
+  ): Promise<{ ok: true } | { ok: false; code: StoreFailure['code'] | 'ledger-moved'; because: string }> {
+    const { store } = this.context.env;
+    const ledger = await readLedger(this.context);
+    if (ledger === null) return { ok: false, code: 'not-connected', because: 'the ledger could not be read' };
+    const done = await store.commit([
+      { kind: 'check', path: this.lock.path, version: 0 },
+      ...also,
+      { kind: 'write', path: tree.fence(this.target), text: printRecord(next), version: this.version },
+      {
+        kind: 'write',
+        path: tree.fencing,
+        text: printRecord(entered(ledger.ledger, this.target, next)),
+        version: ledger.version,
+      },
+    ]);
+    if (done.ok) {
+      this.record = next;
+      this.version += 1;
+      return { ok: true };
+    }
+    const now = await readFence(this.context, this.target);
+    if (now === null) return { ok: false, code: done.code, because: done.because };
+    if (now.record.id === next.id && now.record.state === next.state && now.version === this.version + 1) {
+      // The answer was lost, the write was not.
+      this.record = next;
+      this.version = now.version;
+      return { ok: true };
+    }
+    const untouched = now.version === this.version;
+    if (untouched && done.code === 'bad-version') {
+      const after = await readLedger(this.context);
+      if (after !== null && after.version !== ledger.version)
+        return { ok: false, code: 'ledger-moved', because: done.because };
+    }
+    if (!untouched) {
+      this.record = now.record;
+      this.version = now.version;
+    }
+    return { ok: false, code: done.code, because: done.because };
+  }
+}
+
+/** The ledger with `record`'s node entered or struck out. */
+export function entered(ledger: FenceLedger, target: string, record: FenceRecord): FenceLedger {
+  const entries = Object.fromEntries(Object.entries(ledger.entries).filter(([name]) => name !== target));
+  if (isUnderWay(record.state) || record.state === 'finished') entries[target] = record.state;
+  return { schema: 1, entries };
+}
+
+/** The ledger; null: the store did not answer. Garbage in it counts as empty and is said once by the caller's log. */
+export async function readLedger(context: Context, onChange?: () => void): Promise<ReadLedger | null> {
+  const read = await context.env.store.read(tree.fencing, onChange);
+  if (!read.ok) return null;
+  if (read.text === '') return { ledger: emptyLedger, version: read.version };
+  const parsed = parseRecord(FenceLedgerSchema, read.text);
+  if (!parsed.ok)
+    context.env.log.error('the fencing ledger cannot be read', { path: tree.fencing, because: parsed.because });
+  return { ledger: parsed.ok ? parsed.record : emptyLedger, version: read.version };
+}
+
+/** A node's fence record and its version; made when it does not exist. Null: the store did not answer. */
+export async function readFence(
+  context: Context,
+  target: string,
+): Promise<{ record: FenceRecord; version: number } | null> {
+  const { store } = context.env;
+  let read = await store.read(tree.fence(target));
+  if (!read.ok && read.code === 'no-node') {
+    await store.create(tree.fence(target), printRecord(noFence(target)), 'persistent');
+    read = await store.read(tree.fence(target));
+  }
+  if (!read.ok) return null;
+  if (read.text === '') return { record: noFence(target), version: read.version };
+  const parsed = parseRecord(FenceRecord, read.text);
+  if (parsed.ok) return { record: parsed.record, version: read.version };
+  context.history.happened(
+    'record-unreadable',
+    `${tree.fence(target)} cannot be read: ${parsed.because}; it counts as no fence`,
+    {
+      node: target,
+    },
+  );
+  return { record: noFence(target), version: read.version };
+}

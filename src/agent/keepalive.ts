@@ -1,0 +1,149 @@
+/**
+ * The keepalive (5.1, S8): one write on a fixed beat, whatever hangs. It awaits nothing but the clock and that write; all
+ * values come from the board, with their age. First to start, last to stop.
+ *
+ * K1 state, sequence and incarnation travel in one write; K2 a beat that was missed is skipped, not sent late in a
+ * bunch; K3 the write carries the version of our own last one, so a second noded of this name cannot go unnoticed.
+ */
+import type { Keepalive, SubsystemReport } from '../records/keepalive.ts';
+import { Keepalive as keepaliveSchema } from '../records/keepalive.ts';
+import { parseRecord, printRecord } from '../records/record.ts';
+import { tree } from '../records/tree.ts';
+import type { Beat, Context } from './context.ts';
+
+/** Peers about which there is something to say; more would make the record large in a large cluster. */
+const peersMax = 100;
+
+export class KeepaliveLoop {
+  private readonly context: Context;
+  private readonly onBeat: (beat: Beat) => void;
+  private readonly onUsurped: (because: string) => void;
+  private sequence = 0;
+  /** Version of the record as we last wrote or read it; null: must be read again. */
+  private version: number | null = null;
+  private trouble: string | null = null;
+
+  constructor(context: Context, onBeat: (beat: Beat) => void, onUsurped: (because: string) => void) {
+    this.context = context;
+    this.onBeat = onBeat;
+    this.onUsurped = onUsurped;
+  }
+
+  /** Publishes once, now. True when it was acknowledged. */
+  async publish(): Promise<boolean> {
+    const { env, board, self } = this.context;
+    const path = tree.keepalive(self.name);
+    if (this.version === null && !(await this.findVersion(path))) return false;
+    this.sequence += 1;
+    const sentMs = env.clock.monotonicMs();
+    const written = await env.store.write(path, printRecord(this.record()), this.version ?? 0);
+    if (written.ok) {
+      this.version = written.version;
+      const beat = { sequence: this.sequence, sentMs, ackedMs: env.clock.monotonicMs() };
+      board.lastBeat = beat;
+      this.note(null);
+      this.onBeat(beat);
+      return true;
+    }
+    this.version = null;
+    this.note(`${written.code}: ${written.because}`);
+    return false;
+  }
+
+  /** Beats until `signal` is aborted. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { env, board, config } = this.context;
+    const intervalMs = config.keepalive.interval;
+    let dueMs = env.clock.monotonicMs();
+    let suspendedMs = env.clock.suspendedMs();
+    while (!signal.aborted) {
+      const nowMs = env.clock.monotonicMs();
+      const sleptMs = env.clock.suspendedMs() - suspendedMs;
+      suspendedMs += sleptMs;
+      board.lateMs = nowMs - dueMs + sleptMs;
+      if (board.lateMs > intervalMs) {
+        board.pausedAtMs = nowMs;
+        env.log.warn('this process was paused', { lateMs: Math.round(board.lateMs) });
+      }
+      await this.publish();
+      env.supervisor.alive(`keepalive ${this.sequence}, ${board.daemonState}`);
+      dueMs += intervalMs;
+      const afterMs = env.clock.monotonicMs();
+      while (dueMs <= afterMs) dueMs += intervalMs; // K2
+      await env.clock.sleep(dueMs - afterMs, signal);
+    }
+  }
+
+  private record(): Keepalive {
+    const { env, board, self, config } = this.context;
+    return {
+      schema: 1,
+      incarnation: self.incarnation,
+      sequence: this.sequence,
+      state: board.daemonState,
+      coordinatorState: board.coordinatorState,
+      intervalMs: config.keepalive.interval,
+      shutdownMs: board.daemonState === 'shutdown' ? board.shutdownMs : 0,
+      wallMs: env.clock.wallMs(),
+      subsystems: this.subsystems(),
+      peers: Object.fromEntries([...board.peers].filter(([, view]) => view.verdict !== 'alive').slice(0, peersMax)),
+      steppedDown: board.steppedDown,
+    };
+  }
+
+  private subsystems(): Record<string, SubsystemReport> {
+    const nowMs = this.context.env.clock.monotonicMs();
+    return Object.fromEntries(
+      [...this.context.board.subsystems].map(([name, reading]) => [
+        name,
+        {
+          health: reading.health,
+          summary: reading.summary.slice(0, 300),
+          ageMs: reading.takenAtMs === null ? null : Math.round(nowMs - reading.takenAtMs),
+          late: reading.late?.slice(0, 300) ?? null,
+          facts: { ...reading.facts },
+        },
+      ]),
+    );
+  }
+
+  /** After a start, a lost answer or a foreign write: reads what stands there. False: the store is away. */
+  private async findVersion(path: string): Promise<boolean> {
+    const { env, self, history } = this.context;
+    const read = await env.store.read(path);
+    if (!read.ok && read.code === 'no-node') {
+      const made = await env.store.create(path, '', 'persistent');
+      this.version = made.ok ? 0 : null;
+      if (!made.ok) this.note(`${made.code}: ${made.because}`);
+      return made.ok;
+    }
+    if (!read.ok) {
+      this.note(`${read.code}: ${read.because}`);
+      return false;
+    }
+    this.version = read.version;
+    const parsed = parseRecord(keepaliveSchema, read.text);
+    if (!parsed.ok && read.text !== '') {
+      history.happened('record-unreadable', `${path} could not be read and is written anew: ${parsed.because}`, {
+        node: self.name,
+      });
+    }
+    if (!parsed.ok) return true;
+    if (parsed.record.incarnation === self.incarnation) this.sequence = Math.max(this.sequence, parsed.record.sequence);
+    else if (this.sequence > 0) {
+      this.onUsurped(`another life of ${self.name} (${parsed.record.incarnation}) publishes under this name`);
+      return false;
+    }
+    return true;
+  }
+
+  /** Says trouble once when it begins and once when it is over, not every beat. */
+  private note(trouble: string | null): void {
+    const { log } = this.context.env;
+    const code = trouble?.split(':')[0] ?? null;
+    const before = this.trouble?.split(':')[0] ?? null;
+    if (code !== before && trouble !== null) log.warn('keepalive not published', { because: trouble });
+    if (trouble === null && before !== null) log.info('keepalive published again', {});
+    this.trouble = trouble;
+  }
+}

@@ -1,0 +1,110 @@
+/**
+ * The exclusive lock (4.3): ephemeral-sequential children, a GUID in the name so that a create whose answer was lost is
+ * found again, a watch on the predecessor only, a bounded wait, and the check that the node is really ours. The lock
+ * only orders contenders: what makes a write safe is a transaction that checks `path` (its version stays 0).
+ * Lessons: ZOOKEEPER-1262 (no GUID), CURATOR-498 and CURATOR-696 (a node of an older session taken for one's own).
+ */
+import type { Environment } from '../environment/environment.ts';
+import type { StoreResult } from '../environment/store.ts';
+
+export interface HeldLock {
+  /** Unique in the life of the ensemble; `check` it with version 0 in every write that rests on the lock. */
+  readonly path: string;
+  readonly generation: number;
+}
+
+export type Acquired =
+  { readonly ok: true; readonly lock: HeldLock } | { readonly ok: false; readonly because: string };
+
+/** How long a contender waits for the one before it. */
+export const acquireTimeoutMs = 400;
+
+/** Tries to get the lock in `directory`; never waits longer than `timeoutMs` (plus one request). */
+export async function acquire(
+  env: Environment,
+  directory: string,
+  holder: string,
+  timeoutMs = acquireTimeoutMs,
+): Promise<Acquired> {
+  const { store, clock } = env;
+  const { generation } = store.session();
+  const endMs = clock.monotonicMs() + timeoutMs;
+  const mine = await createOwn(env, directory, holder);
+  if (!mine.ok) return { ok: false, because: mine.because };
+  for (;;) {
+    const ahead = await predecessor(env, directory, mine.path);
+    if (!ahead.ok) return giveUp(env, mine.path, ahead.because);
+    if (ahead.path === null) {
+      const own = await store.read(mine.path);
+      const session = store.session();
+      if (!own.ok || own.owner !== session.id || session.generation !== generation) {
+        return giveUp(env, mine.path, 'the lock node does not belong to this session');
+      }
+      return { ok: true, lock: { path: mine.path, generation } };
+    }
+    const leftMs = endMs - clock.monotonicMs();
+    if (leftMs <= 0) return giveUp(env, mine.path, `another holds the lock (${ahead.holder})`);
+    await gone(env, ahead.path, leftMs);
+  }
+}
+
+/** Gives the lock back; harmless when it is gone. If the store is away it goes with the session. */
+export async function release(env: Environment, lock: HeldLock): Promise<void> {
+  await env.store.remove(lock.path, 0);
+}
+
+async function createOwn(
+  env: Environment,
+  directory: string,
+  holder: string,
+): Promise<StoreResult<{ readonly path: string }>> {
+  const prefix = `_c_${env.random.id()}-n-`;
+  const create = () => env.store.create(`${directory}/${prefix}`, holder, 'ephemeral-sequential');
+  let made = await create();
+  if (!made.ok && made.code === 'no-node') {
+    await env.store.create(directory, '', 'persistent');
+    made = await create();
+  }
+  if (made.ok || made.code !== 'unclear') return made;
+  // The answer was lost: look for our GUID rather than making a second one.
+  const listed = await env.store.list(directory);
+  if (!listed.ok) return listed;
+  const found = listed.names.find((name) => name.startsWith(prefix));
+  return found === undefined ? made : { ok: true, path: `${directory}/${found}` };
+}
+
+type Predecessor =
+  | { readonly ok: true; readonly path: string | null; readonly holder: string }
+  | { readonly ok: false; readonly because: string };
+
+async function predecessor(env: Environment, directory: string, own: string): Promise<Predecessor> {
+  const listed = await env.store.list(directory);
+  if (!listed.ok) return { ok: false, because: listed.because };
+  const queue = listed.names
+    .filter((name) => numberOf(name) !== null)
+    .sort((a, b) => (numberOf(a) ?? 0) - (numberOf(b) ?? 0));
+  const place = queue.indexOf(own.slice(directory.length + 1));
+  if (place < 0) return { ok: false, because: 'the own lock node is gone' };
+  const ahead = queue[place - 1];
+  if (ahead === undefined) return { ok: true, path: null, holder: '' };
+  const read = await env.store.read(`${directory}/${ahead}`);
+  return { ok: true, path: `${directory}/${ahead}`, holder: read.ok ? read.text : '?' };
+}
+
+/** Sorted by the number alone: the names before it are random. Foreign names are ignored. */
+function numberOf(name: string): number | null {
+  const match = /^_c_[0-9a-f]+-n-(-?\d{10})$/.exec(name);
+  return match?.[1] === undefined ? null : Number(match[1]);
+}
+
+/** Waits until the node is gone or changed, or the time is over; polls too, since a watch is only a hint (STORE8). */
+async function gone(env: Environment, path: string, withinMs: number): Promise<void> {
+  const waiting = new AbortController();
+  const read = await env.store.read(path, () => waiting.abort());
+  if (read.ok) await env.clock.sleep(Math.min(withinMs, 100), waiting.signal);
+}
+
+async function giveUp(env: Environment, path: string, because: string): Promise<Acquired> {
+  await env.store.remove(path, 0);
+  return { ok: false, because };
+}

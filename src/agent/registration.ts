@@ -1,0 +1,123 @@
+/**
+ * How a noded takes its place: the name (an ephemeral that only one life can hold), the own fence record (a condemned
+ * life may not come back before its fence is finished), the registration.
+ */
+import { forbidsRejoin } from '../core/fencing.ts';
+import { fenceTable } from '../core/fencing.ts';
+import { step } from '../core/machine.ts';
+import { Registration, SessionHolder } from '../records/registration.ts';
+import type { BmcReference } from '../records/registration.ts';
+import { parseRecord, printRecord } from '../records/record.ts';
+import { tree, treeRoots } from '../records/tree.ts';
+import { withSteps } from '../records/fence.ts';
+import type { Context } from './context.ts';
+import { entered, readFence, readLedger } from './fence-file.ts';
+
+export type Claimed =
+  | { readonly kind: 'claimed' }
+  | { readonly kind: 'wait'; readonly because: string }
+  | { readonly kind: 'taken'; readonly because: string };
+
+/** Makes the tree's fixed parts. False: the store is away or refuses us. */
+export async function makeTree(context: Context): Promise<{ readonly ok: boolean; readonly because: string }> {
+  const { store } = context.env;
+  for (const path of [...treeRoots, tree.node(context.self.name)]) {
+    const made = await store.create(path, '', 'persistent');
+    if (!made.ok && made.code !== 'node-exists') return { ok: false, because: made.because };
+  }
+  return { ok: true, because: '' };
+}
+
+/** One try to hold the node's name. A former life of this very machine that is certainly over is cleared away. */
+export async function claimName(context: Context): Promise<Claimed> {
+  const { env, self } = context;
+  const path = tree.session(self.name);
+  const { bootId, machineId, hostname, pid } = env.machine;
+  const holder: SessionHolder = { schema: 1, incarnation: self.incarnation, bootId, machineId, hostname, pid };
+  const made = await env.store.create(path, printRecord(holder), 'ephemeral');
+  if (made.ok) return { kind: 'claimed' };
+  if (made.code !== 'node-exists') return { kind: 'wait', because: made.because };
+  const read = await env.store.read(path);
+  if (!read.ok) return { kind: 'wait', because: read.because };
+  const parsed = parseRecord(SessionHolder, read.text);
+  if (!parsed.ok)
+    return { kind: 'wait', because: `${path} is held by a session whose record cannot be read: ${parsed.because}` };
+  const other = parsed.record;
+  if (other.incarnation === self.incarnation) {
+    if (read.owner === env.store.session().id) return { kind: 'claimed' };
+    await env.store.remove(path, read.version); // our own, of an older session of this very life
+    return { kind: 'wait', because: 'the name was held by an older session of this life' };
+  }
+  if (other.machineId !== machineId) {
+    return {
+      kind: 'taken',
+      because: `the name "${self.name}" is held by another machine: ${other.hostname} (machine id ${other.machineId}, pid ${other.pid})`,
+    };
+  }
+  if (other.bootId === bootId && env.processLives(other.pid)) {
+    return { kind: 'taken', because: `a noded for "${self.name}" already runs on this machine (pid ${other.pid})` };
+  }
+  await env.store.remove(path, read.version);
+  return { kind: 'wait', because: 'a former life of this machine held the name; it is certainly over' };
+}
+
+/** Whether the own fence record lets this life begin; the sentence says why not. */
+export async function mayRejoin(context: Context): Promise<string | null> {
+  const own = await readFence(context, context.self.name);
+  if (own === null) return 'the own fence record could not be read';
+  if (!forbidsRejoin(own.record.state)) return null;
+  return `${own.record.fencer} is fencing this node (${own.record.reason}); it joins when that is finished`;
+}
+
+/** Closes the record of the former life's fence: this incarnation is the proof that it is over. */
+export async function closeOwnFence(context: Context): Promise<boolean> {
+  const { env, self, history } = context;
+  const own = await readFence(context, self.name);
+  const ledger = await readLedger(context);
+  if (own === null || ledger === null) return false;
+  const { record } = own;
+  const moved = step(fenceTable, record.state, 'rejoined');
+  if (moved.kind === 'ignored' || record.incarnation === self.incarnation) return true;
+  const because = `${self.name} has come back as a new incarnation`;
+  const closing = { wallMs: env.clock.wallMs(), by: self.name, what: 'rejoined', because };
+  const next = withSteps({ ...record, state: moved.to, rejoinedAs: self.incarnation }, [closing]);
+  const done = await env.store.commit([
+    { kind: 'write', path: tree.fence(self.name), text: printRecord(next), version: own.version },
+    {
+      kind: 'write',
+      path: tree.fencing,
+      text: printRecord(entered(ledger.ledger, self.name, next)),
+      version: ledger.version,
+    },
+  ]);
+  if (!done.ok) return false;
+  const kind = moved.to === 'closed' ? 'rejoined' : 'fence-cancelled';
+  history.happened(kind, because, { node: self.name, fenceId: record.id });
+  return true;
+}
+
+/** Writes who this node is now. False: try again. */
+export async function register(context: Context, bmc: BmcReference | null): Promise<boolean> {
+  const { env, self, config } = context;
+  const registration: Registration = {
+    schema: 1,
+    name: self.name,
+    role: self.role,
+    priority: self.priority,
+    incarnation: self.incarnation,
+    ...env.machine,
+    version: self.version,
+    intervalMs: config.keepalive.interval,
+    action: config.fencing.action,
+    bmcAddress: bmc === null ? null : `${bmc.address}:${bmc.port}`,
+    bmcSealed: bmc === null ? null : env.secrets.seal(JSON.stringify(bmc), `bmc ${self.name}`),
+  };
+  const read = await env.store.read(tree.node(self.name));
+  if (!read.ok) return false;
+  const written = await env.store.write(
+    tree.node(self.name),
+    printRecord(Registration.parse(registration)),
+    read.version,
+  );
+  return written.ok;
+}

@@ -1,0 +1,263 @@
+/**
+ * Every key of the configuration: type, default, range and a sentence. This is the one source of the parser, of
+ * docs/configuration.md, of `nodectl config schema` and of the check of config.example.yaml.
+ *
+ * Keys whose default hangs on other keys are optional here and filled in by timing.ts.
+ */
+import { z } from 'zod';
+import { nodeNamePattern } from '../core/node.ts';
+import { parseDuration, printDuration } from './duration.ts';
+
+/** A duration with its range; parsed to ms. The range is part of the published schema. */
+function duration(text: string, minMs: number, maxMs: number) {
+  const range = `${printDuration(minMs)} to ${printDuration(maxMs)}`;
+  return z
+    .string({ error: (issue) => `expected a duration such as 5s or 400ms, got ${shown(issue.input)}` })
+    .transform((value, context) => {
+      const ms = parseDuration(value);
+      if (ms !== null && ms >= minMs && ms <= maxMs) return ms;
+      const wanted = ms === null ? 'a duration such as 5s or 400ms' : `a duration from ${range}`;
+      context.addIssue({ code: 'custom', message: `expected ${wanted}, got ${shown(value)}` });
+      return z.NEVER;
+    })
+    .meta({ description: text, unit: 'duration', range });
+}
+
+/** A duration with a fixed default. */
+function durationOr(fallback: string, text: string, minMs: number, maxMs: number) {
+  return duration(text, minMs, maxMs)
+    .prefault(fallback)
+    .meta({ description: text, unit: 'duration', range: `${printDuration(minMs)} to ${printDuration(maxMs)}` });
+}
+
+function whole(text: string, min: number, max: number) {
+  const message = `expected a whole number from ${min} to ${max}`;
+  const error = (issue: { input?: unknown }) => `${message}, got ${shown(issue.input)}`;
+  return z
+    .int({ error })
+    .min(min, { error })
+    .max(max, { error })
+    .meta({ description: text, range: `${min} to ${max}` });
+}
+
+function flag(text: string, fallback: boolean) {
+  return z
+    .boolean({ error: (issue) => `expected true or false, got ${shown(issue.input)}` })
+    .default(fallback)
+    .meta({ description: text });
+}
+
+function word(text: string, pattern: RegExp, wanted: string) {
+  const error = (issue: { input?: unknown }) => `expected ${wanted}, got ${shown(issue.input)}`;
+  return z.string({ error }).regex(pattern, { error }).meta({ description: text, range: wanted });
+}
+
+function shown(value: unknown): string {
+  return value === undefined ? 'nothing' : JSON.stringify(value);
+}
+
+const choice = <const T extends readonly [string, ...string[]]>(text: string, values: T) =>
+  z
+    .enum(values, { error: (issue) => `expected one of ${values.join(', ')}; got ${shown(issue.input)}` })
+    .meta({ description: text, range: values.join(', ') });
+
+const path = (text: string) => word(text, /^\/[^\0\n]*$/, 'an absolute path');
+const nodeName = (text: string) =>
+  word(text, nodeNamePattern, 'a name of lower-case letters, digits, dots and hyphens (at most 63), as in host names');
+const command = (text: string) =>
+  z
+    .array(z.string({ error: (issue) => `expected a word of the command, got ${shown(issue.input)}` }), {
+      error: (issue) => `expected a list: the program and its arguments, got ${shown(issue.input)}`,
+    })
+    .min(1, { error: 'expected at least the program' })
+    .meta({ description: text, range: 'a list: the program and its arguments; never passed through a shell' });
+
+const cluster = z.strictObject({
+  name: nodeName('Name of the cluster; the same on every machine. It is part of the path in ZooKeeper.'),
+  keyFile: path(
+    'File with the cluster key (`nodectl keygen`); the same on every machine, readable by root only.',
+  ).default('/etc/nodekeeper/cluster.key'),
+});
+
+const node = z.strictObject({
+  name: nodeName('Name of this machine in the cluster. Default: the first label of its host name.').optional(),
+  role: choice('`coordinator` may be primary, observes and fences; `worker` is only observed.', [
+    'coordinator',
+    'worker',
+  ]).default('coordinator'),
+  priority: whole(
+    'Rank of a coordinator: the lower, the earlier it observes, fences and stands for primary.',
+    0,
+    1000,
+  ).default(100),
+});
+
+const zookeeper = z.strictObject({
+  servers: z
+    .array(word('host:port', /^[A-Za-z0-9._-]+:\d{1,5}$/, 'host:port (a host name or an IPv4 address)'), {
+      error: (issue) => `expected a list of host:port, got ${shown(issue.input)}`,
+    })
+    .min(1, { error: 'expected at least one host:port' })
+    .meta({ description: 'The ZooKeeper servers, each as host:port.', range: 'a list of host:port' }),
+  root: word(
+    'Where the tree begins; the cluster name is appended.',
+    /^(\/[A-Za-z0-9._-]+)+$/,
+    'a ZooKeeper path',
+  ).default('/nodekeeper'),
+  tickTime: durationOr(
+    '2s',
+    "ZooKeeper's own `tickTime`, as in its zoo.cfg; no session may be shorter than 4 of them.",
+    100,
+    10_000,
+  ),
+  sessionTimeout: duration(
+    'Session timeout asked of ZooKeeper. Default: a third of the detection time, at least 4 ticks.',
+    1000,
+    60_000,
+  ).optional(),
+  connectTimeout: duration(
+    'How long one server may take to accept a connection. Default: a tenth of the session timeout, at least 200ms.',
+    100,
+    10_000,
+  ).optional(),
+});
+
+const keepalive = z.strictObject({
+  interval: durationOr('5s', 'The beat: every node publishes a keepalive this often.', 200, 60_000),
+});
+
+const subsystem = (what: string, enabled: boolean) =>
+  z.strictObject({
+    enabled: flag(`Whether ${what} is collected into the keepalive.`, enabled),
+    timeout: durationOr(
+      '2s',
+      'How long one collection may take before it is killed with its process group.',
+      100,
+      60_000,
+    ),
+  });
+
+const subsystems = z.strictObject({
+  system: subsystem('load and memory of the machine', true).prefault({}),
+  ceph: subsystem('the health of Ceph (`ceph health`, `ceph osd dump`)', false).prefault({}),
+  libvirt: subsystem('libvirt (`virsh`)', false).prefault({}),
+  ipmi: subsystem("the machine's own BMC", false).prefault({}),
+  commands: z
+    .array(
+      z.strictObject({
+        name: nodeName('Name of the subsystem.'),
+        command: command('The command; exit 0 is ok, 1 a warning, anything else an error; its first line is shown.'),
+        timeout: durationOr('2s', 'How long it may take before it is killed with its process group.', 100, 60_000),
+      }),
+    )
+    .max(32, { error: 'expected at most 32 commands' })
+    .default([])
+    .meta({ description: 'Further commands of yours whose result travels in the keepalive.', range: 'at most 32' }),
+});
+
+const detection = z.strictObject({
+  savingThrows: whole(
+    'Failed saving throws (intervals without a new keepalive) until the verdict is dead.',
+    2,
+    100,
+  ).default(6),
+  quietPeriod: duration(
+    'After own start, and after a lost session, nothing is counted for this long. Default: session timeout + 2 intervals.',
+    0,
+    3_600_000,
+  ).optional(),
+  startDeadline: durationOr(
+    '5m',
+    'How long a starting node may be silent before its silence counts.',
+    1000,
+    86_400_000,
+  ),
+});
+
+const fencing = z.strictObject({
+  enabled: flag(
+    'Whether this coordinator fences by its own verdict. Requests of an operator are carried out either way.',
+    true,
+  ),
+  action: choice('What becomes of a fenced node: `reboot` powers it on again after it was recorded as fenced.', [
+    'reboot',
+    'off',
+  ]).default('reboot'),
+  maxConcurrentFences: whole('Fences under way at the same time in the whole cluster.', 1, 100).default(1),
+  maxUnhealthy: whole(
+    'From this many nodes silent together on, nobody is fenced (storm guard). Default: half of the nodes, at least 2.',
+    2,
+    10_000,
+  ).optional(),
+  maxFencesPerHour: whole(
+    'A node fenced more often than this within an hour is left off and waits for a person.',
+    1,
+    100,
+  ).default(3),
+  levelDeadline: durationOr('20s', 'How long one level may try until power reads off.', 1000, 600_000),
+  pollInterval: durationOr('100ms', 'Pause between two power readings while waiting for off.', 20, 10_000),
+  repeatOrder: durationOr('5s', 'Power off is ordered again when power still reads on after this long.', 500, 60_000),
+  retryBackoff: durationOr(
+    '10s',
+    'Pause before the next round, when every coordinator has tried and failed; doubles each round.',
+    500,
+    3_600_000,
+  ),
+  retryBackoffMax: durationOr('5m', 'Longest pause between two rounds.', 1000, 86_400_000),
+});
+
+const bmc = z.strictObject({
+  address: word(
+    "Host name or IP address of this machine's BMC.",
+    /^[A-Za-z0-9._:-]{1,253}$/,
+    'a host name or an IP address',
+  ),
+  port: whole('UDP port of IPMI over LAN.', 1, 65_535).default(623),
+  username: word(
+    'Account with the level OPERATOR.',
+    /^[^\0\n]{1,16}$/,
+    '1 to 16 characters (IPMI allows no more)',
+  ).refine((value) => utf8Length(value) <= 16, { error: 'expected at most 16 bytes (IPMI allows no more)' }),
+  passwordFile: path("File with the account's password (at most 20 bytes), readable by root only."),
+  cipherSuites: z
+    .array(whole('suite', 1, 17))
+    .min(1, { error: 'expected at least one cipher suite' })
+    .default([17, 3])
+    .meta({
+      description: 'RMCP+ cipher suites, tried in this order; 0 (no authentication) is refused.',
+      range: '1 to 17',
+    }),
+  privilege: choice('Privilege level asked of the BMC.', ['operator', 'administrator']).default('operator'),
+  commandTimeout: durationOr('5s', 'How long one ipmitool call may take, its own retries included.', 500, 60_000),
+});
+
+const history = z.strictObject({
+  maxEvents: whole('Events kept in the store; older ones are removed.', 100, 100_000).default(2000),
+});
+
+const log = z.strictObject({
+  level: choice('Least level that is written.', ['debug', 'info', 'warn', 'error']).default('info'),
+});
+
+export const configSchema = z.strictObject({
+  cluster: cluster.meta({ description: 'The cluster that this machine belongs to.' }),
+  node: node.prefault({}).meta({ description: 'This machine.' }),
+  zookeeper: zookeeper.meta({ description: 'The store.' }),
+  keepalive: keepalive.prefault({}).meta({ description: 'The keepalive.' }),
+  subsystems: subsystems
+    .prefault({})
+    .meta({ description: 'What is collected beside the keepalive and travels in it.' }),
+  detection: detection.prefault({}).meta({ description: 'When a silent node is held for dead.' }),
+  fencing: fencing.prefault({}).meta({ description: 'What is done about it.' }),
+  bmc: bmc.optional().meta({ description: "This machine's BMC: how its peers fence it. Without it nobody can." }),
+  history: history.prefault({}).meta({ description: 'The record of what happened.' }),
+  log: log.prefault({}).meta({ description: "noded's log (to standard output)." }),
+});
+
+/** The configuration as written, with plain defaults filled in. Durations are in ms. */
+export type WrittenConfig = z.output<typeof configSchema>;
+
+/** How many bytes a text takes in UTF-8: IPMI counts bytes, not characters. */
+export function utf8Length(text: string): number {
+  return encodeURIComponent(text).replace(/%../g, '_').length;
+}

@@ -1,0 +1,124 @@
+/**
+ * The sums that must hold between timings, the defaults that hang on others, and the worst case from failure to
+ * recovery. All pure; `nodectl config check` prints them.
+ *
+ * The inequalities come from the measured behaviour of ZooKeeper's sessions (docs/SAFETY.md, "Timing").
+ */
+import { inWords } from '../core/decision.ts';
+import type { WrittenConfig } from './schema.ts';
+
+export interface Timing {
+  readonly sessionTimeoutMs: number;
+  readonly connectTimeoutMs: number;
+  /** No byte from the server for this long: the connection is cut and the next server tried. */
+  readonly readTimeoutMs: number;
+  readonly pingIntervalMs: number;
+  readonly requestTimeoutMs: number;
+  readonly quietPeriodMs: number;
+  readonly detectionMs: number;
+  /** How old the last acknowledged write may be at the instant of a shot. */
+  readonly contactMaxMs: number;
+}
+
+export interface TimingViolation {
+  readonly path: string;
+  readonly because: string;
+}
+
+/** Fills in what hangs on other values: two numbers changed, five follow. */
+export function deriveTiming(config: WrittenConfig): Timing {
+  const detectionMs = config.keepalive.interval * config.detection.savingThrows;
+  const sessionTimeoutMs =
+    config.zookeeper.sessionTimeout ??
+    Math.min(30_000, Math.max(1000, 4 * config.zookeeper.tickTime, Math.round(detectionMs / 3)));
+  const connectTimeoutMs = config.zookeeper.connectTimeout ?? Math.max(200, Math.round(sessionTimeoutMs / 10));
+  const readTimeoutMs = Math.round(sessionTimeoutMs / 3);
+  return {
+    sessionTimeoutMs,
+    connectTimeoutMs,
+    readTimeoutMs,
+    pingIntervalMs: Math.round(sessionTimeoutMs / 9),
+    requestTimeoutMs: readTimeoutMs,
+    quietPeriodMs: config.detection.quietPeriod ?? sessionTimeoutMs + 2 * config.keepalive.interval,
+    detectionMs,
+    contactMaxMs: Math.min(
+      config.keepalive.interval + readTimeoutMs,
+      Math.round((sessionTimeoutMs * 2) / 3) + config.keepalive.interval,
+    ),
+  };
+}
+
+/** Every inequality that does not hold, with its sum. Empty: all hold. */
+export function timingViolations(config: WrittenConfig): TimingViolation[] {
+  const timing = deriveTiming(config);
+  const { interval } = config.keepalive;
+  const found: TimingViolation[] = [];
+  const must = (holds: boolean, path: string, because: string) => {
+    if (!holds) found.push({ path, because });
+  };
+  const tick = config.zookeeper.tickTime;
+  must(
+    timing.sessionTimeoutMs >= 4 * tick,
+    'zookeeper.sessionTimeout',
+    `a session must outlast 4 ticks of ZooKeeper: sessionTimeout ${inWords(timing.sessionTimeoutMs)} >= 4 x tickTime ${inWords(tick)} = ${inWords(4 * tick)} does not hold`,
+  );
+  must(
+    timing.detectionMs >= timing.sessionTimeoutMs + interval,
+    'detection.savingThrows',
+    `a node must have the time to come back with a new session before it is held for dead: savingThrows ${config.detection.savingThrows} x interval ${inWords(interval)} = ${inWords(timing.detectionMs)} >= sessionTimeout ${inWords(timing.sessionTimeoutMs)} + interval ${inWords(interval)} = ${inWords(timing.sessionTimeoutMs + interval)} does not hold`,
+  );
+  must(
+    timing.connectTimeoutMs * 2 <= timing.sessionTimeoutMs,
+    'zookeeper.connectTimeout',
+    `a second server must be reachable before the session ends: 2 x connectTimeout ${inWords(timing.connectTimeoutMs)} = ${inWords(2 * timing.connectTimeoutMs)} <= sessionTimeout ${inWords(timing.sessionTimeoutMs)} does not hold`,
+  );
+  const bmc = config.bmc;
+  if (bmc !== undefined) {
+    const one = bmc.commandTimeout;
+    must(
+      2 * one <= config.fencing.levelDeadline,
+      'fencing.levelDeadline',
+      `a level must have the time to order and to read: 2 x bmc.commandTimeout ${inWords(one)} = ${inWords(2 * one)} <= levelDeadline ${inWords(config.fencing.levelDeadline)} does not hold`,
+    );
+  }
+  must(
+    config.fencing.retryBackoff <= config.fencing.retryBackoffMax,
+    'fencing.retryBackoffMax',
+    `retryBackoff ${inWords(config.fencing.retryBackoff)} <= retryBackoffMax ${inWords(config.fencing.retryBackoffMax)} does not hold`,
+  );
+  return found;
+}
+
+export interface WorstCaseStep {
+  readonly step: string;
+  readonly ms: number;
+  readonly sum: string;
+}
+
+/** The worst case from the last keepalive of a dying node to its recorded fence, step by step. */
+export function worstCase(config: WrittenConfig): WorstCaseStep[] {
+  const timing = deriveTiming(config);
+  const { interval } = config.keepalive;
+  return [
+    {
+      step: 'last keepalive until the verdict',
+      ms: timing.detectionMs + 2 * interval,
+      sum: `(savingThrows ${config.detection.savingThrows} + 2) x interval ${inWords(interval)}: one until the sample that saw it last, one for a beat that comes late`,
+    },
+    {
+      step: 'verdict until the intent is recorded',
+      ms: 3 * timing.requestTimeoutMs,
+      sum: `lock, read, transaction: 3 x request timeout ${inWords(timing.requestTimeoutMs)}`,
+    },
+    {
+      step: 'intent until power reads off (one level)',
+      ms: config.fencing.levelDeadline,
+      sum: `levelDeadline ${inWords(config.fencing.levelDeadline)}; after that the fence has failed, and nothing is recovered`,
+    },
+    {
+      step: 'power off until recorded as fenced',
+      ms: 2 * timing.requestTimeoutMs,
+      sum: `read, transaction: 2 x request timeout ${inWords(timing.requestTimeoutMs)}`,
+    },
+  ];
+}

@@ -1,0 +1,175 @@
+/**
+ * The table of one fence, from the verdict to the node's return. The record in the store carries the state; whoever
+ * holds the record's lock may move it, so a fence survives its fencer (R27).
+ *
+ * F1 (S4) only a power reading of "off" leads to `fenced`; no exit code, no timeout, no silence of a BMC does.
+ * F2 From `intent` on there is no way back: the shot may have been fired. Only between attempts (`failed`) may a node
+ *    that lives again be let go (S3).
+ * F3 Whatever happens after `fenced` (power on fails, the fencer dies) undoes nothing.
+ */
+import type { Table } from './machine.ts';
+
+export const fenceStates = {
+  none: 'no fence of this node is under way',
+  intent: 'the verdict stands and is recorded; power may already have been touched, and there is no way back',
+  fenced: 'power was read as off and that is recorded; what the node held may be taken over',
+  restoring: 'power on was ordered, so that the node can come back',
+  finished: 'the fence is done; the node has not come back yet',
+  closed: 'the node has come back as a new incarnation',
+  failed: 'it could not be made sure that the node is off; nothing is recovered, and it is tried again',
+  cancelled: 'the node was found alive before power was touched, or between two attempts; it was let go',
+} as const;
+export type FenceState = keyof typeof fenceStates;
+
+export type FenceEvent =
+  | 'verdict'
+  | 'powerReadsOff'
+  | 'levelsExhausted'
+  | 'retryDue'
+  | 'aliveAgain'
+  | 'orderPowerOn'
+  | 'leaveOff'
+  | 'powerReadsOn'
+  | 'powerOnFailed'
+  | 'rejoined';
+
+export type FenceAction = 'shoot' | 'announce' | 'free-what-it-held' | 'order-power-on' | 'raise-alarm';
+
+const noFence = { ignored: 'no fence of this node is under way' } as const;
+const already = { ignored: 'a fence of this node is already under way' } as const;
+const begin = { to: 'intent', actions: ['shoot'] } as const;
+const isOff = { ignored: 'the node is recorded as fenced; a fence is not undone' } as const;
+const shot = { impossible: 'power is only ordered on after the fence was recorded' } as const;
+
+export const fenceTable: Table<FenceState, FenceEvent, FenceAction> = {
+  none: {
+    verdict: begin,
+    powerReadsOff: noFence,
+    levelsExhausted: noFence,
+    retryDue: noFence,
+    aliveAgain: noFence,
+    orderPowerOn: shot,
+    leaveOff: noFence,
+    powerReadsOn: noFence,
+    powerOnFailed: noFence,
+    rejoined: noFence,
+  },
+  intent: {
+    verdict: already,
+    powerReadsOff: { to: 'fenced', actions: ['announce', 'free-what-it-held'] },
+    levelsExhausted: { to: 'failed', actions: ['raise-alarm'] },
+    retryDue: already,
+    aliveAgain: { ignored: 'the shot may have been fired: there is no way back' },
+    orderPowerOn: shot,
+    leaveOff: { ignored: 'power does not read off yet' },
+    powerReadsOn: { ignored: 'power does not read off yet' },
+    powerOnFailed: shot,
+    rejoined: { ignored: 'a node may not rejoin before its fence is finished' },
+  },
+  fenced: {
+    verdict: already,
+    powerReadsOff: isOff,
+    levelsExhausted: isOff,
+    retryDue: isOff,
+    aliveAgain: isOff,
+    orderPowerOn: { to: 'restoring', actions: ['order-power-on'] },
+    leaveOff: { to: 'finished', actions: [] },
+    powerReadsOn: { to: 'finished', actions: [] },
+    powerOnFailed: { to: 'finished', actions: ['raise-alarm'] },
+    rejoined: { to: 'closed', actions: ['announce'] },
+  },
+  restoring: {
+    verdict: already,
+    powerReadsOff: isOff,
+    levelsExhausted: isOff,
+    retryDue: isOff,
+    aliveAgain: isOff,
+    orderPowerOn: { ignored: 'power on was already ordered' },
+    leaveOff: { to: 'finished', actions: [] },
+    powerReadsOn: { to: 'finished', actions: ['announce'] },
+    powerOnFailed: { to: 'finished', actions: ['raise-alarm'] },
+    rejoined: { to: 'closed', actions: ['announce'] },
+  },
+  finished: {
+    verdict: begin,
+    powerReadsOff: isOff,
+    levelsExhausted: isOff,
+    retryDue: isOff,
+    aliveAgain: isOff,
+    orderPowerOn: { ignored: 'the fence is finished; a person may power the node on' },
+    leaveOff: { ignored: 'the fence is finished' },
+    powerReadsOn: { ignored: 'the fence is finished' },
+    powerOnFailed: { ignored: 'the fence is finished' },
+    rejoined: { to: 'closed', actions: ['announce'] },
+  },
+  closed: {
+    verdict: begin,
+    powerReadsOff: noFence,
+    levelsExhausted: noFence,
+    retryDue: noFence,
+    aliveAgain: noFence,
+    orderPowerOn: noFence,
+    leaveOff: noFence,
+    powerReadsOn: noFence,
+    powerOnFailed: noFence,
+    rejoined: { ignored: 'the node has already rejoined' },
+  },
+  failed: {
+    verdict: begin,
+    powerReadsOff: { impossible: 'a fence goes on from failed only through a new intent' },
+    levelsExhausted: { ignored: 'the attempt has already failed' },
+    retryDue: begin,
+    aliveAgain: { to: 'cancelled', actions: ['announce'] },
+    orderPowerOn: shot,
+    leaveOff: { ignored: 'power does not read off' },
+    powerReadsOn: { ignored: 'power does not read off' },
+    powerOnFailed: shot,
+    rejoined: { to: 'cancelled', actions: ['announce'] },
+  },
+  cancelled: {
+    verdict: begin,
+    powerReadsOff: noFence,
+    levelsExhausted: noFence,
+    retryDue: noFence,
+    aliveAgain: noFence,
+    orderPowerOn: shot,
+    leaveOff: noFence,
+    powerReadsOn: noFence,
+    powerOnFailed: noFence,
+    rejoined: noFence,
+  },
+};
+
+/** In these states somebody has to go on with the fence; in all others nothing is left to do. */
+export function isUnderWay(state: FenceState): boolean {
+  return state === 'intent' || state === 'fenced' || state === 'restoring' || state === 'failed';
+}
+
+/** The states in which the named incarnation is certainly off. */
+export function isConfirmedOff(state: FenceState): boolean {
+  return state === 'fenced' || state === 'restoring' || state === 'finished' || state === 'closed';
+}
+
+/** In these states a node may not start its duties: its fence may still fire, or has not been recorded yet. */
+export function forbidsRejoin(state: FenceState): boolean {
+  return state === 'intent';
+}
+
+export interface RestoreFacts {
+  readonly action: 'off' | 'reboot';
+  /** How often the node was fenced within the last hour, this fence included. */
+  readonly fencesInLastHour: number;
+  readonly maxFencesPerHour: number;
+}
+
+/** After `fenced`: whether power is ordered on again, and why (loop guard: too many fences, it stays off). */
+export function afterFenced(facts: RestoreFacts): { event: 'orderPowerOn' | 'leaveOff'; because: string } {
+  if (facts.action === 'off') return { event: 'leaveOff', because: 'the action asked for is off: the node stays off' };
+  if (facts.fencesInLastHour > facts.maxFencesPerHour) {
+    return {
+      event: 'leaveOff',
+      because: `the node was fenced ${facts.fencesInLastHour} times within an hour (limit ${facts.maxFencesPerHour}): it stays off and waits for a person`,
+    };
+  }
+  return { event: 'orderPowerOn', because: 'the action asked for is reboot' };
+}

@@ -1,0 +1,123 @@
+/**
+ * Guards: what must all hold before a node is shot. Each is a named row with the sentence that is recorded and shown
+ * when it holds the fence back (S3, S11). Evaluated when the verdict falls and once more right before the shot.
+ */
+import { inWords } from './decision.ts';
+
+export interface GuardFacts {
+  readonly self: string;
+  readonly target: string;
+  readonly fencingEnabled: boolean;
+  readonly sessionLive: boolean;
+  /** Age of the observer's last acknowledged write, counted from its sending; null: none yet. */
+  readonly contactAgeMs: number | null;
+  readonly contactMaxMs: number;
+  /** By how much the observer's own loop is late. */
+  readonly lateMs: number;
+  readonly intervalMs: number;
+  /** What is left of the quiet period after own start, or after the store was away. */
+  readonly quietLeftMs: number;
+  readonly steppedDown: boolean;
+  readonly targetState: 'starting' | 'run' | 'shutdown' | 'stop' | 'unknown';
+  readonly clusterMaintenance: string | null;
+  readonly targetMaintenance: string | null;
+  readonly nodesTotal: number;
+  /** Nodes that are silent right now, the target included. */
+  readonly silentNodes: readonly string[];
+  /** From this many silent nodes on, nobody is fenced. */
+  readonly maxUnhealthy: number;
+  readonly fencesInFlight: readonly string[];
+  readonly maxConcurrentFences: number;
+  /** True when a person asked for this fence by name: the storm guard and maintenance are theirs to overrule. */
+  readonly askedByOperator: boolean;
+}
+
+export interface Guard {
+  readonly name: string;
+  /** Null when the guard lets the fence pass; else the sentence that says why it holds. */
+  readonly holds: (facts: GuardFacts) => string | null;
+}
+
+export const guards: readonly Guard[] = [
+  {
+    name: 'enabled',
+    holds: (f) => (f.fencingEnabled || f.askedByOperator ? null : 'fencing is switched off in the configuration'),
+  },
+  { name: 'self', holds: (f) => (f.target === f.self ? 'a node never fences itself' : null) },
+  { name: 'session', holds: (f) => (f.sessionLive ? null : 'the session with the store is not live') },
+  {
+    name: 'contact',
+    holds: (f) =>
+      f.contactAgeMs !== null && f.contactAgeMs <= f.contactMaxMs
+        ? null
+        : `the last acknowledged write is ${f.contactAgeMs === null ? 'missing' : `${inWords(f.contactAgeMs)} old`}; it may be at most ${inWords(f.contactMaxMs)} old`,
+  },
+  {
+    name: 'pause',
+    holds: (f) => (f.lateMs <= f.intervalMs ? null : `this node was itself paused (${inWords(f.lateMs)} late)`),
+  },
+  {
+    name: 'quiet',
+    holds: (f) =>
+      f.quietLeftMs <= 0 || f.askedByOperator
+        ? null
+        : `the quiet period after a start, or after the store was away, lasts ${inWords(f.quietLeftMs)} more`,
+  },
+  {
+    name: 'stepped-down',
+    holds: (f) => (f.steppedDown ? 'this node is itself being fenced and has stepped down' : null),
+  },
+  {
+    name: 'stopped',
+    holds: (f) =>
+      f.targetState === 'stop' && !f.askedByOperator
+        ? 'the node stopped in good order; its silence means nothing'
+        : null,
+  },
+  {
+    name: 'cluster-maintenance',
+    holds: (f) =>
+      f.clusterMaintenance !== null && !f.askedByOperator
+        ? `the cluster is in maintenance: ${f.clusterMaintenance}`
+        : null,
+  },
+  {
+    name: 'node-maintenance',
+    holds: (f) =>
+      f.targetMaintenance !== null && !f.askedByOperator ? `the node is in maintenance: ${f.targetMaintenance}` : null,
+  },
+  {
+    name: 'storm',
+    holds: (f) =>
+      f.silentNodes.length < f.maxUnhealthy || f.askedByOperator
+        ? null
+        : `${f.silentNodes.length} of ${f.nodesTotal} nodes are silent together (${[...f.silentNodes].sort().join(', ')}): from ${f.maxUnhealthy} on the fault is sought elsewhere and nobody is fenced`,
+  },
+  {
+    name: 'concurrency',
+    holds: (f) => {
+      const others = f.fencesInFlight.filter((name) => name !== f.target);
+      return others.length < f.maxConcurrentFences
+        ? null
+        : `${others.length} fence(s) are under way (${others.join(', ')}); at most ${f.maxConcurrentFences} at once`;
+    },
+  },
+];
+
+export interface Refusal {
+  readonly guard: string;
+  readonly because: string;
+}
+
+/** All guards that hold the fence back; empty: it may go on. */
+export function refusals(facts: GuardFacts): Refusal[] {
+  return guards.flatMap((guard) => {
+    const because = guard.holds(facts);
+    return because === null ? [] : [{ guard: guard.name, because }];
+  });
+}
+
+/** The number of silent nodes from which the storm guard holds: half of them or more, but never a single one. */
+export function maxUnhealthyDefault(nodesTotal: number): number {
+  return Math.max(2, Math.ceil(nodesTotal / 2));
+}

@@ -1,0 +1,70 @@
+#!/usr/bin/env node
+/** noded: reads its configuration, puts the parts together, lives until told to stop. */
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { parseArgs } from 'node:util';
+import { nodeNamePattern } from '../core/node.ts';
+import { configFile, readBmc, readClusterKey, readConfig } from '../real/config-file.ts';
+import { realLog } from '../real/log.ts';
+import { handleSignals } from './signals.ts';
+import { wireAgent } from './wiring.ts';
+
+const usage = `noded: the agent of nodekeeper; runs on every machine of the cluster.
+
+Usage: noded [--config FILE]
+
+  --config FILE  configuration (default: NODEKEEPER_CONFIG, then /etc/nodekeeper/config.yaml)
+  --version      print the version
+  --help         print this text
+
+Exit codes: 0 stopped in good order, 1 this life ended (start it again), 2 usage or configuration, 4 the name is taken
+`;
+
+function refuse(message: string): never {
+  process.stderr.write(`noded: ${message}\n`);
+  process.exit(2);
+}
+
+function version(): string {
+  return (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string })
+    .version;
+}
+
+function options(): { config: string } {
+  try {
+    const flags = { config: { type: 'string' }, version: { type: 'boolean' }, help: { type: 'boolean' } } as const;
+    const { values } = parseArgs({ options: flags });
+    if (values.help === true || values.version === true) {
+      process.stdout.write(values.help === true ? usage : `${version()}\n`);
+      process.exit(0);
+    }
+    return { config: configFile(values.config) };
+  } catch (error) {
+    return refuse(`${(error as Error).message}\n\n${usage}`);
+  }
+}
+
+async function main(): Promise<number> {
+  const file = options().config;
+  const config = readConfig(file);
+  if (!config.ok) return refuse(config.message);
+  const key = readClusterKey(config.value);
+  if (!key.ok) return refuse(key.message);
+  const bmc = readBmc(config.value);
+  if (!bmc.ok) return refuse(bmc.message);
+  const name = config.value.node.name ?? hostname().split('.')[0]?.toLowerCase() ?? '';
+  if (!nodeNamePattern.test(name))
+    return refuse(`the host name ${JSON.stringify(name)} is no node name; set node.name in ${file}`);
+
+  const log = realLog(config.value.log.level, name);
+  log.info('noded starts', { version: version(), config: file, node: process.version });
+  const agent = wireAgent({ config: config.value, name, version: version(), key: key.value, bmc: bmc.value, log });
+  handleSignals(agent, log, file);
+  const ending = await agent.run();
+  log.info('noded ends', { ending: ending.kind, because: ending.because, droppedLogLines: log.dropped() });
+  if (ending.kind !== 'stopped') process.stderr.write(`noded: ${ending.because}\n`);
+  await log.flush(500);
+  return ending.kind === 'stopped' ? 0 : ending.kind === 'name-taken' ? 4 : 1;
+}
+
+process.exit(await main());

@@ -1,0 +1,52 @@
+/** The only place where the real parts are chosen and put together. */
+import { Agent } from '../agent/agent.ts';
+import type { Config } from '../config/load.ts';
+import type { BmcReference } from '../records/registration.ts';
+import { realClock } from '../real/clock.ts';
+import { machineIdentity, nodedLives } from '../real/machine.ts';
+import type { RealLog } from '../real/log.ts';
+import { Ipmitool } from '../real/power/ipmitool.ts';
+import { realRandom } from '../real/random.ts';
+import type { ClusterKey } from '../real/secrets.ts';
+import { realSubsystems } from '../real/subsystems/subsystems.ts';
+import { systemdSupervisor } from '../real/systemd/supervisor.ts';
+import { openZooKeeperStore } from '../real/zookeeper/store.ts';
+
+export interface Parts {
+  readonly config: Config;
+  readonly name: string;
+  readonly version: string;
+  readonly key: ClusterKey;
+  readonly bmc: BmcReference | null;
+  readonly log: RealLog;
+}
+
+/** A noded on real parts; it does nothing before `run`. */
+export function wireAgent({ config, name, version, key, bmc, log }: Parts): Agent {
+  const power = new Ipmitool();
+  const { timing } = config;
+  const store = openZooKeeperStore({
+    servers: config.zookeeper.servers,
+    root: `${config.zookeeper.root}/${config.cluster.name}`,
+    sessionTimeoutMs: timing.sessionTimeoutMs,
+    connectTimeoutMs: timing.connectTimeoutMs,
+    requestTimeoutMs: timing.requestTimeoutMs,
+    digest: key.digest,
+    onChange: (state, because) => log[state === 'connected' ? 'info' : 'warn'](`store ${state}`, { because }),
+  });
+  return new Agent(
+    {
+      clock: realClock(),
+      random: realRandom(),
+      log,
+      store,
+      power,
+      secrets: key,
+      supervisor: systemdSupervisor(),
+      subsystems: realSubsystems(config, power, bmc),
+      machine: machineIdentity(),
+      processLives: nodedLives,
+    },
+    { config, name, version, bmc },
+  );
+}

@@ -1,0 +1,32 @@
+/** Everything that the agent may touch of the outside world. Nothing else exists for it. */
+import type { Clock } from './clock.ts';
+import type { Log } from './log.ts';
+import type { Power } from './power.ts';
+import type { Random } from './random.ts';
+import type { Secrets } from './secrets.ts';
+import type { Store } from './store.ts';
+import type { Subsystem } from './subsystem.ts';
+import type { Supervisor } from './supervisor.ts';
+
+/** What the machine says of itself; fixed for the life of a noded. */
+export interface MachineIdentity {
+  readonly bootId: string;
+  readonly machineId: string;
+  readonly hostname: string;
+  readonly pid: number;
+  readonly systemGuid: string | null;
+}
+
+export interface Environment {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly store: Store;
+  readonly power: Power;
+  readonly secrets: Secrets;
+  readonly supervisor: Supervisor;
+  readonly subsystems: readonly Subsystem[];
+  readonly machine: MachineIdentity;
+  /** Whether a process of this machine still lives: to tell a former life of this noded from a second one. */
+  processLives(pid: number): boolean;
+}

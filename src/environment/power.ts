@@ -1,0 +1,31 @@
+/**
+ * Power of other machines. Promises (test/compliance/power.test.ts):
+ *   POWER1 a reading of `off` is said only when the device itself answered "off";
+ *   POWER2 every call ends within its deadline plus a second, with its whole process group gone (S7);
+ *   POWER3 an order's answer proves nothing (S4): only a later reading does;
+ *   POWER4 no secret is ever seen on a command line, in an error or in a log (S10);
+ *   POWER5 probe and read never change power.
+ */
+import type { BmcFault, BmcProbe } from '../core/verification.ts';
+import type { BmcReference } from '../records/registration.ts';
+
+export interface PowerReading {
+  readonly power: 'on' | 'off' | 'unknown';
+  readonly fault: BmcFault | null;
+  readonly because: string;
+  readonly tookMs: number;
+}
+
+export interface PowerAnswer {
+  /** Whether the device said that it took the order. Proves nothing. */
+  readonly accepted: boolean;
+  readonly fault: BmcFault | null;
+  readonly because: string;
+  readonly tookMs: number;
+}
+
+export interface Power {
+  read(bmc: BmcReference, deadlineMs: number): Promise<PowerReading>;
+  order(bmc: BmcReference, power: 'on' | 'off', deadlineMs: number): Promise<PowerAnswer>;
+  probe(bmc: BmcReference, deadlineMs: number): Promise<BmcProbe>;
+}

@@ -1,0 +1,8 @@
+/**
+ * Sealing with the cluster key. SEAL1 `open` gives back what was sealed for the same context, or null (wrong key,
+ * changed text, other context). SEAL2 what is sealed can be read only with the key.
+ */
+export interface Secrets {
+  seal(plain: string, context: string): string;
+  open(sealed: string, context: string): string | null;
+}

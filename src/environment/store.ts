@@ -1,0 +1,76 @@
+/**
+ * The store, as decisions may use it. Promises (test/compliance/store.test.ts, on the simulator and on ZooKeeper):
+ *   STORE1 every write that rests on a read carries that read's version; there is no unconditional write (S6);
+ *   STORE2 nothing is queued: without a live session every call fails at once with `not-connected`;
+ *   STORE3 every call ends within the request timeout; an unanswered write is `unclear`: it may have happened;
+ *   STORE4 a read sees every write that this session had acknowledged before it was sent (first in, first out);
+ *   STORE5 a commit happens as a whole or not at all;
+ *   STORE6 ephemerals vanish with their session, and only with it (or when they are removed);
+ *   STORE7 `lastAckSentMs` is the sending time of the last acknowledged write: reads and pings are no evidence;
+ *   STORE8 a watch fires at most once, is a hint only, and may be lost with the session.
+ */
+export type StoreFailureCode =
+  | 'not-connected' // no live session: nothing was sent
+  | 'unclear' // sent, no answer: a write may or may not have happened
+  | 'no-node'
+  | 'node-exists'
+  | 'bad-version'
+  | 'not-empty'
+  | 'no-auth' // the store's ACLs refuse us: another cluster key
+  | 'too-large'
+  | 'refused'; // anything else the store said
+
+export interface StoreFailure {
+  readonly ok: false;
+  readonly code: StoreFailureCode;
+  readonly because: string;
+}
+
+export type StoreResult<T> = ({ readonly ok: true } & T) | StoreFailure;
+
+export interface StoredValue {
+  readonly text: string;
+  readonly version: number;
+  /** The store's own wall time of the last change; for people only. */
+  readonly modifiedWallMs: number;
+  /** Id of the session that owns an ephemeral; null for a persistent node. */
+  readonly owner: string | null;
+}
+
+export type CreateMode = 'persistent' | 'ephemeral' | 'persistent-sequential' | 'ephemeral-sequential';
+
+export type Operation =
+  | { readonly kind: 'create'; readonly path: string; readonly text: string; readonly mode: CreateMode }
+  | { readonly kind: 'write'; readonly path: string; readonly text: string; readonly version: number }
+  | { readonly kind: 'remove'; readonly path: string; readonly version: number }
+  | { readonly kind: 'check'; readonly path: string; readonly version: number };
+
+/** connecting: never connected yet · connected · suspended: cut off, may come back · lost: over, a new one is made */
+export type SessionState = 'connecting' | 'connected' | 'suspended' | 'lost';
+
+export interface SessionView {
+  readonly state: SessionState;
+  /** Grows by one with every new session: what was owned under an older one is void. */
+  readonly generation: number;
+  readonly id: string | null;
+  /** As negotiated with the server; 0 before the first connection. */
+  readonly timeoutMs: number;
+  readonly lastAckSentMs: number | null;
+}
+
+export interface Store {
+  session(): SessionView;
+  /** Called after each change of the session's state; must not block. Returns the way to stop it. */
+  onSession(listener: (view: SessionView) => void): () => void;
+  read(path: string, onChange?: () => void): Promise<StoreResult<StoredValue>>;
+  /** Names of the children, sorted. */
+  list(path: string, onChange?: () => void): Promise<StoreResult<{ readonly names: string[] }>>;
+  /** The path tells the number that a sequential node got. */
+  create(path: string, text: string, mode: CreateMode): Promise<StoreResult<{ readonly path: string }>>;
+  write(path: string, text: string, version: number): Promise<StoreResult<{ readonly version: number }>>;
+  remove(path: string, version: number): Promise<StoreResult<object>>;
+  /** All of the operations or none of them. */
+  commit(operations: readonly Operation[]): Promise<StoreResult<object>>;
+  /** Ends the session in good order within `deadlineMs`: its ephemerals are gone when it worked. */
+  close(deadlineMs: number): Promise<void>;
+}

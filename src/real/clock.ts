@@ -1,0 +1,30 @@
+/** The real clock. Suspend is seen as the difference between boot time (/proc/uptime) and the monotonic clock. */
+import { readFileSync } from 'node:fs';
+import type { Clock } from '../environment/clock.ts';
+
+export function realClock(): Clock {
+  const bootMinusMonotonicMs = uptimeMs() - performance.now();
+  return {
+    monotonicMs: () => performance.now(),
+    wallMs: () => Date.now(),
+    suspendedMs() {
+      const ms = uptimeMs() - performance.now() - bootMinusMonotonicMs;
+      return ms < 100 ? 0 : ms; // /proc/uptime counts in hundredths
+    },
+    sleep: (ms, signal) =>
+      new Promise((resolve) => {
+        if (signal?.aborted === true) { resolve(); return; }
+        const wake = () => {
+          clearTimeout(timer);
+          signal?.removeEventListener('abort', wake);
+          resolve();
+        };
+        const timer = setTimeout(wake, Math.max(0, ms));
+        signal?.addEventListener('abort', wake);
+      }),
+  };
+}
+
+function uptimeMs(): number {
+  return Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]) * 1000;
+}

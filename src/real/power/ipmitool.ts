@@ -1,0 +1,162 @@
+/**
+ * `Power` by ipmitool over RMCP+ (lanplus). The password travels in the environment, never in the arguments (S10);
+ * cipher suites are tried in the configured order and the one that worked is remembered; ipmitool's own retries are
+ * bounded so that they fit our deadline (its default gives up after 20 s).
+ */
+import type { BmcFault, BmcProbe, ProbeCheck, ProbeOutcome } from '../../core/verification.ts';
+import { bmcFaults, probeChecks } from '../../core/verification.ts';
+import type { Power, PowerAnswer, PowerReading } from '../../environment/power.ts';
+import type { BmcReference } from '../../records/registration.ts';
+import { run } from '../process/runner.ts';
+import type { RunResult } from '../process/runner.ts';
+import { faultOf, guidOf, isEnoughPrivilege, powerOf, privilegeOf, quote } from './ipmitool-output.ts';
+
+type Said =
+  | { readonly ok: true; readonly stdout: string; readonly suite: number; readonly tookMs: number }
+  | { readonly ok: false; readonly fault: BmcFault; readonly detail: string; readonly tookMs: number };
+
+/** The LAN channel we came in on, in IPMI's numbering. */
+const presentChannel = '14';
+
+export class Ipmitool implements Power {
+  private readonly program: string;
+  /** Suite that worked last, per BMC. */
+  private readonly suites = new Map<string, number>();
+
+  constructor(program = 'ipmitool') {
+    this.program = program;
+  }
+
+  async read(bmc: BmcReference, deadlineMs: number): Promise<PowerReading> {
+    const said = await this.say(bmc, ['chassis', 'power', 'status'], deadlineMs);
+    if (!said.ok) return { power: 'unknown', fault: said.fault, because: sentence(said), tookMs: said.tookMs };
+    const power = powerOf(said.stdout);
+    if (power !== 'unknown')
+      return { power, fault: null, because: `the BMC says that power is ${power}`, tookMs: said.tookMs };
+    const because = `the BMC's answer cannot be understood: ${JSON.stringify(said.stdout.slice(0, 120))}`;
+    return { power, fault: 'nonsense', because, tookMs: said.tookMs };
+  }
+
+  async order(bmc: BmcReference, power: 'on' | 'off', deadlineMs: number): Promise<PowerAnswer> {
+    const said = await this.say(bmc, ['chassis', 'power', power], deadlineMs);
+    if (!said.ok) return { accepted: false, fault: said.fault, because: sentence(said), tookMs: said.tookMs };
+    return { accepted: true, fault: null, because: `the BMC took the order to power ${power}`, tookMs: said.tookMs };
+  }
+
+  async probe(bmc: BmcReference, deadlineMs: number): Promise<BmcProbe> {
+    const startMs = performance.now();
+    const leftMs = () => Math.max(500, deadlineMs - (performance.now() - startMs));
+    const told = (outcomes: Partial<Record<ProbeCheck, ProbeOutcome>>, rest: Partial<BmcProbe>): BmcProbe => ({
+      checks: { ...allUnknown(), ...outcomes },
+      fault: null,
+      detail: '',
+      power: 'unknown',
+      cipherSuite: this.suites.get(key(bmc)) ?? null,
+      guid: null,
+      ...rest,
+      tookMs: performance.now() - startMs,
+    });
+    const status = await this.say(bmc, ['chassis', 'power', 'status'], leftMs());
+    if (!status.ok) return told(provedBefore(status.fault), { fault: status.fault, detail: status.detail });
+    const power = powerOf(status.stdout);
+    const login = { address: 'proved', cipher: 'proved', password: 'proved' } as const;
+    if (power === 'unknown')
+      return told({ ...login, power: 'failed' }, { fault: 'nonsense', detail: status.stdout.slice(0, 120) });
+
+    // Some BMCs open a session at OPERATOR for a USER account and refuse only the power command: ask for the limit.
+    const users = await this.say(bmc, ['user', 'list', presentChannel], leftMs());
+    const limit = users.ok ? privilegeOf(users.stdout, bmc.username) : null;
+    if (limit !== null && !isEnoughPrivilege(limit)) {
+      const detail = `the account "${bmc.username}" has the level ${limit}, power control needs OPERATOR`;
+      return told({ ...login, power: 'proved', privilege: 'failed' }, { fault: 'privilege-too-low', detail, power });
+    }
+    if (!users.ok && users.fault === 'privilege-too-low') {
+      return told(
+        { ...login, power: 'proved', privilege: 'failed' },
+        { fault: users.fault, detail: users.detail, power },
+      );
+    }
+    const guid = await this.say(bmc, ['mc', 'guid'], leftMs());
+    const id = guid.ok ? guidOf(guid.stdout) : null;
+    return told(
+      {
+        ...login,
+        power: 'proved',
+        privilege: limit === null ? 'unknown' : 'proved',
+        identity: id === null ? 'unknown' : 'proved',
+      },
+      { power, guid: id },
+    );
+  }
+
+  /** One command, with the suite that worked last or the configured ones in order. */
+  private async say(bmc: BmcReference, command: readonly string[], deadlineMs: number): Promise<Said> {
+    const known = this.suites.get(key(bmc));
+    const suites =
+      known === undefined ? bmc.cipherSuites : [known, ...bmc.cipherSuites.filter((suite) => suite !== known)];
+    const endMs = performance.now() + deadlineMs;
+    let last: Said = { ok: false, fault: 'misconfigured', detail: 'no cipher suite is configured', tookMs: 0 };
+    for (const suite of suites) {
+      const leftMs = endMs - performance.now();
+      if (leftMs < 100) break;
+      const result = await run(this.program, this.args(bmc, suite, leftMs, command), {
+        deadlineMs: leftMs,
+        env: { IPMI_PASSWORD: bmc.password },
+      });
+      last = understand(result, suite, bmc.password);
+      if (last.ok) this.suites.set(key(bmc), suite);
+      if (last.ok || last.fault !== 'cipher-refused') return last;
+      this.suites.delete(key(bmc));
+    }
+    return last;
+  }
+
+  private args(bmc: BmcReference, suite: number, deadlineMs: number, command: readonly string[]): string[] {
+    const retries = Math.max(1, Math.floor(deadlineMs / 1000) - 1);
+    return [
+      ...['-v', '-I', 'lanplus', '-H', bmc.address, '-p', String(bmc.port), '-U', bmc.username, '-E'],
+      ...['-L', bmc.privilege.toUpperCase(), '-C', String(suite), '-N', '1', '-R', String(retries)],
+      ...command,
+    ];
+  }
+}
+
+function understand(result: RunResult, suite: number, password: string): Said {
+  const { tookMs } = result;
+  switch (result.kind) {
+    case 'missing':
+      return { ok: false, fault: 'tool-missing', detail: result.because, tookMs };
+    case 'failed':
+      return { ok: false, fault: 'other', detail: result.because, tookMs };
+    case 'timed-out':
+      return { ok: false, fault: 'timeout', detail: `ended after ${Math.round(tookMs)} ms`, tookMs };
+    case 'exited': {
+      if (result.code === 0) return { ok: true, stdout: result.stdout, suite, tookMs };
+      const text = `${result.stderr}\n${result.stdout}`;
+      const quoted = password === '' ? quote(text) : quote(text).replaceAll(password, '***');
+      return { ok: false, fault: faultOf(text), detail: quoted, tookMs };
+    }
+  }
+}
+
+function sentence(said: Extract<Said, { ok: false }>): string {
+  return said.detail === '' ? bmcFaults[said.fault] : `${bmcFaults[said.fault]} (${said.detail})`;
+}
+
+function key(bmc: BmcReference): string {
+  return `${bmc.address}:${bmc.port}`;
+}
+
+function allUnknown(): Record<ProbeCheck, ProbeOutcome> {
+  return Object.fromEntries(probeChecks.map((check) => [check, 'unknown'])) as Record<ProbeCheck, ProbeOutcome>;
+}
+
+/** A fault proves that everything before it works. */
+function provedBefore(fault: BmcFault): Partial<Record<ProbeCheck, ProbeOutcome>> {
+  if (fault === 'no-answer') return { address: 'failed' };
+  if (fault === 'cipher-refused') return { address: 'proved', cipher: 'failed' };
+  if (fault === 'wrong-credentials') return { address: 'proved', cipher: 'proved', password: 'failed' };
+  if (fault === 'privilege-too-low')
+    return { address: 'proved', cipher: 'proved', password: 'proved', privilege: 'failed' };
+  return {};
+}

@@ -1,0 +1,79 @@
+/** The subsystems that the configuration asks for. Each is a command with a deadline, or a file of /proc. */
+import { readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import type { Config } from '../../config/load.ts';
+import type { Power } from '../../environment/power.ts';
+import type { Subsystem, SubsystemReading } from '../../environment/subsystem.ts';
+import type { BmcReference } from '../../records/registration.ts';
+import { run } from '../process/runner.ts';
+import { cephReading, commandReading, libvirtReading, systemReading } from './readings.ts';
+
+export function realSubsystems(config: Config, power: Power, bmc: BmcReference | null): Subsystem[] {
+  const { system, ceph, libvirt, ipmi, commands } = config.subsystems;
+  const found: Subsystem[] = [];
+  if (system.enabled) found.push({ name: 'system', timeoutMs: system.timeout, collect: collectSystem });
+  if (ceph.enabled) found.push({ name: 'ceph', timeoutMs: ceph.timeout, collect: () => collectCeph(ceph.timeout) });
+  if (libvirt.enabled)
+    found.push({ name: 'libvirt', timeoutMs: libvirt.timeout, collect: () => collectLibvirt(libvirt.timeout) });
+  if (ipmi.enabled && bmc !== null) {
+    found.push({ name: 'ipmi', timeoutMs: ipmi.timeout, collect: () => collectIpmi(power, bmc, ipmi.timeout) });
+  }
+  for (const { name, command, timeout } of commands) {
+    found.push({ name, timeoutMs: timeout, collect: () => collectCommand(command, timeout) });
+  }
+  return found;
+}
+
+async function collectSystem(): Promise<SubsystemReading> {
+  try {
+    const [load, memory] = await Promise.all([readFile('/proc/loadavg', 'utf8'), readFile('/proc/meminfo', 'utf8')]);
+    return systemReading(load, memory, availableParallelism());
+  } catch (error) {
+    return { ok: false, because: String(error) };
+  }
+}
+
+async function collectCeph(timeoutMs: number): Promise<SubsystemReading> {
+  const half = Math.round(timeoutMs / 2);
+  const seconds = String(Math.max(1, Math.floor(half / 1000)));
+  const args = ['--connect-timeout', seconds, '--format', 'json'];
+  const health = await run('ceph', [...args, 'health'], { deadlineMs: half });
+  if (health.kind !== 'exited') return late('ceph health', health);
+  const osds = await run('ceph', [...args, 'osd', 'dump'], { deadlineMs: half });
+  if (osds.kind !== 'exited') return late('ceph osd dump', osds);
+  if (health.code !== 0)
+    return { ok: false, because: `ceph health: exit code ${health.code}: ${health.stderr.slice(0, 160)}` };
+  return cephReading(health.stdout, osds.stdout);
+}
+
+async function collectLibvirt(timeoutMs: number): Promise<SubsystemReading> {
+  const listed = await run('virsh', ['-q', '-c', 'qemu:///system', 'list', '--all'], { deadlineMs: timeoutMs });
+  if (listed.kind !== 'exited') return late('virsh list', listed);
+  if (listed.code !== 0) return { ok: false, because: `virsh list: ${listed.stderr.slice(0, 160)}` };
+  return libvirtReading(listed.stdout);
+}
+
+async function collectIpmi(power: Power, bmc: BmcReference, timeoutMs: number): Promise<SubsystemReading> {
+  const reading = await power.read(bmc, timeoutMs);
+  if (reading.power === 'unknown')
+    return { ok: true, health: 'error', summary: reading.because, facts: { fault: reading.fault } };
+  return {
+    ok: true,
+    health: 'ok',
+    summary: `the own BMC answers (power ${reading.power})`,
+    facts: { tookMs: Math.round(reading.tookMs) },
+  };
+}
+
+async function collectCommand(command: readonly string[], timeoutMs: number): Promise<SubsystemReading> {
+  const [program = '', ...args] = command;
+  const result = await run(program, args, { deadlineMs: timeoutMs });
+  if (result.kind !== 'exited') return late(program, result);
+  return commandReading(result.code, result.stdout, result.stderr);
+}
+
+function late(what: string, result: Exclude<Awaited<ReturnType<typeof run>>, { kind: 'exited' }>): SubsystemReading {
+  if (result.kind === 'timed-out')
+    return { ok: false, because: `${what}: no answer within ${Math.round(result.tookMs)} ms; killed` };
+  return { ok: false, because: `${what}: ${result.because}` };
+}

@@ -1,0 +1,217 @@
+/**
+ * `Store` on ZooKeeper: paths under the cluster's root, digest ACLs for everything, one transaction helper that sets each
+ * version explicitly (the library turns version 0 into "any", M11), errors as values.
+ */
+import type {
+  CreateMode,
+  Operation,
+  SessionView,
+  Store,
+  StoreFailure,
+  StoreResult,
+  StoredValue,
+} from '../../environment/store.ts';
+import type { Reply } from './client.ts';
+import { errorCode, library } from './library.ts';
+import type { LibraryClient, LibraryStat, Transaction } from './library.ts';
+import type { Session, SessionOptions } from './session.ts';
+import { openSession } from './session.ts';
+
+export interface ZooKeeperStoreOptions extends SessionOptions {
+  /** e.g. `/nodekeeper/production`; made when it does not exist. */
+  readonly root: string;
+}
+
+/** ZooKeeper refuses more than 1 MiB by cutting the connection; we refuse before. */
+const bytesMax = 512 * 1024;
+
+const modes: Readonly<Record<CreateMode, number>> = {
+  persistent: library.CreateMode.PERSISTENT,
+  ephemeral: library.CreateMode.EPHEMERAL,
+  'persistent-sequential': library.CreateMode.PERSISTENT_SEQUENTIAL,
+  'ephemeral-sequential': library.CreateMode.EPHEMERAL_SEQUENTIAL,
+};
+
+const ours = library.ACL.CREATOR_ALL_ACL;
+/** Above the cluster's root others may make roots of their own, and nothing else. */
+const shared = [
+  new library.ACL(library.Permission.ALL, library.Id.AUTH_IDS),
+  new library.ACL(library.Permission.READ | library.Permission.CREATE, library.Id.ANYONE_ID_UNSAFE),
+];
+
+/** Opens the store. The root is made on the first write that misses it. */
+export function openZooKeeperStore(options: ZooKeeperStoreOptions): Store {
+  return new ZooKeeperStore(options.root, openSession(options));
+}
+
+class ZooKeeperStore implements Store {
+  private readonly root: string;
+  private readonly link: Session;
+  /** One stable function per watched path: a new closure each time would pile up listeners in the library. */
+  private readonly watches = new Map<string, { fire: () => void; waiting: Set<() => void> }>();
+
+  constructor(root: string, link: Session) {
+    this.root = root;
+    this.link = link;
+  }
+
+  session(): SessionView {
+    return this.link.view();
+  }
+
+  onSession(listener: (view: SessionView) => void): () => void {
+    return this.link.subscribe(listener);
+  }
+
+  async read(path: string, onChange?: () => void): Promise<StoreResult<StoredValue>> {
+    const watcher = this.watcher(`data ${path}`, onChange);
+    const reply = await this.link.request<{ data: Buffer | null | undefined; stat: LibraryStat }>(
+      'read',
+      (client, done) => client.getData(this.at(path), watcher, (error, data, stat) => done(error, { data, stat })),
+    );
+    if (!reply.ok) return failure(reply, path);
+    const { data, stat } = reply.value;
+    const owner = stat.ephemeralOwner.toString('hex');
+    return {
+      ok: true,
+      text: data?.toString('utf8') ?? '',
+      version: stat.version,
+      modifiedWallMs: Number(stat.mtime.readBigInt64BE(0)),
+      owner: /^0*$/.test(owner) ? null : owner,
+    };
+  }
+
+  async list(path: string, onChange?: () => void): Promise<StoreResult<{ readonly names: string[] }>> {
+    const watcher = this.watcher(`list ${path}`, onChange);
+    const reply = await this.link.request<string[]>('read', (client, done) =>
+      client.getChildren(this.at(path), watcher, (error, names) => done(error, names)),
+    );
+    return reply.ok ? { ok: true, names: [...reply.value].sort() } : failure(reply, path);
+  }
+
+  async create(path: string, text: string, mode: CreateMode): Promise<StoreResult<{ readonly path: string }>> {
+    const data = Buffer.from(text);
+    if (data.length > bytesMax) return tooLarge(path, data.length);
+    const send = () =>
+      this.link.request<string>('write', (client, done) => client.create(this.at(path), data, ours, modes[mode], done));
+    let reply = await send();
+    if (!reply.ok && reply.code === errorCode.noNode && (await this.makeRoot())) reply = await send();
+    return reply.ok ? { ok: true, path: reply.value.slice(this.root.length) } : failure(reply, path);
+  }
+
+  async write(path: string, text: string, version: number): Promise<StoreResult<{ readonly version: number }>> {
+    assertVersion(path, version);
+    const data = Buffer.from(text);
+    if (data.length > bytesMax) return tooLarge(path, data.length);
+    const reply = await this.link.request<LibraryStat>('write', (client, done) =>
+      client.setData(this.at(path), data, version, (error, stat) => done(error, stat)),
+    );
+    return reply.ok ? { ok: true, version: reply.value.version } : failure(reply, path);
+  }
+
+  async remove(path: string, version: number): Promise<StoreResult<object>> {
+    assertVersion(path, version);
+    const reply = await this.link.request<undefined>('write', (client, done) =>
+      client.remove(this.at(path), version, (error) => done(error, undefined)),
+    );
+    return reply.ok ? { ok: true } : failure(reply, path);
+  }
+
+  async commit(operations: readonly Operation[]): Promise<StoreResult<object>> {
+    for (const operation of operations)
+      if (operation.kind !== 'create') assertVersion(operation.path, operation.version);
+    const reply = await this.link.request<undefined>('write', (client, done) =>
+      this.transaction(client, operations).commit((error) => done(error, undefined)),
+    );
+    return reply.ok ? { ok: true } : failure(reply, operations.map((operation) => operation.path).join(', '));
+  }
+
+  close(deadlineMs: number): Promise<void> {
+    return this.link.close(deadlineMs);
+  }
+
+  private at(path: string): string {
+    return path === '/' ? this.root : this.root + path;
+  }
+
+  private transaction(client: LibraryClient, operations: readonly Operation[]): Transaction {
+    const transaction = client.transaction();
+    for (const operation of operations) {
+      const path = this.at(operation.path);
+      if (operation.kind === 'create')
+        transaction.create(path, Buffer.from(operation.text), ours, modes[operation.mode]);
+      else {
+        if (operation.kind === 'write') transaction.setData(path, Buffer.from(operation.text), operation.version);
+        else if (operation.kind === 'remove') transaction.remove(path, operation.version);
+        else transaction.check(path, operation.version);
+        const last = transaction.ops.at(-1);
+        if (last !== undefined) last.version = operation.version; // M11
+      }
+    }
+    return transaction;
+  }
+
+  /** Makes the root's path; true when it now exists. */
+  private async makeRoot(): Promise<boolean> {
+    const parts = this.root.split('/').slice(1);
+    for (let length = 1; length <= parts.length; length += 1) {
+      const path = `/${parts.slice(0, length).join('/')}`;
+      const acl = length === parts.length ? ours : shared;
+      const reply = await this.link.request<string>('write', (client, done) =>
+        client.create(path, Buffer.from(''), acl, modes.persistent, done),
+      );
+      if (!reply.ok && reply.code !== errorCode.nodeExists) return false;
+    }
+    return true;
+  }
+
+  private watcher(key: string, onChange: (() => void) | undefined): (() => void) | undefined {
+    if (onChange === undefined) return undefined;
+    let watch = this.watches.get(key);
+    if (watch === undefined) {
+      const waiting = new Set<() => void>();
+      const fire = () => {
+        const called = [...waiting];
+        waiting.clear();
+        for (const callback of called) callback();
+      };
+      watch = { fire, waiting };
+      this.watches.set(key, watch);
+    }
+    watch.waiting.add(onChange);
+    return watch.fire;
+  }
+}
+
+function assertVersion(path: string, version: number): void {
+  if (!Number.isInteger(version) || version < 0) throw new Error(`a write to ${path} without a version (${version})`);
+}
+
+function tooLarge(path: string, bytes: number): StoreFailure {
+  return { ok: false, code: 'too-large', because: `${path}: ${bytes} bytes (limit ${bytesMax})` };
+}
+
+function failure(reply: Extract<Reply<unknown>, { ok: false }>, path: string): StoreFailure {
+  const fail = (code: StoreFailure['code'], because: string): StoreFailure => ({ ok: false, code, because });
+  switch (reply.code) {
+    case errorCode.connectionLoss:
+    case errorCode.operationTimeout:
+      return fail('unclear', `${path}: ${reply.message}`);
+    case errorCode.sessionExpired:
+      return fail('not-connected', `${path}: ${reply.message}`);
+    case errorCode.noNode:
+      return fail('no-node', `${path} does not exist`);
+    case errorCode.nodeExists:
+      return fail('node-exists', `${path} exists already`);
+    case errorCode.badVersion:
+      return fail('bad-version', `${path} was changed by somebody else`);
+    case errorCode.notEmpty:
+      return fail('not-empty', `${path} has children`);
+    case errorCode.noAuth:
+    case errorCode.authFailed:
+    case errorCode.sessionClosedRequireAuth:
+      return fail('no-auth', `${path}: the store refuses this cluster key`);
+    default:
+      return fail('refused', `${path}: ${reply.message}`);
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * `fencing/<name>`: the verdict and every step of the fence, with evidence; it survives the fencer.
+ * `fencing`: the ledger of all nodes that are being dealt with, moved in the same transaction as the record, so that
+ * the limit on concurrent fences is exact.
+ */
+import { z } from 'zod';
+import { fenceStates } from '../core/fencing.ts';
+
+const stateNames = Object.keys(fenceStates) as [keyof typeof fenceStates];
+
+export const FenceStep = z.object({
+  /** For people, and for durations within one fencer's account; never compared between machines. */
+  wallMs: z.number(),
+  by: z.string(),
+  what: z.string().max(60),
+  because: z.string().max(1000),
+});
+export type FenceStep = z.output<typeof FenceStep>;
+
+/** Steps kept in one record; the middle of a longer story is dropped, its beginning and end are kept. */
+export const fenceStepsMax = 60;
+
+export const FenceRecord = z.object({
+  schema: z.literal(1),
+  state: z.enum(stateNames),
+  /** Follows one fence through all nodes' logs and the history. */
+  id: z.string().max(64),
+  target: z.string(),
+  /** The life that was condemned; a later life of the same node is not touched by this record. */
+  incarnation: z.string().nullable(),
+  /** The last keepalive of that life, as the verdict saw it. */
+  sequence: z.int().nullable(),
+  action: z.enum(['off', 'reboot']),
+  reason: z.string().max(1000),
+  askedBy: z.string().max(200).nullable(),
+  /** Name of the operator's request that this fence answers; a request is carried out once. */
+  requestId: z.string().max(100).nullable(),
+  fencer: z.string(),
+  fencerIncarnation: z.string(),
+  verdictWallMs: z.number(),
+  confirmedWallMs: z.number().nullable(),
+  recordedWallMs: z.number().nullable(),
+  level: z.string().nullable(),
+  /** Who has tried and failed in this round, and how many rounds are over. */
+  triedThisRound: z.array(z.string()).max(100),
+  rounds: z.int().min(0),
+  rejoinedAs: z.string().nullable(),
+  steps: z.array(FenceStep).max(fenceStepsMax),
+  /** Wall times of recent fences of this node (loop guard; a limit on loops, not a safety argument). */
+  recentWallMs: z.array(z.number()).max(50),
+});
+export type FenceRecord = z.output<typeof FenceRecord>;
+
+export const FenceLedger = z.object({
+  schema: z.literal(1),
+  /** Node -> the state of its fence, only for those that are under way or failed. */
+  entries: z.record(z.string(), z.enum(stateNames)),
+});
+export type FenceLedger = z.output<typeof FenceLedger>;
+
+export const emptyLedger: FenceLedger = { schema: 1, entries: {} };
+
+/** The record of a node that was never fenced. */
+export function noFence(target: string): FenceRecord {
+  return {
+    schema: 1,
+    state: 'none',
+    id: '',
+    target,
+    incarnation: null,
+    sequence: null,
+    action: 'off',
+    reason: '',
+    askedBy: null,
+    requestId: null,
+    fencer: '',
+    fencerIncarnation: '',
+    verdictWallMs: 0,
+    confirmedWallMs: null,
+    recordedWallMs: null,
+    level: null,
+    triedThisRound: [],
+    rounds: 0,
+    rejoinedAs: null,
+    steps: [],
+    recentWallMs: [],
+  };
+}
+
+/** Appends steps within the limit. */
+export function withSteps(record: FenceRecord, steps: readonly FenceStep[]): FenceRecord {
+  const all = [...record.steps, ...steps];
+  const kept = all.length <= fenceStepsMax ? all : [...all.slice(0, 20), ...all.slice(all.length - fenceStepsMax + 20)];
+  return { ...record, steps: kept };
+}

@@ -1,0 +1,43 @@
+/**
+ * `nodes/<name>/keepalive`: the liveness proof and the health report, in one write: state, sequence and incarnation can
+ * never be seen apart (a fresh state over an old sequence is how nodes elsewhere were fenced while starting).
+ */
+import { z } from 'zod';
+
+export const SubsystemReport = z.object({
+  health: z.enum(['ok', 'warning', 'error', 'unknown']),
+  summary: z.string().max(300),
+  /** Age of this value when the keepalive was written, in ms; null: there was never a value. */
+  ageMs: z.number().nullable(),
+  /** Why the newest collection gave nothing; null when it gave this value. */
+  late: z.string().max(300).nullable(),
+  facts: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])),
+});
+export type SubsystemReport = z.output<typeof SubsystemReport>;
+
+export const PeerView = z.object({
+  verdict: z.enum(['alive', 'silent', 'dead', 'unknown', 'stopped', 'excused']),
+  throws: z.int().min(0),
+  silentMs: z.number().nullable(),
+  because: z.string().max(600),
+});
+export type PeerView = z.output<typeof PeerView>;
+
+export const Keepalive = z.object({
+  schema: z.literal(1),
+  incarnation: z.string().min(1).max(120),
+  sequence: z.int().min(0),
+  state: z.enum(['starting', 'run', 'shutdown', 'stop']),
+  coordinatorState: z.enum(['secondary', 'takeover', 'primary', 'relinquish']).nullable(),
+  intervalMs: z.int().positive(),
+  /** For `shutdown`: how long the node asked for; 0 otherwise. */
+  shutdownMs: z.number().min(0),
+  /** For people only; no decision reads it (S5). */
+  wallMs: z.number(),
+  subsystems: z.record(z.string(), SubsystemReport),
+  /** What this coordinator sees of its peers; only those about which there is something to say. */
+  peers: z.record(z.string(), PeerView),
+  /** Why this node has stepped down from its duties; null: it has not. */
+  steppedDown: z.string().max(300).nullable(),
+});
+export type Keepalive = z.output<typeof Keepalive>;

@@ -1,0 +1,49 @@
+/** `nodes/<name>`: who a node is. Written by its own noded at each start, by version. */
+import { z } from 'zod';
+import { nodeNamePattern } from '../core/node.ts';
+
+export const Registration = z.object({
+  schema: z.literal(1),
+  name: z.string().regex(nodeNamePattern),
+  role: z.enum(['coordinator', 'worker']),
+  priority: z.int().min(0).max(1000),
+  /** One life of a noded: kernel boot id + a random id. */
+  incarnation: z.string().min(1).max(120),
+  bootId: z.string().max(64),
+  machineId: z.string().max(64),
+  hostname: z.string().max(253),
+  pid: z.int(),
+  version: z.string().max(40),
+  intervalMs: z.int().positive(),
+  action: z.enum(['reboot', 'off']),
+  /** System GUID of the machine, for the check that a BMC is this machine's; null where the machine does not tell. */
+  systemGuid: z.string().max(64).nullable(),
+  /** Where the BMC is, in clear, for people and for the check of shared BMCs; null: none configured. */
+  bmcAddress: z.string().max(300).nullable(),
+  /** The BMC reference with its password, sealed with the cluster key (AES-256-GCM); null: none configured. */
+  bmcSealed: z.string().max(4096).nullable(),
+});
+export type Registration = z.output<typeof Registration>;
+
+/** `nodes/<name>/session`: ephemeral; present while that noded's session lives. Names who holds the node's name. */
+export const SessionHolder = z.object({
+  schema: z.literal(1),
+  incarnation: z.string().max(120),
+  bootId: z.string().max(64),
+  machineId: z.string().max(64),
+  hostname: z.string().max(253),
+  pid: z.int(),
+});
+export type SessionHolder = z.output<typeof SessionHolder>;
+
+/** What is sealed into `bmcSealed`. */
+export const BmcReference = z.object({
+  address: z.string(),
+  port: z.int(),
+  username: z.string(),
+  password: z.string(),
+  cipherSuites: z.array(z.int()).min(1),
+  privilege: z.enum(['operator', 'administrator']),
+  commandTimeoutMs: z.int().positive(),
+});
+export type BmcReference = z.output<typeof BmcReference>;

@@ -1,0 +1,30 @@
+/**
+ * `requests/<sequential>`: what an operator asks for. Ephemeral in nodectl's own session: a request whose requester has
+ * gone away is gone too, and can never be carried out late (S6).
+ */
+import { z } from 'zod';
+import { nodeNamePattern } from '../core/node.ts';
+
+/** Every coordinator proves anew that it can fence `node` (null: everybody) and marks its row with the request's name. */
+export const VerifyRequest = z.object({
+  schema: z.literal(1),
+  kind: z.literal('verify'),
+  node: z.string().regex(nodeNamePattern).nullable(),
+  by: z.string().max(200),
+});
+export type VerifyRequest = z.output<typeof VerifyRequest>;
+
+export const FenceRequest = z.object({
+  schema: z.literal(1),
+  kind: z.literal('fence'),
+  node: z.string().regex(nodeNamePattern),
+  action: z.enum(['off', 'reboot']),
+  by: z.string().max(200),
+  reason: z.string().max(500),
+  /** Written by the coordinator that may not carry it out. */
+  refusal: z.object({ by: z.string(), guard: z.string(), because: z.string() }).nullable(),
+});
+export type FenceRequest = z.output<typeof FenceRequest>;
+
+export const OperatorRequest = z.discriminatedUnion('kind', [FenceRequest, VerifyRequest]);
+export type OperatorRequest = z.output<typeof OperatorRequest>;

@@ -1,0 +1,37 @@
+/** Builds the configurations of a simulated cluster from a few words, through the very loader of production. */
+import { loadConfig, printErrors } from '../config/load.ts';
+import type { Config } from '../config/load.ts';
+import type { SimNode } from './world.ts';
+
+export interface ClusterShape {
+  readonly nodes: number;
+  /** How many of them are coordinators (the first ones); default: all. */
+  readonly coordinators?: number;
+  /** Any further keys, as YAML text of the config's sections. */
+  readonly set?: Readonly<Record<string, string | number | boolean>>;
+}
+
+/** node1..nodeN with the given settings, e.g. `{ 'keepalive.interval': '1s' }`. Throws when the config would be refused. */
+export function simCluster(shape: ClusterShape): SimNode[] {
+  return Array.from({ length: shape.nodes }, (_, index) => {
+    const name = `node${index + 1}`;
+    const role = index < (shape.coordinators ?? shape.nodes) ? 'coordinator' : 'worker';
+    return { name, config: simConfig(name, role, shape.set ?? {}) };
+  });
+}
+
+function simConfig(name: string, role: string, set: Readonly<Record<string, string | number | boolean>>): Config {
+  const tree: Record<string, Record<string, unknown>> = {
+    cluster: { name: 'sim' },
+    node: { name, role },
+    zookeeper: { servers: ['zk:2181'], tickTime: '500ms' },
+    bmc: { address: `bmc-${name}`, username: 'nodekeeper', passwordFile: '/none' },
+  };
+  for (const [key, value] of Object.entries(set)) {
+    const [section = '', leaf = ''] = key.split('.');
+    tree[section] = { ...tree[section], [leaf]: value };
+  }
+  const loaded = loadConfig(JSON.stringify(tree)); // JSON is YAML
+  if (!loaded.ok) throw new Error(printErrors(`config of ${name}`, loaded.errors));
+  return loaded.config;
+}

@@ -1,0 +1,76 @@
+/** A machine in the simulator: power, boot, and the life of its noded (restarted after a crash, as systemd does). */
+import type { VirtualTime } from './clock.ts';
+import { SimProcess } from './process.ts';
+
+export interface SimMachineOptions {
+  readonly name: string;
+  readonly time: VirtualTime;
+  readonly bootMs: number;
+  readonly restartMs: number;
+  /** Starts a noded in this process; resolves when its life ends by itself. */
+  readonly start: (machine: SimMachine, process: SimProcess) => Promise<void>;
+  readonly onPower: (machine: SimMachine, power: 'on' | 'off') => void;
+}
+
+export class SimMachine {
+  readonly name: string;
+  power: 'on' | 'off' = 'off';
+  process: SimProcess | null = null;
+  boots = 0;
+  /** Set by an operator's `stop`: systemd does not restart it. */
+  stoppedOnPurpose = false;
+  private readonly options: SimMachineOptions;
+
+  constructor(options: SimMachineOptions) {
+    this.options = options;
+    this.name = options.name;
+  }
+
+  powerOn(): void {
+    if (this.power === 'on') return;
+    this.power = 'on';
+    this.boots += 1;
+    this.stoppedOnPurpose = false;
+    this.options.onPower(this, 'on');
+    const boot = this.boots;
+    this.options.time.after(this.options.bootMs, () => {
+      if (this.power === 'on' && this.boots === boot) this.startNoded();
+    });
+  }
+
+  powerOff(): void {
+    if (this.power === 'off') return;
+    this.power = 'off';
+    this.process?.die();
+    this.process = null;
+    this.options.onPower(this, 'off');
+  }
+
+  /** SIGKILL to noded; systemd starts it again. */
+  killNoded(): void {
+    this.process?.die();
+    this.process = null;
+    this.restartLater();
+  }
+
+  /** `systemctl start noded`. */
+  startNoded(): void {
+    if (this.power === 'off' || this.process !== null) return;
+    this.stoppedOnPurpose = false;
+    const process = new SimProcess(this.options.time);
+    this.process = process;
+    void this.options.start(this, process).then(() => {
+      if (!process.alive) return;
+      process.die();
+      this.process = null;
+      this.restartLater();
+    });
+  }
+
+  private restartLater(): void {
+    const boot = this.boots;
+    this.options.time.after(this.options.restartMs, () => {
+      if (this.power === 'on' && this.boots === boot && !this.stoppedOnPurpose) this.startNoded();
+    });
+  }
+}

@@ -1,0 +1,189 @@
+/**
+ * A simulated cluster: machines, BMCs, one store, a network with cuts, and on each machine the very agent that runs in
+ * production. Faults are plain methods; scenario.ts gives them the words that people write.
+ */
+import { Agent } from '../agent/agent.ts';
+import type { Config } from '../config/load.ts';
+import type { Environment } from '../environment/environment.ts';
+import type { Log, LogFacts } from '../environment/log.ts';
+import type { Secrets } from '../environment/secrets.ts';
+import type { Subsystem, SubsystemReading } from '../environment/subsystem.ts';
+import { SimPower } from './bmc.ts';
+import type { SimBmc } from './bmc.ts';
+import { VirtualTime } from './clock.ts';
+import { SimEnsemble } from './ensemble.ts';
+import { SimMachine } from './machine.ts';
+import type { SimProcess } from './process.ts';
+import { SeededRandom } from './random.ts';
+import { SimStore } from './store.ts';
+import { Trace } from './trace.ts';
+
+export interface SimNode {
+  readonly name: string;
+  readonly config: Config;
+}
+
+export interface WorldOptions {
+  readonly seed: number;
+  readonly nodes: readonly SimNode[];
+  /** How long a machine needs from power on to a running noded. */
+  readonly bootMs?: number;
+  /** Lines below this level are left out of the trace. */
+  readonly traceLevel?: 'debug' | 'info';
+}
+
+export class World {
+  readonly time = new VirtualTime();
+  readonly trace: Trace;
+  readonly ensemble: SimEnsemble;
+  readonly machines = new Map<string, SimMachine>();
+  readonly bmcs = new Map<string, SimBmc>();
+  readonly agents = new Map<string, Agent>();
+  /** Nodes that are cut off from the store, from the BMCs. */
+  readonly cutFromStore = new Set<string>();
+  readonly cutFromBmcs = new Set<string>();
+  /** Subsystems that hang, as "node subsystem". */
+  readonly hanging = new Set<string>();
+  private readonly random: SeededRandom;
+  private readonly options: WorldOptions;
+
+  constructor(options: WorldOptions) {
+    this.options = options;
+    this.random = new SeededRandom(options.seed);
+    this.trace = new Trace(this.time);
+    this.ensemble = new SimEnsemble(this.time, options.nodes[0]?.config.zookeeper.tickTime ?? 2000);
+    for (const node of options.nodes) this.addMachine(node);
+  }
+
+  machine(name: string): SimMachine {
+    const machine = this.machines.get(name);
+    if (machine === undefined) throw new Error(`no machine "${name}" in this world`);
+    return machine;
+  }
+
+  bmc(name: string): SimBmc {
+    const bmc = this.bmcs.get(`bmc-${name}`);
+    if (bmc === undefined) throw new Error(`no BMC of "${name}" in this world`);
+    return bmc;
+  }
+
+  /** Powers every machine on. */
+  powerAll(): void {
+    for (const machine of this.machines.values()) machine.powerOn();
+  }
+
+  run(forMs: number): Promise<void> {
+    return this.time.runUntil(this.time.nowMs + forMs);
+  }
+
+  /** SIGTERM to a node's noded. */
+  stopNoded(name: string): void {
+    this.machine(name).stoppedOnPurpose = true;
+    this.agents.get(name)?.stop('graceful', 'SIGTERM');
+  }
+
+  private addMachine(node: SimNode): void {
+    const machine = new SimMachine({
+      name: node.name,
+      time: this.time,
+      bootMs: this.options.bootMs ?? 5000,
+      restartMs: 1000,
+      start: (which, process) => this.startAgent(node, which, process),
+      onPower: (which, power) => this.trace.line(which.name, `power ${power}`, ''),
+    });
+    this.machines.set(node.name, machine);
+    const address = `bmc-${node.name}`;
+    this.bmcs.set(address, { address, machine, mode: 'ok', slowMs: 0, orders: [] });
+  }
+
+  private async startAgent(node: SimNode, machine: SimMachine, process: SimProcess): Promise<void> {
+    const env = this.environment(node, machine, process);
+    const agent = new Agent(env, {
+      config: node.config,
+      name: node.name,
+      version: 'sim',
+      bmc: {
+        address: `bmc-${node.name}`,
+        port: 623,
+        username: 'nodekeeper',
+        password: 'secret',
+        cipherSuites: [3],
+        privilege: 'operator',
+        commandTimeoutMs: node.config.bmc?.commandTimeout ?? 5000,
+      },
+    });
+    this.agents.set(node.name, agent);
+    const ending = await agent.run();
+    if (process.alive) this.trace.line(node.name, `ended: ${ending.kind}`, ending.because);
+  }
+
+  private environment(node: SimNode, machine: SimMachine, process: SimProcess): Environment {
+    const { timing } = node.config;
+    const random = this.random.fork();
+    const { name } = node;
+    return {
+      clock: process,
+      random: random.fork(),
+      log: this.log(name, process),
+      store: new SimStore({
+        time: this.time,
+        process,
+        ensemble: this.ensemble,
+        random: random.fork(),
+        sessionTimeoutMs: timing.sessionTimeoutMs,
+        connectTimeoutMs: timing.connectTimeoutMs,
+        reaches: () => !this.cutFromStore.has(name),
+      }),
+      power: new SimPower({
+        process,
+        random: random.fork(),
+        self: name,
+        bmcs: this.bmcs,
+        reaches: () => !this.cutFromBmcs.has(name),
+      }),
+      secrets: plainSecrets,
+      supervisor: { ready: () => undefined, alive: () => undefined, stopping: () => undefined },
+      subsystems: [this.subsystem(name, 'system', process)],
+      machine: {
+        bootId: `boot-${name}-${machine.boots}`,
+        machineId: `machine-${name}`,
+        hostname: name,
+        pid: 1000 + machine.boots,
+        systemGuid: `guid-${name}`,
+      },
+      processLives: () => false,
+    };
+  }
+
+  private log(name: string, process: SimProcess): Log {
+    const write = (level: string, message: string, facts: LogFacts = {}) => {
+      if (process.alive) this.trace.log(name, level, message, facts);
+    };
+    const { traceLevel = 'info' } = this.options;
+    return {
+      debug: (message, facts) => (traceLevel === 'debug' ? write('debug', message, facts) : undefined),
+      info: (message, facts) => write('info', message, facts),
+      warn: (message, facts) => write('warn', message, facts),
+      error: (message, facts) => write('error', message, facts),
+    };
+  }
+
+  private subsystem(node: string, name: string, process: SimProcess): Subsystem {
+    const timeoutMs = 2000;
+    const collect = async (): Promise<SubsystemReading> => {
+      if (this.hanging.has(`${node} ${name}`)) {
+        await process.sleep(timeoutMs);
+        return { ok: false, because: `no answer within ${timeoutMs} ms` };
+      }
+      await process.sleep(20);
+      return { ok: true, health: 'ok', summary: 'fine', facts: {} };
+    };
+    return { name, timeoutMs, collect };
+  }
+}
+
+/** Sealing in a world without adversaries: the text, bound to its context. */
+const plainSecrets: Secrets = {
+  seal: (plain, context) => `${context}\n${plain}`,
+  open: (sealed, context) => (sealed.startsWith(`${context}\n`) ? sealed.slice(context.length + 1) : null),
+};

@@ -22,7 +22,7 @@ const packages = {
   records: ['zod'],
   config: ['zod', 'yaml', 'leven'],
   real: ['execa', 'node-zookeeper-client', 'pino', 'zod'],
-  cli: ['yargs', 'yargs/helpers'],
+  cli: ['yargs', 'yargs/helpers', 'yaml'],
   lab: ['yargs', 'yargs/helpers', 'yaml'],
 };
 

@@ -174,7 +174,8 @@ export class Agent {
     const doomed = await lookAtOwnFence(this.context);
     if (doomed !== null) {
       this.env.log.error('this life ends', { because: doomed });
-      this.end({ kind: 'fenced-alive', because: doomed }); return;
+      this.end({ kind: 'fenced-alive', because: doomed });
+      return;
     }
     if (this.board.daemonState === 'run') await monitor.look(beat);
     await this.context.history.flush();

@@ -104,7 +104,13 @@ export class FencingLoop {
       const read = await store.read(`${tree.requests}/${id}`);
       if (!read.ok) continue;
       const parsed = parseRecord(OperatorRequest, read.text);
-      if (!parsed.ok || parsed.record.kind !== 'fence' || parsed.record.refusal !== null || this.active.has(parsed.record.node)) continue;
+      if (
+        !parsed.ok ||
+        parsed.record.kind !== 'fence' ||
+        parsed.record.refusal !== null ||
+        this.active.has(parsed.record.node)
+      )
+        continue;
       if (parsed.record.node === this.context.self.name) continue; // never itself
       this.begin(parsed.record.node, { kind: 'request', id, version: read.version, request: parsed.record });
     }
@@ -122,7 +128,10 @@ export class FencingLoop {
     if (this.seen.get(name)?.mark !== mark) this.seen.set(name, { mark, sinceMs: nowMs });
     if (this.active.has(name) || name === self.name) return;
     const sinceMs = nowMs - (this.seen.get(name)?.sinceMs ?? nowMs);
-    if (record.state === 'finished') { this.announceMissing(name, record, sinceMs); return; }
+    if (record.state === 'finished') {
+      this.announceMissing(name, record, sinceMs);
+      return;
+    }
     if (record.state === 'failed') {
       const turn = retryTurn({
         self: self.name,
@@ -163,7 +172,10 @@ export class FencingLoop {
   private async underLock(target: string, trigger: Trigger): Promise<void> {
     const { env, self } = this.context;
     const acquired = await acquire(env, tree.fenceLocks(target), self.name);
-    if (!acquired.ok) { env.log.debug('fence lock not taken', { node: target, because: acquired.because }); return; }
+    if (!acquired.ok) {
+      env.log.debug('fence lock not taken', { node: target, because: acquired.because });
+      return;
+    }
     try {
       const file = await FenceFile.open(this.context, acquired.lock, target);
       if (file !== null) await this.carryOut(target, trigger, file, acquired.lock);

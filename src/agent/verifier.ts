@@ -106,7 +106,10 @@ export class Verifier {
       wallMs: env.clock.wallMs(),
     });
     if (before?.fault === fault && before.canFence === canFence) return;
-    if (before === undefined && canFence) { env.log.info('fencing verified', { node: peer.name, because }); return; }
+    if (before === undefined && canFence) {
+      env.log.info('fencing verified', { node: peer.name, because });
+      return;
+    }
     const who =
       peer.name === self.name ? `${self.name} (itself; the proof that counts comes from its peers)` : peer.name;
     const text = canFence

@@ -13,7 +13,10 @@ export function realClock(): Clock {
     },
     sleep: (ms, signal) =>
       new Promise((resolve) => {
-        if (signal?.aborted === true) { resolve(); return; }
+        if (signal?.aborted === true) {
+          resolve();
+          return;
+        }
         const wake = () => {
           clearTimeout(timer);
           signal?.removeEventListener('abort', wake);

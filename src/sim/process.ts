@@ -54,7 +54,10 @@ export class SimProcess implements Clock {
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
-      if (signal?.aborted === true) { resolve(); return; }
+      if (signal?.aborted === true) {
+        resolve();
+        return;
+      }
       const wake = () => {
         cancel();
         signal?.removeEventListener('abort', wake);

@@ -195,7 +195,10 @@ export class SimStore implements Store {
     if (this.up()) {
       if (ensemble.touch(id))
         time.after(this.latencyMs(), () => process.deliver(() => (this.lastAnswerMs = time.nowMs)));
-      else { this.lostConnection(); return; }
+      else {
+        this.lostConnection();
+        return;
+      }
     }
     time.after(sessionTimeoutMs / 9, () =>
       process.deliver(() => {

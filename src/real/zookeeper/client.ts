@@ -218,7 +218,10 @@ async function shutdown(
   deadlineMs: number,
 ): Promise<void> {
   const socket = client.connectionManager.socket;
-  if (!isConnected() || socket === undefined) { kill(); return; }
+  if (!isConnected() || socket === undefined) {
+    kill();
+    return;
+  }
   await new Promise<void>((resolve) => {
     const timer = setTimeout(resolve, deadlineMs);
     socket.once('close', () => {

@@ -1,0 +1,173 @@
+/**
+ * The whole cluster as the store shows it, in the shape that `status --json` promises to programs. Read only; nothing
+ * here decides anything. Ages are by the store's own clock and are for people.
+ */
+import type { FenceStanding, NodeRole, NodeState } from '../core/node.ts';
+import { displayedState } from '../core/node.ts';
+import type { FenceState } from '../core/fencing.ts';
+import type { Config } from '../config/load.ts';
+import type { Store } from '../environment/store.ts';
+import { FenceRecord } from '../records/fence.ts';
+import { Keepalive } from '../records/keepalive.ts';
+import type { PeerView, SubsystemReport } from '../records/keepalive.ts';
+import { Maintenance } from '../records/maintenance.ts';
+import { Registration } from '../records/registration.ts';
+import type { Parsed } from '../records/record.ts';
+import { parseRecord } from '../records/record.ts';
+import { tree } from '../records/tree.ts';
+import { CommandError, exitCodes } from './exit-codes.ts';
+
+export interface NodeView {
+  readonly name: string;
+  readonly role: NodeRole | null;
+  readonly state: NodeState;
+  readonly keepaliveAgeMs: number | null;
+  readonly throws: number;
+  readonly incarnation: string | null;
+  readonly coordinatorState: string | null;
+  readonly maintenance: string | null;
+  /** Whether the noded's session with the store lives right now. */
+  readonly session: boolean;
+  readonly sequence: number | null;
+  readonly bmc: string | null;
+  readonly version: string | null;
+  readonly steppedDown: string | null;
+  readonly subsystems: Readonly<Record<string, SubsystemReport>>;
+  readonly views: Readonly<Record<string, PeerView>>;
+  readonly fence: FenceRecord | null;
+  /** Records that could not be read, each with its path and why. */
+  readonly problems: readonly string[];
+}
+
+export interface ClusterView {
+  readonly cluster: { readonly name: string; readonly maintenance: string | null; readonly quorum: boolean };
+  readonly primary: { readonly holder: string | null; readonly epoch: number; readonly state: string };
+  readonly nodes: readonly NodeView[];
+}
+
+interface RawNode {
+  readonly name: string;
+  readonly registration: Registration | null;
+  readonly keepalive: Keepalive | null;
+  readonly modifiedWallMs: number | null;
+  readonly session: boolean;
+  readonly fence: FenceRecord | null;
+  readonly maintenance: string | null;
+  readonly problems: readonly string[];
+}
+
+/** Reads the cluster; throws a CommandError when the store does not answer. */
+export async function readCluster(store: Store, config: Config): Promise<ClusterView> {
+  const listed = await store.list(tree.nodes);
+  if (!listed.ok && listed.code === 'no-auth') {
+    throw new CommandError(
+      exitCodes.unreachable,
+      'ZooKeeper refuses this cluster key: is it the one of the other machines?',
+    );
+  }
+  if (!listed.ok && listed.code !== 'no-node') throw new CommandError(exitCodes.unreachable, listed.because);
+  const names = listed.ok ? listed.names : [];
+  const [raw, maintenance] = await Promise.all([
+    Promise.all(names.map((name) => readNode(store, name))),
+    store.read(tree.maintenance).then((read) => maintenanceOf(read.ok ? read.text : '')),
+  ]);
+  const nowMs = Date.now();
+  return {
+    cluster: { name: config.cluster.name, maintenance, quorum: true },
+    primary: { holder: null, epoch: 0, state: 'none' },
+    nodes: raw.map((node) => viewOf(node, raw, config, nowMs)),
+  };
+}
+
+async function readNode(store: Store, name: string): Promise<RawNode> {
+  const [registration, keepalive, session, fence, maintenance] = await Promise.all([
+    store.read(tree.node(name)),
+    store.read(tree.keepalive(name)),
+    store.read(tree.session(name)),
+    store.read(tree.fence(name)),
+    store.read(tree.nodeMaintenance(name)),
+  ]);
+  const problems: string[] = [];
+  const parsed = <T>(path: string, text: string | null, parse: (text: string) => Parsed<T>): T | null => {
+    if (text === null || text === '') return null;
+    const result = parse(text);
+    if (!result.ok) problems.push(`${path} cannot be read: ${result.because}`);
+    return result.ok ? result.record : null;
+  };
+  return {
+    name,
+    registration: parsed(tree.node(name), registration.ok ? registration.text : null, (text) =>
+      parseRecord(Registration, text),
+    ),
+    keepalive: parsed(tree.keepalive(name), keepalive.ok ? keepalive.text : null, (text) =>
+      parseRecord(Keepalive, text),
+    ),
+    modifiedWallMs: keepalive.ok ? keepalive.modifiedWallMs : null,
+    session: session.ok,
+    fence: parsed(tree.fence(name), fence.ok ? fence.text : null, (text) => parseRecord(FenceRecord, text)),
+    maintenance: maintenanceOf(maintenance.ok ? maintenance.text : ''),
+    problems,
+  };
+}
+
+function maintenanceOf(text: string): string | null {
+  if (text === '') return null;
+  const parsed = parseRecord(Maintenance, text);
+  if (!parsed.ok) return 'unreadable';
+  return parsed.record.on ? parsed.record.reason || 'no reason given' : null;
+}
+
+function viewOf(node: RawNode, all: readonly RawNode[], config: Config, nowMs: number): NodeView {
+  const ageMs = node.modifiedWallMs === null ? null : Math.max(0, nowMs - node.modifiedWallMs);
+  const freshMs = config.timing.detectionMs;
+  const views = all
+    .filter(
+      (other) => other.name !== node.name && other.modifiedWallMs !== null && nowMs - other.modifiedWallMs < freshMs,
+    )
+    .flatMap((other) => {
+      const view = other.keepalive?.peers[node.name];
+      return view === undefined ? [] : ([[other.name, view]] as const);
+    });
+  const { fence, keepalive } = node;
+  return {
+    name: node.name,
+    role: node.registration?.role ?? null,
+    state: displayedState({
+      keepalive: keepalive === null ? null : { state: keepalive.state, incarnation: keepalive.incarnation },
+      fence: fence === null ? null : { standing: standingOf(fence.state), incarnation: fence.incarnation ?? '' },
+      heldForDead: views.some(([, view]) => view.verdict === 'dead'),
+      stale: ageMs === null || ageMs > 2 * freshMs,
+    }),
+    keepaliveAgeMs: ageMs,
+    throws: Math.max(0, ...views.map(([, view]) => view.throws)),
+    incarnation: keepalive?.incarnation ?? node.registration?.incarnation ?? null,
+    coordinatorState: keepalive?.coordinatorState ?? null,
+    maintenance: node.maintenance,
+    session: node.session,
+    sequence: keepalive?.sequence ?? null,
+    bmc: node.registration?.bmcAddress ?? null,
+    version: node.registration?.version ?? null,
+    steppedDown: keepalive?.steppedDown ?? null,
+    subsystems: keepalive?.subsystems ?? {},
+    views: Object.fromEntries(views),
+    fence,
+    problems: node.problems,
+  };
+}
+
+function standingOf(state: FenceState): FenceStanding {
+  switch (state) {
+    case 'intent':
+      return 'under-way';
+    case 'fenced':
+    case 'restoring':
+    case 'finished':
+      return 'fenced';
+    case 'failed':
+      return 'failed';
+    case 'none':
+    case 'closed':
+    case 'cancelled':
+      return 'none';
+  }
+}

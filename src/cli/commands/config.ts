@@ -1,0 +1,83 @@
+/** nodectl config check|show|schema. */
+import { printDuration } from '../../config/duration.ts';
+import type { Config } from '../../config/load.ts';
+import { configJsonSchema } from '../../config/load.ts';
+import { worstCase } from '../../config/timing.ts';
+import { inWords } from '../../core/decision.ts';
+import { readBmc, readClusterKey } from '../../real/config-file.ts';
+import { stringify } from 'yaml';
+import type { Command } from '../command.ts';
+import { flag, jsonOption } from '../command.ts';
+import { loadedConfig } from '../connect.ts';
+import { CommandError, exitCodes } from '../exit-codes.ts';
+
+const check: Command = {
+  usage: 'check',
+  describe: 'Check the configuration, its key and password files and its timings; print the worst case to recovery.',
+  options: jsonOption,
+  examples: [['nodectl config check --config ./config.yaml', 'check a file before it is installed']],
+  run(args, output) {
+    const { config, file } = loadedConfig(args);
+    const files = [readClusterKey(config), readBmc(config)].flatMap((read) => (read.ok ? [] : [read.message]));
+    if (files.length > 0) throw new CommandError(exitCodes.usage, files.join('\n'));
+    const steps = worstCase(config);
+    const totalMs = steps.reduce((sum, step) => sum + step.ms, 0);
+    if (flag(args, 'json')) output.json({ file, ok: true, worstCase: steps, totalMs, timing: config.timing });
+    else {
+      output.line(`${file}: valid`);
+      if (config.bmc === undefined)
+        output.line(output.paint('yellow', '! no bmc section: nobody will be able to fence this machine'));
+      output.line();
+      output.line('worst case from the last keepalive of a dying node to its recorded fence:');
+      for (const step of steps)
+        output.line(`  ${inWords(step.ms).padStart(8)}  ${step.step}\n${' '.repeat(12)}= ${step.sum}`);
+      output.line(`  ${inWords(totalMs).padStart(8)}  in all`);
+    }
+    return Promise.resolve(exitCodes.done);
+  },
+};
+
+const show: Command = {
+  usage: 'show',
+  describe: 'Print the whole configuration, with defaults and derived values filled in.',
+  options: jsonOption,
+  run(args, output) {
+    const shown = readable(loadedConfig(args).config);
+    if (flag(args, 'json')) output.json(shown);
+    else output.line(stringify(shown).trimEnd());
+    return Promise.resolve(exitCodes.done);
+  },
+};
+
+const schema: Command = {
+  usage: 'schema',
+  describe: 'Print the JSON schema of the configuration, for editors.',
+  run(_args, output) {
+    output.json(configJsonSchema());
+    return Promise.resolve(exitCodes.done);
+  },
+};
+
+export const config: Command = {
+  usage: 'config',
+  describe: 'Check or show the configuration.',
+  commands: [check, show, schema],
+};
+
+const durationKeys =
+  /^(interval|timeout|tickTime|sessionTimeout|connectTimeout|quietPeriod|startDeadline|levelDeadline|pollInterval|repeatOrder|retryBackoff|retryBackoffMax|commandTimeout|\w+Ms)$/;
+
+/** Durations as people write them. */
+function readable(config: Config): unknown {
+  const { timing, ...written } = config;
+  const derived = Object.fromEntries(
+    Object.entries(timing).map(([key, ms]) => [key.replace(/Ms$/, ''), printDuration(ms as number)]),
+  );
+  const walk = (value: unknown, key: string): unknown => {
+    if (typeof value === 'number' && durationKeys.test(key)) return printDuration(value);
+    if (Array.isArray(value)) return value.map((item: unknown) => walk(item, ''));
+    if (typeof value !== 'object' || value === null) return value;
+    return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, walk(item, name)]));
+  };
+  return { ...(walk(written, '') as object), derived };
+}

@@ -1,0 +1,77 @@
+/** nodectl events: what happened and why. */
+import { HistoryEvent } from '../../records/history.ts';
+import { parseRecord } from '../../records/record.ts';
+import { tree } from '../../records/tree.ts';
+import type { Store } from '../../environment/store.ts';
+import type { Command } from '../command.ts';
+import { flag, jsonOption, text } from '../command.ts';
+import { pause, withStore } from '../connect.ts';
+import { CommandError, exitCodes } from '../exit-codes.ts';
+import type { Output } from '../output.ts';
+import { clockTime } from '../output.ts';
+
+const followMs = 300;
+
+export const events: Command = {
+  usage: 'events',
+  describe: 'Show what happened and why, oldest first.',
+  options: {
+    ...jsonOption,
+    follow: { type: 'boolean', default: false, alias: 'f', describe: 'go on showing new events until Ctrl-C' },
+    limit: { type: 'number', default: 50, alias: 'n', describe: 'how many of the newest events (0: all)' },
+    node: { type: 'string', describe: 'only events about this node' },
+  },
+  examples: [['nodectl events --follow', 'watch the cluster']],
+  run: (args, output) =>
+    withStore(args, async ({ store }) => {
+      const limit = Number(args['limit']);
+      if (!Number.isInteger(limit) || limit < 0)
+        throw new CommandError(exitCodes.usage, `--limit takes a whole number, got ${String(args['limit'])}`);
+      const about = text(args, 'node');
+      const json = flag(args, 'json');
+      let seen = '';
+      const next = async (most: number) => {
+        const found = await readEvents(store, seen, most);
+        seen = found.at(-1)?.name ?? seen;
+        return found.map(({ event }) => event).filter((event) => about === undefined || event.node === about);
+      };
+      const first = await next(limit);
+      const follow = flag(args, 'follow');
+      if (json && !follow) output.json(first);
+      else for (const event of first) print(event, json, output);
+      if (first.length === 0 && !json && !follow) output.line('nothing has happened yet');
+      while (follow) {
+        await pause(followMs);
+        for (const event of await next(0)) print(event, json, output);
+      }
+      return exitCodes.done;
+    }),
+};
+
+/** Events after the one named `after`, oldest first; the newest `most` of them (0: all). */
+export async function readEvents(
+  store: Store,
+  after: string,
+  most: number,
+): Promise<{ name: string; event: HistoryEvent }[]> {
+  const listed = await store.list(tree.history);
+  if (!listed.ok && listed.code === 'no-node') return [];
+  if (!listed.ok) throw new CommandError(exitCodes.unreachable, listed.because);
+  const names = listed.names.filter((name) => name > after);
+  const wanted = most === 0 ? names : names.slice(-most);
+  const read = await Promise.all(
+    wanted.map(async (name) => ({ name, value: await store.read(`${tree.history}/${name}`) })),
+  );
+  return read.flatMap(({ name, value }) => {
+    if (!value.ok) return []; // trimmed in the meantime
+    const parsed = parseRecord(HistoryEvent, value.text);
+    return parsed.ok ? [{ name, event: parsed.record }] : [];
+  });
+}
+
+function print(event: HistoryEvent, json: boolean, output: Output): void {
+  if (json) return output.line(JSON.stringify(event));
+  output.line(
+    `${clockTime(event.wallMs)}  ${event.by.padEnd(10)} ${output.paint('bold', event.kind.padEnd(17))} ${event.because}`,
+  );
+}

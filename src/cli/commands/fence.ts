@@ -1,0 +1,241 @@
+/** nodectl fence NODE, and fence history. */
+import { createInterface } from 'node:readline/promises';
+import { isConfirmedOff } from '../../core/fencing.ts';
+import type { Config } from '../../config/load.ts';
+import type { Store } from '../../environment/store.ts';
+import { FenceRecord } from '../../records/fence.ts';
+import { BmcReference, Registration } from '../../records/registration.ts';
+import { parseRecord, printRecord } from '../../records/record.ts';
+import { FenceRequest } from '../../records/request.ts';
+import { tree } from '../../records/tree.ts';
+import { Ipmitool } from '../../real/power/ipmitool.ts';
+import type { ClusterKey } from '../../real/secrets.ts';
+import { readCluster } from '../cluster-view.ts';
+import type { Command } from '../command.ts';
+import { flag, jsonOption, text } from '../command.ts';
+import type { Connected } from '../connect.ts';
+import { pause, requester, withStore } from '../connect.ts';
+import { CommandError, exitCodes } from '../exit-codes.ts';
+import type { Output } from '../output.ts';
+import { clockTime } from '../output.ts';
+import { readFenceHistory } from './fence-history.ts';
+import { findNode } from './node.ts';
+
+const actions = ['off', 'on', 'reboot', 'status'] as const;
+/** How long a coordinator may take to pick a request up. */
+const pickUpMs = 15_000;
+
+const now: Command = {
+  usage: '$0 <node>',
+  describe: 'Fence a node now (a coordinator carries it out), power it on, or read its power.',
+  positionals: { node: { type: 'string', describe: 'the node' } },
+  options: {
+    action: { choices: actions, default: 'reboot', describe: 'off and reboot fence; on and status only use the BMC' },
+    yes: { type: 'boolean', default: false, describe: 'do not ask' },
+    reason: { type: 'string', default: '', describe: 'why, for the record' },
+    timeout: { type: 'number', default: 120, describe: 'seconds to wait for the outcome' },
+    ...jsonOption,
+  },
+  examples: [
+    ['nodectl fence node2 --action status', 'what the BMC says about its power'],
+    ['nodectl fence node2 --action reboot --yes --reason "kernel hangs"', 'power off, read as off, power on'],
+  ],
+  run: (args, output) =>
+    withStore(args, async (connected) => {
+      const { nodes } = await readCluster(connected.store, connected.config);
+      const { name } = findNode(nodes, text(args, 'node') ?? '');
+      const action = text(args, 'action');
+      if (action === 'status') return readPower(connected, name, flag(args, 'json'), output);
+      if (action === 'on') return powerOn(connected, name, output);
+      await confirmed(args, name, action ?? '');
+      const seconds = Number(args['timeout']);
+      if (!(seconds > 0)) throw new CommandError(exitCodes.usage, '--timeout takes a number of seconds above 0');
+      const fenceAction = action === 'off' ? 'off' : 'reboot';
+      return requestFence(
+        connected,
+        { node: name, action: fenceAction, reason: text(args, 'reason') ?? '' },
+        seconds * 1000,
+        flag(args, 'json'),
+        output,
+      );
+    }),
+};
+
+const history: Command = {
+  usage: 'history [node]',
+  describe: 'Show the fences that happened, newest first.',
+  positionals: { node: { type: 'string', describe: 'only this node' } },
+  options: jsonOption,
+  run: (args, output) =>
+    withStore(args, async ({ store }) => {
+      const fences = await readFenceHistory(store, text(args, 'node') ?? null);
+      if (flag(args, 'json')) output.json(fences);
+      else if (fences.length === 0) output.line('no node was ever fenced');
+      else {
+        for (const fence of fences) {
+          output.line(
+            `${clockTime(fence.verdictAt)}  ${output.paint('bold', fence.node)} ${fence.outcome} by ${fence.by}: ${fence.reason}`,
+          );
+          for (const step of fence.steps)
+            output.line(
+              `    +${String(Math.round(step.at - fence.verdictAt)).padStart(6)} ms  ${step.by}: ${step.what}: ${step.because}`,
+            );
+        }
+      }
+      return exitCodes.done;
+    }),
+};
+
+export const fence: Command = {
+  usage: 'fence',
+  describe: 'Fence a node now, or show the fences that happened.',
+  commands: [history, now],
+};
+
+async function confirmed(args: Record<string, unknown>, name: string, action: string): Promise<void> {
+  if (flag(args, 'yes')) return;
+  if (!process.stdin.isTTY)
+    throw new CommandError(exitCodes.usage, `this switches ${name} off; say --yes, or run it on a terminal`);
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  const answer = await terminal.question(
+    `This will ${action === 'off' ? 'switch off' : 'power-cycle'} ${name}, whatever runs on it. Type its name to go on: `,
+  );
+  terminal.close();
+  if (answer.trim() !== name) throw new CommandError(exitCodes.refused, 'not confirmed; nothing was done');
+}
+
+async function openReference(store: Store, key: ClusterKey, name: string): Promise<BmcReference> {
+  const read = await store.read(tree.node(name));
+  const registration = read.ok ? parseRecord(Registration, read.text) : null;
+  if (registration?.ok !== true) throw new CommandError(exitCodes.failed, `the registration of ${name} cannot be read`);
+  if (registration.record.bmcSealed === null) throw new CommandError(exitCodes.failed, `${name} has no BMC configured`);
+  const plain = key.open(registration.record.bmcSealed, `bmc ${name}`);
+  const parsed = plain === null ? null : parseRecord(BmcReference, plain);
+  if (parsed?.ok !== true)
+    throw new CommandError(exitCodes.failed, `the BMC reference of ${name} was sealed with another cluster key`);
+  return parsed.record;
+}
+
+async function readPower({ store, key }: Connected, name: string, json: boolean, output: Output): Promise<number> {
+  const bmc = await openReference(store, key, name);
+  const reading = await new Ipmitool().read(bmc, bmc.commandTimeoutMs);
+  if (json)
+    output.json({
+      node: name,
+      power: reading.power,
+      fault: reading.fault,
+      because: reading.because,
+      tookMs: Math.round(reading.tookMs),
+    });
+  else output.line(`${name}: power ${reading.power}: ${reading.because} (${Math.round(reading.tookMs)} ms)`);
+  return reading.power === 'unknown' ? exitCodes.failed : exitCodes.done;
+}
+
+/** Power on is harmless, except in the middle of a fence that is about to read power as off. */
+async function powerOn({ store, key }: Connected, name: string, output: Output): Promise<number> {
+  const record = await readRecord(store, name);
+  if (record?.state === 'intent') {
+    throw new CommandError(
+      exitCodes.refused,
+      `${record.fencer} is fencing ${name} right now; power on after it is done`,
+    );
+  }
+  const bmc = await openReference(store, key, name);
+  const power = new Ipmitool();
+  const answer = await power.order(bmc, 'on', bmc.commandTimeoutMs);
+  if (!answer.accepted) throw new CommandError(exitCodes.failed, `${name}: ${answer.because}`);
+  const endMs = performance.now() + 30_000;
+  for (;;) {
+    const reading = await power.read(bmc, bmc.commandTimeoutMs);
+    if (reading.power === 'on') {
+      output.line(`${name}: power reads on`);
+      return exitCodes.done;
+    }
+    if (performance.now() > endMs)
+      throw new CommandError(exitCodes.timedOut, `${name}: ordered on, but power reads ${reading.power}`);
+    await pause(300);
+  }
+}
+
+async function readRecord(store: Store, name: string): Promise<FenceRecord | null> {
+  const read = await store.read(tree.fence(name));
+  const parsed = read.ok && read.text !== '' ? parseRecord(FenceRecord, read.text) : null;
+  return parsed?.ok === true ? parsed.record : null;
+}
+
+/** Puts the request and follows it. Ctrl-C or a crash of this command takes the request back, unless it was begun. */
+async function requestFence(
+  { store, config }: Connected,
+  asked: { readonly node: string; readonly action: 'off' | 'reboot'; readonly reason: string },
+  withinMs: number,
+  json: boolean,
+  output: Output,
+): Promise<number> {
+  const request: FenceRequest = { schema: 1, kind: 'fence', ...asked, by: requester(), refusal: null };
+  const made = await store.create(`${tree.requests}/r-`, printRecord(request), 'ephemeral-sequential');
+  if (!made.ok) throw new CommandError(exitCodes.unreachable, made.because);
+  const id = made.path.slice(tree.requests.length + 1);
+  const outcome = await follow(store, config, asked.node, id, made.path, withinMs, json ? null : output);
+  if (json) output.json(outcome.record);
+  if (outcome.record.state === 'failed')
+    throw new CommandError(
+      exitCodes.failed,
+      `${asked.node} could not be fenced: ${outcome.record.steps.at(-1)?.because ?? ''}`,
+    );
+  if (!json) output.line(output.paint('green', `${asked.node}: fenced, ${outcome.record.state}`));
+  return exitCodes.done;
+}
+
+async function follow(
+  store: Store,
+  config: Config,
+  name: string,
+  id: string,
+  path: string,
+  withinMs: number,
+  output: Output | null,
+): Promise<{ record: FenceRecord }> {
+  const startMs = performance.now();
+  let printed = 0;
+  for (;;) {
+    const record = await readRecord(store, name);
+    const waitedMs = performance.now() - startMs;
+    if (record?.requestId === id) {
+      for (const step of record.steps.slice(printed))
+        output?.line(`${clockTime(step.wallMs)}  ${step.by}: ${step.what}: ${step.because}`);
+      printed = record.steps.length;
+      const settled =
+        record.state === 'failed' ||
+        (isConfirmedOff(record.state) && (record.state === 'finished' || record.state === 'closed'));
+      if (settled) return { record };
+      if (waitedMs > withinMs)
+        throw new CommandError(
+          exitCodes.timedOut,
+          `${name}: the fence goes on, its state is "${record.state}"; see: nodectl fence history ${name}`,
+        );
+    } else
+      await throwIfRefused(
+        store,
+        path,
+        waitedMs,
+        Math.min(withinMs, Math.max(pickUpMs, 3 * config.keepalive.interval)),
+      );
+    await pause(100);
+  }
+}
+
+/** Not begun yet: refused by a guard, or nobody there to carry it out (then the request is taken back first). */
+async function throwIfRefused(store: Store, path: string, waitedMs: number, limitMs: number): Promise<void> {
+  const own = await store.read(path);
+  const request = own.ok ? parseRecord(FenceRequest, own.text) : null;
+  if (request?.ok === true && request.record.refusal !== null) {
+    const { guard, because, by } = request.record.refusal;
+    throw new CommandError(exitCodes.refused, `refused by ${by}: guard "${guard}": ${because}`);
+  }
+  if (waitedMs <= limitMs || !own.ok) return;
+  await store.remove(path, own.version);
+  throw new CommandError(
+    exitCodes.timedOut,
+    `no coordinator took the request within ${Math.round(limitMs / 1000)} s; it was taken back. Does any noded run?`,
+  );
+}

@@ -1,0 +1,90 @@
+/** nodectl status: the cluster at a glance. */
+import type { NodeState } from '../../core/node.ts';
+import type { Command } from '../command.ts';
+import { flag, jsonOption } from '../command.ts';
+import type { ClusterView, NodeView } from '../cluster-view.ts';
+import { readCluster } from '../cluster-view.ts';
+import { withStore } from '../connect.ts';
+import { exitCodes } from '../exit-codes.ts';
+import type { Colour, Output } from '../output.ts';
+import { age } from '../output.ts';
+
+export const status: Command = {
+  usage: 'status',
+  describe: 'Show the nodes, their states, the age of their keepalives, saving throws, subsystems and fencing.',
+  options: jsonOption,
+  examples: [['nodectl status', 'the cluster at a glance']],
+  run: (args, output) =>
+    withStore(args, async ({ store, config }) => {
+      const view = await readCluster(store, config);
+      if (flag(args, 'json')) output.json(view);
+      else printStatus(view, config.detection.savingThrows, output);
+      return exitCodes.done;
+    }),
+};
+
+const colours: Readonly<Partial<Record<NodeState, Colour>>> = {
+  run: 'green',
+  starting: 'yellow',
+  shutdown: 'yellow',
+  unknown: 'yellow',
+  dead: 'red',
+  fencing: 'red',
+  fenced: 'red',
+  'fence-failed': 'red',
+};
+
+export function paintState(state: NodeState, output: Output): string {
+  const colour = colours[state];
+  return colour === undefined ? state : output.paint(colour, state);
+}
+
+export function printStatus(view: ClusterView, savingThrows: number, output: Output): void {
+  const { cluster, nodes } = view;
+  const up = nodes.filter((node) => node.state === 'run').length;
+  const pause =
+    cluster.maintenance === null ? '' : `, ${output.paint('yellow', `in maintenance: ${cluster.maintenance}`)}`;
+  output.line(`cluster ${cluster.name}: ${up} of ${nodes.length} nodes run, store answers${pause}`);
+  output.line();
+  if (nodes.length === 0) return output.line('no node has registered yet: start noded on the machines');
+  output.table(
+    ['NODE', 'ROLE', 'STATE', 'KEEPALIVE', 'THROWS', 'SUBSYSTEMS', 'FENCING'],
+    nodes.map((node) => [
+      node.name,
+      node.role ?? '?',
+      paintState(node.state, output),
+      age(node.keepaliveAgeMs),
+      node.throws === 0 ? '-' : output.paint('yellow', `${Math.min(node.throws, savingThrows)}/${savingThrows}`),
+      subsystemsOf(node, output),
+      fencingOf(node),
+    ]),
+  );
+  const remarks = nodes.flatMap((node) => remarksOf(node));
+  if (remarks.length > 0) output.line();
+  for (const remark of remarks) output.line(output.paint('yellow', `! ${remark}`));
+}
+
+function subsystemsOf(node: NodeView, output: Output): string {
+  const bad = Object.entries(node.subsystems).filter(([, report]) => report.health !== 'ok');
+  const count = Object.keys(node.subsystems).length;
+  if (count === 0) return '-';
+  if (bad.length === 0) return `${count} ok`;
+  return output.paint('yellow', bad.map(([name, report]) => `${name}: ${report.health}`).join(', '));
+}
+
+function fencingOf(node: NodeView): string {
+  const { fence } = node;
+  if (fence === null || fence.state === 'none') return node.bmc === null ? 'no BMC configured' : '-';
+  return `${fence.state} by ${fence.fencer}`;
+}
+
+function remarksOf(node: NodeView): string[] {
+  const found = [...node.problems];
+  if (node.steppedDown !== null) found.push(`${node.name} has stepped down: ${node.steppedDown}`);
+  if (node.maintenance !== null) found.push(`${node.name} is in maintenance: ${node.maintenance}`);
+  if (node.state === 'dead' || node.state === 'fence-failed' || node.state === 'fencing') {
+    const seen = Object.entries(node.views).map(([by, view]) => `${by}: ${view.because}`);
+    found.push(`${node.name} is ${node.state}; ${seen.join('; ') || (node.fence?.reason ?? '')}`);
+  }
+  return found;
+}

@@ -1,0 +1,79 @@
+/** Configuration, key and a session with the store, for the commands that need them. */
+import { hostname, userInfo } from 'node:os';
+import type { Config } from '../config/load.ts';
+import type { Store } from '../environment/store.ts';
+import { configFile, readClusterKey, readConfig } from '../real/config-file.ts';
+import type { ClusterKey } from '../real/secrets.ts';
+import { openZooKeeperStore } from '../real/zookeeper/store.ts';
+import type { Arguments } from './command.ts';
+import { text } from './command.ts';
+import { CommandError, exitCodes } from './exit-codes.ts';
+
+export interface Connected {
+  readonly config: Config;
+  readonly key: ClusterKey;
+  readonly store: Store;
+}
+
+/** How long a command waits for the store before it says that it is unreachable. */
+const connectWithinMs = 5000;
+
+export function loadedConfig(args: Arguments): { readonly config: Config; readonly file: string } {
+  const file = configFile(text(args, 'config'));
+  const read = readConfig(file);
+  if (!read.ok) throw new CommandError(exitCodes.usage, read.message);
+  return { config: read.value, file };
+}
+
+/** Runs `work` with a connected store and closes it afterwards, whatever happens. */
+export async function withStore<T>(args: Arguments, work: (connected: Connected) => Promise<T>): Promise<T> {
+  const { config } = loadedConfig(args);
+  const key = readClusterKey(config);
+  if (!key.ok) throw new CommandError(exitCodes.usage, key.message);
+  const { timing } = config;
+  const store = openZooKeeperStore({
+    servers: shuffled(config.zookeeper.servers),
+    root: `${config.zookeeper.root}/${config.cluster.name}`,
+    sessionTimeoutMs: Math.max(timing.sessionTimeoutMs, 4000),
+    connectTimeoutMs: Math.max(timing.connectTimeoutMs, 500),
+    requestTimeoutMs: 4000,
+    digest: key.value.digest,
+  });
+  try {
+    await connected(store, config);
+    return await work({ config, key: key.value, store });
+  } finally {
+    await store.close(500);
+  }
+}
+
+async function connected(store: Store, config: Config): Promise<void> {
+  const endMs = performance.now() + connectWithinMs;
+  while (store.session().state !== 'connected') {
+    if (performance.now() > endMs) {
+      const servers = config.zookeeper.servers.join(', ');
+      throw new CommandError(
+        exitCodes.unreachable,
+        `no ZooKeeper server answers within ${connectWithinMs / 1000} s (tried ${servers}); is there a quorum?`,
+      );
+    }
+    await pause(5);
+  }
+}
+
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Who asks, for the record. */
+export function requester(): string {
+  return `${process.env['SUDO_USER'] ?? userInfo().username}@${hostname()}`;
+}
+
+/** Unlike noded, a command has no reason to prefer the first server. */
+function shuffled(servers: readonly string[]): string[] {
+  return servers
+    .map((server) => ({ server, key: Math.random() }))
+    .sort((a, b) => a.key - b.key)
+    .map(({ server }) => server);
+}

@@ -1,0 +1,76 @@
+#!/usr/bin/env node
+/** nodectl: registers the commands with yargs, runs one, turns its outcome into an exit code. */
+import yargs from 'yargs';
+import type { Argv } from 'yargs';
+import { hideBin } from 'yargs/helpers';
+import type { Arguments, Command } from './command.ts';
+import { commands } from './commands/all.ts';
+import { programVersion } from './commands/version.ts';
+import { CommandError, exitCodeWords, exitCodes } from './exit-codes.ts';
+import { createOutput } from './output.ts';
+
+let exitCode: number = exitCodes.done;
+
+function register(parser: Argv, command: Command): Argv {
+  return parser.command(
+    command.usage,
+    command.describe,
+    (inner) => {
+      for (const [name, positional] of Object.entries(command.positionals ?? {})) inner.positional(name, positional);
+      for (const [name, option] of Object.entries(command.options ?? {})) inner.option(name, option);
+      for (const [example, words] of command.examples ?? []) inner.example(example, words);
+      for (const sub of command.commands ?? []) register(inner, sub);
+      if (command.commands?.some((sub) => sub.usage.startsWith('$0')) === false)
+        inner.demandCommand(1, `${command.usage}: say what to do with it`);
+      return inner.strict();
+    },
+    async (args) => {
+      if (command.run !== undefined) exitCode = await command.run(args as Arguments, createOutput());
+    },
+  );
+}
+
+async function main(): Promise<void> {
+  const words = Object.entries(exitCodeWords).map(([code, text]) => `${code} ${text}`);
+  let parser: Argv = yargs(hideBin(process.argv))
+    .scriptName('nodectl')
+    .usage('$0: the command line of nodekeeper\n\nUsage: $0 <command> [options]')
+    .option('config', {
+      type: 'string',
+      global: true,
+      describe: 'configuration file (default: NODEKEEPER_CONFIG, then /etc/nodekeeper/config.yaml)',
+    })
+    .parserConfiguration({ 'boolean-negation': false, 'duplicate-arguments-array': false })
+    .version(programVersion())
+    .strict()
+    .recommendCommands()
+    .demandCommand(1, 'say a command; nodectl --help lists them')
+    .epilogue(`Exit codes: ${words.join(' · ')}`)
+    .wrap(Math.min(110, process.stdout.columns || 110))
+    .exitProcess(false)
+    .fail((message, error, failing) => {
+      if (error) throw error;
+      throw new CommandError(exitCodes.usage, `${message}\n\n${helpHint(failing)}`);
+    });
+  for (const command of commands) parser = register(parser, command);
+  await parser.parseAsync();
+}
+
+function helpHint(_failing: unknown): string {
+  const path = hideBin(process.argv).filter((word) => !word.startsWith('-'));
+  const known = commands.find((command) => command.usage.split(' ')[0] === path[0]);
+  return `see: nodectl ${known === undefined ? '' : `${path[0] ?? ''} `}--help`;
+}
+
+try {
+  await main();
+} catch (error) {
+  if (error instanceof CommandError) {
+    process.stderr.write(`nodectl: ${error.message}\n`);
+    exitCode = error.code;
+  } else if (error instanceof Error && error.name === 'YError') {
+    process.stderr.write(`nodectl: ${error.message}\n`);
+    exitCode = exitCodes.usage;
+  } else throw error;
+}
+process.exitCode = exitCode;

@@ -1,0 +1,54 @@
+/** Tables, colours and JSON. Colour only on a terminal, and never with NO_COLOR. */
+export type Colour = 'red' | 'green' | 'yellow' | 'bold' | 'dim';
+const codes: Readonly<Record<Colour, number>> = { red: 31, green: 32, yellow: 33, bold: 1, dim: 2 };
+
+export interface Output {
+  line(text?: string): void;
+  json(value: unknown): void;
+  table(header: readonly string[], rows: readonly (readonly string[])[]): void;
+  paint(colour: Colour, text: string): string;
+}
+
+export function createOutput(stream: NodeJS.WriteStream = process.stdout): Output {
+  const colours = stream.isTTY && (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb';
+  const paint = (colour: Colour, text: string) => (colours ? `\x1b[${codes[colour]}m${text}\x1b[0m` : text);
+  const line = (text = '') => void stream.write(`${text}\n`);
+  return {
+    line,
+    paint,
+    json: (value) => line(JSON.stringify(value, null, 2)),
+    table(header, rows) {
+      const all = [header, ...rows];
+      const widths = header.map((_, column) => Math.max(...all.map((row) => visible(row[column] ?? ''))));
+      const print = (row: readonly string[]) =>
+        row
+          .map((cell, column) => cell + ' '.repeat(Math.max(0, (widths[column] ?? 0) - visible(cell))))
+          .join('  ')
+          .trimEnd();
+      line(paint('bold', print(header)));
+      for (const row of rows) line(print(row));
+    },
+  };
+}
+
+/** How many columns a text takes, without its colours. */
+function visible(text: string): number {
+  // eslint-disable-next-line no-control-regex
+  return [...text.replace(/\x1b\[\d+m/g, '')].length;
+}
+
+/** "3.2 s", "-": for tables. */
+export function age(ms: number | null): string {
+  if (ms === null) return '-';
+  if (ms < 10_000) return `${(ms / 1000).toFixed(1)}s`;
+  if (ms < 120_000) return `${Math.round(ms / 1000)}s`;
+  if (ms < 7_200_000) return `${Math.round(ms / 60_000)}m`;
+  return `${Math.round(ms / 3_600_000)}h`;
+}
+
+/** Local time to the millisecond, for people. */
+export function clockTime(wallMs: number): string {
+  const at = new Date(wallMs);
+  const two = (value: number) => String(value).padStart(2, '0');
+  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}.${String(at.getMilliseconds()).padStart(3, '0')}`;
+}

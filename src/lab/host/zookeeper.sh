@@ -1,0 +1,30 @@
+#!/bin/bash
+# A ZooKeeper server on this host; its data lies on the host's own disk and survives power cycles.
+. "$LABSRC/common.sh"
+H=$1 I=$2 D=/var/lib/lab-zookeeper; mkdir -p "$D" /etc/lab-zookeeper; echo "$I" > "$D/myid"
+{ cat <<C
+tickTime=${ZK_TICK:-500}
+initLimit=10
+syncLimit=4
+dataDir=$D
+clientPort=2181
+maxClientCnxns=0
+minSessionTimeout=1000
+maxSessionTimeout=60000
+preAllocSize=1024
+admin.enableServer=false
+4lw.commands.whitelist=srvr,mntr
+quorumListenOnAllIPs=false
+C
+[ "$ZOOKEEPERS" -gt 1 ] && for k in $(seq "$ZOOKEEPERS"); do echo "server.$k=node$k:2888:3888"; done; } > /etc/lab-zookeeper/zoo.cfg
+cat > /etc/lab-zookeeper/log4j.properties <<C
+log4j.rootLogger=WARN, F
+log4j.appender.F=org.apache.log4j.FileAppender
+log4j.appender.F.File=/opt/lab/log/zookeeper-$H.log
+log4j.appender.F.layout=org.apache.log4j.PatternLayout
+log4j.appender.F.layout.ConversionPattern=%d{HH:mm:ss.SSS} %-5p [%t:%C{1}] - %m%n
+C
+J=/usr/share/java
+exec java -Xmx128m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto -Djava.net.preferIPv4Stack=true -Dzookeeper.jmx.log4j.disable=true \
+  -cp "/etc/lab-zookeeper:$J/zookeeper.jar:$J/slf4j-log4j12.jar:$J/log4j-1.2.jar" \
+  org.apache.zookeeper.server.quorum.QuorumPeerMain /etc/lab-zookeeper/zoo.cfg >> "/opt/lab/log/zookeeper-$H.out" 2>&1

@@ -1,0 +1,78 @@
+/** The configuration of a lab's nodes: small timings, overridable by `--set KEY=VALUE`, through the product's own schema. */
+import { randomBytes } from 'node:crypto';
+import { chmodSync, writeFileSync } from 'node:fs';
+import { parse, stringify } from 'yaml';
+import { loadConfig, printErrors } from '../config/load.ts';
+import { newKeyText } from '../real/secrets.ts';
+import type { Lab } from './lab.ts';
+import { LabError, clusterName } from './lab.ts';
+
+type Tree = Record<string, unknown>;
+
+/** Writes every node's configuration, the cluster key and the BMC passwords; refuses what the product would refuse. */
+export function writeSettings(lab: Lab, nodes: readonly string[], zookeepers: number, set: readonly string[]): void {
+  const key = newKeyText();
+  const servers = (prefix: (index: number) => string) =>
+    Array.from({ length: zookeepers }, (_, index) => `${prefix(index + 1)}:2181`);
+  for (const node of nodes) {
+    const index = Number(node.slice(4));
+    secret(lab.path('conf', node, 'cluster.key'), key);
+    secret(lab.path('conf', node, 'bmc.password'), `${randomBytes(9).toString('base64url')}\n`);
+    const tree: Tree = {
+      cluster: { name: clusterName },
+      node: { name: node },
+      zookeeper: {
+        servers: rotated(
+          servers((at) => `node${at}`),
+          index,
+        ),
+        tickTime: '500ms',
+      },
+      bmc: {
+        address: `bmc-${node}`,
+        username: 'nodekeeper',
+        passwordFile: '/etc/nodekeeper/bmc.password',
+        cipherSuites: [17, 3],
+        commandTimeout: '3s',
+      },
+    };
+    for (const assignment of set) assign(tree, assignment);
+    const text = stringify(tree);
+    const loaded = loadConfig(text);
+    if (!loaded.ok)
+      throw new LabError(`--set: the configuration would be refused:\n${printErrors('config', loaded.errors)}`);
+    secret(lab.path('conf', node, 'config.yaml'), text);
+  }
+  const control: Tree = {
+    cluster: { name: clusterName, keyFile: lab.path('conf', 'cluster.key') },
+    node: { name: 'management' },
+    zookeeper: { servers: servers((at) => `10.77.0.${10 + at}`), tickTime: '500ms' },
+  };
+  for (const assignment of set) if (!/^(bmc|node)\./.test(assignment)) assign(control, assignment);
+  secret(lab.path('conf', 'cluster.key'), key);
+  secret(lab.path('conf', 'config.yaml'), stringify(control));
+}
+
+function secret(file: string, text: string): void {
+  writeFileSync(file, text, { mode: 0o600 });
+  chmodSync(file, 0o600);
+}
+
+/** Each node asks its own neighbour first, so that not all hang on one server. */
+function rotated<T>(items: readonly T[], by: number): T[] {
+  const at = by % Math.max(1, items.length);
+  return [...items.slice(at), ...items.slice(0, at)];
+}
+
+function assign(tree: Tree, assignment: string): void {
+  const cut = assignment.indexOf('=');
+  if (cut <= 0) throw new LabError(`--set takes KEY=VALUE, got "${assignment}"`);
+  const path = assignment.slice(0, cut).split('.');
+  let at = tree;
+  for (const part of path.slice(0, -1)) {
+    const next = at[part];
+    at[part] = typeof next === 'object' && next !== null ? next : {};
+    at = at[part] as Tree;
+  }
+  at[path.at(-1) ?? ''] = parse(assignment.slice(cut + 1)) as unknown;
+}

@@ -73,8 +73,12 @@ export function judgeProbe(probe: BmcProbe, expectedGuid: string | null): Verifi
       advice: 'correct bmc.address: a fence through it would switch off the wrong machine',
     };
   }
-  const identity = probe.checks.identity === 'proved' ? 'identity proved' : 'identity not proved';
-  const because = `login, privilege and power reading (${probe.power}) proved in ${Math.round(probe.tookMs)} ms, cipher suite ${probe.cipherSuite ?? '?'}, ${identity}`;
+  const privilege = probe.checks.privilege === 'proved' ? 'privilege' : 'no privilege problem';
+  const identity =
+    expectedGuid !== null && probe.guid !== null
+      ? "it is this machine's own BMC"
+      : 'whose BMC it is could not be compared';
+  const because = `login, ${privilege} and power reading (${probe.power}) proved in ${Math.round(probe.tookMs)} ms, cipher suite ${probe.cipherSuite ?? '?'}; ${identity}`;
   return { canFence: true, fault: null, because, advice: null };
 }
 

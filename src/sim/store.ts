@@ -34,6 +34,9 @@ export class SimStore implements Store {
   private lastAnswerMs = 0;
   private closed = false;
   private readonly inFlight = new Set<() => void>();
+  /** STORE4: one connection is first in, first out, both ways. */
+  private lastArrivalMs = 0;
+  private lastReplyMs = 0;
 
   constructor(options: SimStoreOptions) {
     this.options = options;
@@ -142,11 +145,13 @@ export class SimStore implements Store {
           lose();
         }),
       );
-      time.after(this.latencyMs(), () => {
+      this.lastArrivalMs = Math.max(this.lastArrivalMs, time.nowMs + this.latencyMs());
+      time.at(this.lastArrivalMs, () => {
         if (!process.alive || !this.up()) return; // lost on the way there
         if (!ensemble.touch(id)) return; // the session is over: the ping will find out
         const reply = apply(id);
-        time.after(this.latencyMs(), () => {
+        this.lastReplyMs = Math.max(this.lastReplyMs, time.nowMs + this.latencyMs());
+        time.at(this.lastReplyMs, () => {
           if (!this.up()) return; // the answer is lost; the write is not
           process.deliver(() => {
             this.lastAnswerMs = time.nowMs;

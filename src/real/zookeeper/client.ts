@@ -87,6 +87,11 @@ interface Life {
 
 function harden(client: LibraryClient, options: ClientOptions, life: Life): void {
   const manager = client.connectionManager;
+  // The library shuffles the servers; the operator's order is kept: the nearest one first.
+  manager.servers = options.servers.map((server) => {
+    const [host = '', port = '2181'] = server.split(':');
+    return { host, port: Number(port) };
+  });
   manager.xid = 1; // M1: the server never counts xid 0 as answered
 
   const updateTimeout = manager.updateTimeout.bind(manager);

@@ -39,6 +39,7 @@ export const managerState = {
 
 export interface ConnectionManager {
   xid: number;
+  servers: { host: string; port: number }[];
   state: number;
   socket?: Socket;
   connectTimeout: number;
@@ -158,6 +159,7 @@ export function checkLibrary(): string | null {
   const methods = ['connect', 'setState', 'updateTimeout', 'onSocketConnected', 'onSocketData', 'on'];
   const missing = methods.filter((name) => typeof manager[name] !== 'function');
   if (typeof manager['packetQueue'] !== 'object') missing.push('packetQueue');
+  if (!Array.isArray(manager['servers'])) missing.push('servers');
   if (missing.length > 0) return `node-zookeeper-client lacks what the hardening needs: ${missing.join(', ')}`;
   tolerateUnknownCodes();
   return null;

@@ -1,0 +1,182 @@
+/** Real ZooKeeper servers on loopback: alone or three together; they can be frozen, killed and started again. */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+export interface ServerOptions {
+  readonly servers?: number;
+  readonly tickTime?: number;
+}
+
+interface Server {
+  readonly port: number;
+  readonly dir: string;
+  process: ChildProcess | null;
+}
+
+export class ZooKeeperServers {
+  private readonly dir = mkdtempSync(join(tmpdir(), 'nk-zk-'));
+  private servers: Server[] = [];
+
+  /** Starts the servers; returns when one of them leads. */
+  static async start({ servers = 1, tickTime = 500 }: ServerOptions = {}): Promise<ZooKeeperServers> {
+    const ensemble = new ZooKeeperServers();
+    const ports = await freePorts(servers * 3);
+    const peers = Array.from(
+      { length: servers },
+      (_, k) => `server.${k + 1}=127.0.0.1:${ports[3 * k + 1]}:${ports[3 * k + 2]}`,
+    );
+    for (let k = 0; k < servers; k += 1) {
+      const dir = join(ensemble.dir, String(k + 1));
+      mkdirSync(dir, { recursive: true });
+      writeFileSync(join(dir, 'myid'), String(k + 1));
+      const lines = [
+        `tickTime=${tickTime}`,
+        'initLimit=10',
+        'syncLimit=4',
+        `dataDir=${dir}`,
+        `clientPort=${ports[3 * k]}`,
+        'clientPortAddress=127.0.0.1',
+        'minSessionTimeout=500',
+        'maxSessionTimeout=60000',
+        'admin.enableServer=false',
+        'maxClientCnxns=0',
+        '4lw.commands.whitelist=srvr',
+        ...(servers > 1 ? peers : []),
+      ];
+      writeFileSync(join(dir, 'zoo.cfg'), `${lines.join('\n')}\n`);
+      writeFileSync(join(dir, 'log4j.properties'), 'log4j.rootLogger=OFF\n');
+      ensemble.servers.push({ port: ports[3 * k] ?? 0, dir, process: null });
+    }
+    for (let k = 0; k < servers; k += 1) ensemble.boot(k);
+    await ensemble.ready();
+    return ensemble;
+  }
+
+  addresses(): string[] {
+    return this.servers.map((server) => `127.0.0.1:${server.port}`);
+  }
+
+  boot(index: number): void {
+    const server = this.at(index);
+    const jars = ['zookeeper', 'slf4j-log4j12', 'log4j-1.2'].map((name) => `/usr/share/java/${name}.jar`);
+    server.process = spawn(
+      'java',
+      [
+        ...[
+          '-Xmx128m',
+          '-XX:+UseSerialGC',
+          '-XX:TieredStopAtLevel=1',
+          '-Dzookeeper.jmx.log4j.disable=true',
+          '-Dzookeeper.forceSync=no',
+        ],
+        ...[
+          '-cp',
+          [server.dir, ...jars].join(':'),
+          'org.apache.zookeeper.server.quorum.QuorumPeerMain',
+          join(server.dir, 'zoo.cfg'),
+        ],
+      ],
+      { stdio: 'ignore' },
+    );
+  }
+
+  kill(index: number): void {
+    this.at(index).process?.kill('SIGKILL');
+  }
+
+  freeze(index: number): void {
+    this.at(index).process?.kill('SIGSTOP');
+  }
+
+  thaw(index: number): void {
+    this.at(index).process?.kill('SIGCONT');
+  }
+
+  /** Index of the leader (or of the only server). */
+  async leader(): Promise<number> {
+    const modes = await Promise.all(this.servers.map((server) => mode(server.port)));
+    return modes.findIndex((found) => found === 'leader' || found === 'standalone');
+  }
+
+  async ready(): Promise<void> {
+    const endMs = performance.now() + 30_000;
+    for (;;) {
+      const modes = await Promise.all(this.servers.map((server) => mode(server.port)));
+      if (modes.every((found) => found !== null) && modes.some((found) => found === 'leader' || found === 'standalone'))
+        return;
+      if (performance.now() > endMs) throw new Error(`ZooKeeper did not come up: ${modes.join(', ')}`);
+      await pause(50);
+    }
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(
+      this.servers.map(
+        (server) =>
+          new Promise<void>((resolve) => {
+            const child = server.process;
+            if (child === null || child.exitCode !== null || child.signalCode !== null) return resolve();
+            child.once('exit', () => resolve());
+            child.kill('SIGKILL');
+          }),
+      ),
+    );
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+
+  private at(index: number): Server {
+    const server = this.servers[index];
+    if (server === undefined) throw new Error(`no server ${index}`);
+    return server;
+  }
+}
+
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Waits until `holds`, and returns after how many ms; throws when it takes longer than `withinMs`. */
+export async function until(what: string, withinMs: number, holds: () => boolean | Promise<boolean>): Promise<number> {
+  const startMs = performance.now();
+  while (!(await holds())) {
+    if (performance.now() - startMs > withinMs) throw new Error(`not within ${withinMs} ms: ${what}`);
+    await pause(10);
+  }
+  return performance.now() - startMs;
+}
+
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from(
+      { length: count },
+      () =>
+        new Promise<ReturnType<typeof createServer>>((resolve) => {
+          const server = createServer();
+          server.listen(0, '127.0.0.1', () => resolve(server));
+        }),
+    ),
+  );
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+function mode(port: number): Promise<string | null> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    let said = '';
+    const done = () => {
+      socket.destroy();
+      resolve(/^Mode: (\w+)/m.exec(said)?.[1] ?? null);
+    };
+    socket.setTimeout(500, done);
+    socket.on('connect', () => socket.write('srvr'));
+    socket.on('data', (data) => (said += data.toString()));
+    socket.on('close', done);
+    socket.on('error', done);
+  });
+}

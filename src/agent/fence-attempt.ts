@@ -83,7 +83,10 @@ async function ipmiLevel(
       requests += 1;
       requestedAtMs = env.clock.monotonicMs();
       const answer = await env.power.order(bmc, 'off', bmc.commandTimeoutMs);
-      file.note('power off ordered', `${answer.because} (${inWords(answer.tookMs)})`);
+      file.note(
+        answer.accepted ? 'power off ordered' : 'power off not taken',
+        `${answer.because} (${inWords(answer.tookMs)})`,
+      );
       continue; // read at once: most BMCs are quick
     }
     await env.clock.sleep(pollInterval, duties);
@@ -116,13 +119,14 @@ async function confirm(
   const atIntent = { incarnation: file.record.incarnation, sequence: file.record.sequence };
   const first = await signWhileLocked(context, target, file);
   if (first === null) return null;
-  let answer = offIsCredible(atIntent, first, null);
+  const wasSilent = file.record.requestId === null;
+  let answer = offIsCredible(wasSilent, atIntent, first, null);
   if (answer.answer === 'look-again') {
     file.note('watching keepalives', answer.because);
     await env.clock.sleep(Math.round(first.intervalMs * 1.5), duties);
     const second = await signWhileLocked(context, target, file);
     if (second === null) return null;
-    answer = offIsCredible(atIntent, first, second);
+    answer = offIsCredible(wasSilent, atIntent, first, second);
   }
   if (answer.answer === 'lying') {
     history.happened('bmc-lies', `${target}: ${answer.because}`, { node: target, fenceId: file.record.id });
@@ -240,7 +244,10 @@ async function powerOn(
     if (due && mayShoot(context, file)) {
       orderedAtMs = nowMs;
       const answer = await env.power.order(bmc, 'on', bmc.commandTimeoutMs);
-      file.note('power on ordered', `${answer.because} (${inWords(answer.tookMs)})`);
+      file.note(
+        answer.accepted ? 'power on ordered' : 'power on not taken',
+        `${answer.because} (${inWords(answer.tookMs)})`,
+      );
     } else await env.clock.sleep(config.fencing.pollInterval, duties);
   }
   return { on: false, because: `power does not read on within ${inWords(powerOnDeadlineMs)}: ${because}` };

@@ -59,7 +59,7 @@ export class FenceFile {
     const { env, self } = this.context;
     const added: FenceStep = { wallMs: env.clock.wallMs(), by: self.name, what, because: because.slice(0, 1000) };
     this.record = withSteps(this.record, [added]);
-    env.log.info('fence step', { fenceId: this.record.id, node: this.target, step: what, because });
+    env.log.info('fence step', { fenceId: this.record.id, node: this.target, because: `${what}: ${because}` });
   }
 
   /**
@@ -141,15 +141,25 @@ export function entered(ledger: FenceLedger, target: string, record: FenceRecord
   return { schema: 1, entries };
 }
 
-/** The ledger; null: the store did not answer. Garbage in it counts as empty and is said once by the caller's log. */
+/** The ledger; null: the store did not answer. Garbage in it is put together anew from the records themselves. */
 export async function readLedger(context: Context, onChange?: () => void): Promise<ReadLedger | null> {
   const read = await context.env.store.read(tree.fencing, onChange);
   if (!read.ok) return null;
   if (read.text === '') return { ledger: emptyLedger, version: read.version };
   const parsed = parseRecord(FenceLedgerSchema, read.text);
-  if (!parsed.ok)
-    context.env.log.error('the fencing ledger cannot be read', { path: tree.fencing, because: parsed.because });
-  return { ledger: parsed.ok ? parsed.record : emptyLedger, version: read.version };
+  if (parsed.ok) return { ledger: parsed.record, version: read.version };
+  context.history.happened(
+    'record-unreadable',
+    `${tree.fencing} cannot be read: ${parsed.because}; it is put together anew from the records`,
+  );
+  const listed = await context.env.store.list(tree.fencing);
+  if (!listed.ok) return null;
+  let ledger = emptyLedger;
+  for (const name of listed.names) {
+    const fence = await readFence(context, name);
+    if (fence !== null) ledger = entered(ledger, name, fence.record);
+  }
+  return { ledger, version: read.version };
 }
 
 /** A node's fence record and its version; made when it does not exist. Null: the store did not answer. */

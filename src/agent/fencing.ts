@@ -43,10 +43,15 @@ export class FencingLoop {
   private readonly presentCoordinators: () => readonly { name: string; priority: number }[];
   private readonly active = new Map<string, Promise<void>>();
   /** What was last seen of each unfinished fence, and since when (own monotonic clock). */
-  private readonly seen = new Map<string, { readonly mark: string; readonly sinceMs: number }>();
+  private readonly seen = new Map<
+    string,
+    { readonly mark: string; readonly sinceMs: number; readonly incarnation: string | null }
+  >();
   private readonly confirmed = new Map<string, string | null>();
   private readonly toldRefusals = new Map<string, string>();
   private readonly toldRequests = new Set<string>();
+  /** Requests that a fence record answers already: each is carried out once. */
+  private readonly answeredRequests = new Set<string>();
   private readonly onHint = () => void this.tick();
   private ticking = false;
 
@@ -62,7 +67,10 @@ export class FencingLoop {
 
   /** The monitor's verdict, repeated at each look for as long as it stands. Never waits. */
   condemn(name: string, memory: PeerMemory, because: string): void {
-    if (!this.isConfirmedOff(name, memory.incarnation)) this.begin(name, { kind: 'verdict', memory, because });
+    if (this.isConfirmedOff(name, memory.incarnation)) return;
+    // A fence of this very life that is under way or has failed is looked after by tick(), in its turn and with its pauses.
+    if (this.seen.get(name)?.incarnation === memory.incarnation && this.seen.has(name)) return;
+    this.begin(name, { kind: 'verdict', memory, because });
   }
 
   /** Whether this life of the node is recorded as off already: nothing more to do about its silence. */
@@ -100,7 +108,8 @@ export class FencingLoop {
     const { store } = this.context.env;
     const listed = await store.list(tree.requests, this.onHint);
     if (!listed.ok) return;
-    for (const id of listed.names) {
+    for (const id of this.answeredRequests) if (!listed.names.includes(id)) this.answeredRequests.delete(id);
+    for (const id of listed.names.filter((name) => !this.answeredRequests.has(name))) {
       const read = await store.read(`${tree.requests}/${id}`);
       if (!read.ok) continue;
       const parsed = parseRecord(OperatorRequest, read.text);
@@ -118,14 +127,15 @@ export class FencingLoop {
 
   /** One unfinished fence: resume it when nobody holds its lock, retry it when it is our turn, announce what never came up. */
   private async lookAfter(name: string): Promise<void> {
-    const { env, config, self } = this.context;
+    const { env, board, config, self } = this.context;
     const file = await readFence(this.context, name);
     if (file === null) return;
     const { record } = file;
     this.remember(name, record);
     const mark = `${record.id} ${record.state} ${record.triedThisRound.join(',')} ${record.rounds}`;
     const nowMs = env.clock.monotonicMs();
-    if (this.seen.get(name)?.mark !== mark) this.seen.set(name, { mark, sinceMs: nowMs });
+    if (this.seen.get(name)?.mark !== mark)
+      this.seen.set(name, { mark, sinceMs: nowMs, incarnation: record.incarnation });
     if (this.active.has(name) || name === self.name) return;
     const sinceMs = nowMs - (this.seen.get(name)?.sinceMs ?? nowMs);
     if (record.state === 'finished') {
@@ -133,6 +143,10 @@ export class FencingLoop {
       return;
     }
     if (record.state === 'failed') {
+      if (record.requestId === null && board.peers.get(name)?.verdict === 'alive') {
+        this.begin(name, { kind: 'retry', newRound: false, because: `${name} publishes keepalives again` });
+        return;
+      }
       const turn = retryTurn({
         self: self.name,
         candidates: this.presentCoordinators(),
@@ -185,8 +199,10 @@ export class FencingLoop {
   }
 
   private async carryOut(target: string, trigger: Trigger, file: FenceFile, lock: HeldLock): Promise<void> {
-    const { state } = file.record;
+    const { state, requestId } = file.record;
     this.remember(target, file.record);
+    if (requestId !== null) this.answeredRequests.add(requestId);
+    if (trigger.kind === 'request' && requestId === trigger.id) return;
     switch (state) {
       case 'intent':
       case 'fenced':
@@ -206,9 +222,10 @@ export class FencingLoop {
       case 'finished':
       case 'closed':
       case 'cancelled':
-        if (trigger.kind === 'request') {
-          if (file.record.requestId !== trigger.id) await this.start(target, trigger, file, lock);
-        } else if (trigger.kind === 'verdict' && !this.isConfirmedOff(target, trigger.memory.incarnation)) {
+        if (
+          trigger.kind === 'request' ||
+          (trigger.kind === 'verdict' && !this.isConfirmedOff(target, trigger.memory.incarnation))
+        ) {
           await this.start(target, trigger, file, lock);
         }
         return;
@@ -227,11 +244,9 @@ export class FencingLoop {
       this.context.history.happened('verdict-withdrawn', because, { node: target });
       return;
     }
-    if (
-      trigger.kind === 'retry' &&
-      (sign.incarnation !== file.record.incarnation || sign.sequence !== file.record.sequence) &&
-      file.record.requestId === null
-    ) {
+    const lives = sign.incarnation !== file.record.incarnation || sign.sequence !== file.record.sequence;
+    // What an operator asked for is tried from every path once, also on a node that lives; then it is over.
+    if (trigger.kind === 'retry' && lives && (file.record.requestId === null || trigger.newRound)) {
       return this.letGo(target, file);
     }
     const held = refusals(await this.guardFacts(target, sign, trigger.kind === 'request'));

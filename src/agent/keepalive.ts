@@ -41,6 +41,7 @@ export class KeepaliveLoop {
       this.version = written.version;
       const beat = { sequence: this.sequence, sentMs, ackedMs: env.clock.monotonicMs() };
       board.lastBeat = beat;
+      env.log.debug('beat', { sequence: beat.sequence, lateMs: board.lateMs, tookMs: beat.ackedMs - beat.sentMs });
       this.note(null);
       this.onBeat(beat);
       return true;

@@ -3,7 +3,7 @@
 import yargs from 'yargs';
 import type { Argv } from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import type { Arguments, Command } from './command.ts';
+import type { Command } from './command.ts';
 import { commands } from './commands/all.ts';
 import { programVersion } from './commands/version.ts';
 import { CommandError, exitCodeWords, exitCodes } from './exit-codes.ts';
@@ -25,7 +25,7 @@ function register(parser: Argv, command: Command): Argv {
       return inner.strict();
     },
     async (args) => {
-      if (command.run !== undefined) exitCode = await command.run(args as Arguments, createOutput());
+      if (command.run !== undefined) exitCode = await command.run(args, createOutput());
     },
   );
 }
@@ -48,19 +48,27 @@ async function main(): Promise<void> {
     .epilogue(`Exit codes: ${words.join(' · ')}`)
     .wrap(Math.min(110, process.stdout.columns || 110))
     .exitProcess(false)
-    .fail((message, error, failing) => {
-      if (error) throw error;
-      throw new CommandError(exitCodes.usage, `${message}\n\n${helpHint(failing)}`);
+    .fail((message: string | null, error: Error | undefined) => {
+      if (error !== undefined) throw error;
+      throw new CommandError(
+        exitCodes.usage,
+        `${message ?? 'wrong usage'}
+
+${helpHint()}`,
+      );
     });
   for (const command of commands) parser = register(parser, command);
   await parser.parseAsync();
 }
 
-function helpHint(_failing: unknown): string {
+function helpHint(): string {
   const path = hideBin(process.argv).filter((word) => !word.startsWith('-'));
   const known = commands.find((command) => command.usage.split(' ')[0] === path[0]);
   return `see: nodectl ${known === undefined ? '' : `${path[0] ?? ''} `}--help`;
 }
+
+// `nodectl events | head`: a reader that has had enough is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 
 try {
   await main();

@@ -34,7 +34,7 @@ export function createOutput(stream: NodeJS.WriteStream = process.stdout): Outpu
 /** How many columns a text takes, without its colours. */
 function visible(text: string): number {
   // eslint-disable-next-line no-control-regex
-  return [...text.replace(/\x1b\[\d+m/g, '')].length;
+  return text.replace(/\x1b\[\d+m/g, '').length;
 }
 
 /** "3.2 s", "-": for tables. */

@@ -50,25 +50,28 @@ export interface LifeSign {
 
 /**
  * S4: a BMC that says off while the node's keepalives go on is lying.
- * `first` was read right after the power reading, `second` at least one and a half of the node's beats later (null:
- * not looked a second time yet).
+ *
+ * `first` was read right after the power reading, `second` at least one and a half of the node's beats later (null: not
+ * looked a second time yet). A node that was silent for its whole detection time before the intent needs no second look;
+ * one that an operator condemned while it lived does: its next beat may simply not have been due yet.
  */
 export function offIsCredible(
+  wasSilent: boolean,
   atIntent: LifeSign,
   first: LifeSign,
   second: LifeSign | null,
 ): { answer: 'credible' | 'lying' | 'look-again'; because: string } {
-  if (same(atIntent, first)) {
+  if (wasSilent && same(atIntent, first)) {
     return { answer: 'credible', because: 'no keepalive came since the intent was written' };
   }
   if (second === null) {
     return {
       answer: 'look-again',
-      because: 'a keepalive came after the intent was written; it is watched for one more beat',
+      because: 'the node lived until a moment ago; its keepalives are watched for one more beat',
     };
   }
   if (same(first, second)) {
-    return { answer: 'credible', because: 'keepalives came until power went off, and none since' };
+    return { answer: 'credible', because: 'no keepalive came since power reads off' };
   }
   return {
     answer: 'lying',

@@ -7,6 +7,7 @@ import { bmc, cut, freeze, hang, heal, power, thawAll } from './faults.ts';
 import { Lab, LabError, pause } from './lab.ts';
 import { hostRows } from './ps.ts';
 import { nodectl, passThrough } from './status.ts';
+import { picture } from './picture.ts';
 import { printMoment, timeline } from './timeline.ts';
 import { down, up } from './up.ts';
 
@@ -59,7 +60,10 @@ async function runDown(args: Args): Promise<void> {
 
 async function runPs(args: Args): Promise<void> {
   const rows = await hostRows(labOf(args));
-  if (args['json'] === true) return print(JSON.stringify(rows, null, 2));
+  if (args['json'] === true) {
+    print(JSON.stringify(rows, null, 2));
+    return;
+  }
   print('HOST      ADDRESS      BMC               POWER  INIT     NODED    STATE');
   for (const row of rows) {
     print(
@@ -70,8 +74,15 @@ async function runPs(args: Args): Promise<void> {
 
 async function runTimeline(args: Args): Promise<void> {
   const lab = labOf(args);
+  if (args['picture'] === true) {
+    print(await picture(lab));
+    return;
+  }
   const moments = await timeline(lab);
-  if (args['json'] === true) return print(JSON.stringify(moments, null, 2));
+  if (args['json'] === true) {
+    print(JSON.stringify(moments, null, 2));
+    return;
+  }
   for (const moment of moments) print(printMoment(moment));
   let seen = moments.length;
   while (args['follow'] === true) {
@@ -95,17 +106,11 @@ async function runCtl(args: Args): Promise<void> {
   exitCode = await passThrough(program, words, { NODEKEEPER_CONFIG: lab.path('conf', 'config.yaml') });
 }
 
-function parser(): Argv {
-  const host = (inner: Argv) => inner.positional('host', { type: 'string', demandOption: true });
-  return yargs(own)
-    .scriptName('scripts/lab')
-    .usage('$0: a whole cluster of real parts on this machine')
-    .option('dir', {
-      type: 'string',
-      default: process.env['NODEKEEPER_LAB'] ?? '/tmp/nodekeeper-lab',
-      describe: 'where the lab lives',
-      global: true,
-    })
+const host = (inner: Argv) => inner.positional('host', { type: 'string', demandOption: true });
+const json = (inner: Argv) => inner.option('json', { type: 'boolean', default: false });
+
+function lifeCommands(parser: Argv): Argv {
+  return parser
     .command(
       'up',
       'boot the hosts; return when every noded publishes its keepalive',
@@ -125,21 +130,29 @@ function parser(): Argv {
       runUp,
     )
     .command('down', 'end all of it', (y) => y.option('keep-logs', { type: 'boolean', default: false }), runDown)
-    .command('ps', 'the hosts', (y) => y.option('json', { type: 'boolean', default: false }), runPs)
+    .command('ps', 'the hosts', json, runPs)
     .command('ctl', 'nodectl from the management side: scripts/lab ctl status', (y) => y, runCtl)
     .command('exec <host>', 'a command inside a host: scripts/lab exec node1 -- ip addr', host, runExec)
+    .command(
+      'timeline',
+      'what happened, in order, in ms since the last injury',
+      (y) =>
+        json(y)
+          .option('follow', { type: 'boolean', default: false, describe: 'go on until Ctrl-C' })
+          .option('picture', { type: 'boolean', default: false, describe: 'only the last fence, drawn' }),
+      runTimeline,
+    );
+}
+
+function faultCommands(parser: Argv): Argv {
+  return parser
     .command('power <host> <state>', 'pull or restore the plug (on, off, cycle): nobody is told', host, (args) =>
       power(labOf(args), str(args, 'host'), str(args, 'state')),
     )
     .command(
       'cut <host>',
       'drop packets between the host and all or some hosts, the ZooKeeper ports, the BMC network',
-      (y) =>
-        host(y)
-          .option('from', { type: 'string', array: true })
-          .option('store', { type: 'boolean', default: false })
-          .option('bmc', { type: 'boolean', default: false })
-          .option('one-way', { type: 'boolean', default: false }),
+      cutOptions,
       (args) =>
         cut(labOf(args), str(args, 'host'), {
           from: list(args, 'from'),
@@ -154,25 +167,13 @@ function parser(): Argv {
       (y) => y.positional('host', { type: 'string' }),
       (args) => heal(labOf(args), args.host ?? null),
     )
-    .command(
-      'freeze <host>',
-      'SIGSTOP',
-      (y) =>
-        host(y).option('process', {
-          type: 'string',
-          default: 'all',
-          describe: 'noded, zookeeper, libvirtd, ceph or all',
-        }),
-      (args) => freeze(labOf(args), str(args, 'host'), str(args, 'process'), true),
+    .command('freeze <host>', 'SIGSTOP', processOption, (args) =>
+      freeze(labOf(args), str(args, 'host'), args.process ?? 'all', true),
     )
-    .command(
-      'thaw <host>',
-      'SIGCONT',
-      (y) => host(y).option('process', { type: 'string' }),
-      (args) =>
-        args.process === undefined
-          ? thawAll(labOf(args), str(args, 'host'))
-          : freeze(labOf(args), str(args, 'host'), args.process, false),
+    .command('thaw <host>', 'SIGCONT', processOption, (args) =>
+      args.process === undefined
+        ? thawAll(labOf(args), str(args, 'host'))
+        : freeze(labOf(args), str(args, 'host'), args.process, false),
     )
     .command(
       'bmc <host> <mode>',
@@ -185,23 +186,37 @@ function parser(): Argv {
     )
     .command('unhang <host> <subsystem>', 'it answers again', host, (args) =>
       hang(labOf(args), str(args, 'host'), str(args, 'subsystem'), false),
-    )
-    .command(
-      'timeline',
-      'what happened, in order, in ms since the last injury',
-      (y) =>
-        y.option('follow', { type: 'boolean', default: false }).option('json', { type: 'boolean', default: false }),
-      runTimeline,
-    )
+    );
+}
+
+function cutOptions(inner: Argv): Argv {
+  return host(inner)
+    .option('from', { type: 'string', array: true, describe: 'only from these hosts' })
+    .option('store', { type: 'boolean', default: false, describe: 'the ZooKeeper ports' })
+    .option('bmc', { type: 'boolean', default: false, describe: 'the BMC network' })
+    .option('one-way', { type: 'boolean', default: false, describe: "drop only the host's own packets" });
+}
+
+function processOption(inner: Argv) {
+  return host(inner).option('process', { type: 'string', describe: 'noded, zookeeper, libvirtd, ceph or all' });
+}
+
+function parser(): Argv {
+  const dir = process.env['NODEKEEPER_LAB'] ?? '/tmp/nodekeeper-lab';
+  const base = yargs(own)
+    .scriptName('scripts/lab')
+    .usage('$0: a whole cluster of real parts on this machine')
+    .option('dir', { type: 'string', default: dir, describe: 'where the lab lives', global: true });
+  return faultCommands(lifeCommands(base))
     .strict()
     .recommendCommands()
     .demandCommand(1, 'say a command; scripts/lab --help lists them')
     .version(false)
     .wrap(Math.min(110, process.stdout.columns || 110))
     .exitProcess(false)
-    .fail((message, error) => {
-      if (error) throw error;
-      throw new LabError(`${message}; see: scripts/lab --help`);
+    .fail((message: string | null, error: Error | undefined) => {
+      if (error !== undefined) throw error;
+      throw new LabError(`${message ?? 'wrong usage'}; see: scripts/lab --help`);
     });
 }
 

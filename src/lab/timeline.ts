@@ -39,13 +39,18 @@ const injuries = /^(power off|cut from|host frozen|noded frozen|zookeeper frozen
 /** Kinds whose account stands in the fence's own steps, in more detail. */
 const told = new Set(['fence-step', 'verification']);
 
+/** Of older fences only the events are left, and they are told already. */
+const eventLike = /^(intent|rejoined|fenced|power-on|fence-\w+)$/;
+
 export async function timeline(lab: Lab): Promise<Moment[]> {
   const done = labLines(lab);
   const [events, fences] = await Promise.all([
     ask(lab, ['events', '--json', '--limit', '0']),
     ask(lab, ['fence', 'history', '--json']),
   ]);
-  const steps = ((fences ?? []) as Fence[]).flatMap((fence) => fence.steps.filter((step) => step.what !== 'intent'));
+  const steps = ((fences ?? []) as Fence[]).flatMap((fence) =>
+    fence.steps.filter((step) => !eventLike.test(step.what)),
+  );
   const all = [
     ...done.map((line) => ({ wallMs: line.wallMs, who: 'lab', what: `${line.node}: ${line.what}`, because: '' })),
     ...((events ?? []) as Event[])

@@ -12,6 +12,8 @@ export interface TraceLine {
 
 export class Trace {
   readonly lines: TraceLine[] = [];
+  /** Called with each line as it is written: the checkers and the stories that kill at a certain step listen here. */
+  onLine: (line: TraceLine) => void = () => undefined;
   private readonly time: VirtualTime;
 
   constructor(time: VirtualTime) {
@@ -19,7 +21,9 @@ export class Trace {
   }
 
   line(node: string, event: string, because: string, facts: LogFacts = {}): void {
-    this.lines.push({ atMs: this.time.nowMs, node, event, because, facts });
+    const written = { atMs: this.time.nowMs, node, event, because, facts };
+    this.lines.push(written);
+    this.onLine(written);
   }
 
   log(node: string, level: string, message: string, facts: LogFacts): void {

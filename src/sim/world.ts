@@ -44,6 +44,8 @@ export class World {
   readonly cutFromBmcs = new Set<string>();
   /** Subsystems that hang, as "node subsystem". */
   readonly hanging = new Set<string>();
+  /** The session of somebody with nodectl; it lives as long as the world. */
+  readonly operatorSession: string;
   private readonly random: SeededRandom;
   private readonly options: WorldOptions;
 
@@ -52,6 +54,7 @@ export class World {
     this.random = new SeededRandom(options.seed);
     this.trace = new Trace(this.time);
     this.ensemble = new SimEnsemble(this.time, options.nodes[0]?.config.zookeeper.tickTime ?? 2000);
+    this.operatorSession = this.ensemble.openSession(Number.MAX_SAFE_INTEGER);
     for (const node of options.nodes) this.addMachine(node);
   }
 

@@ -13,7 +13,7 @@ const sessionTimeoutMs = 2000;
 storeCompliance('in the simulator', () => {
   const time = new VirtualTime();
   const ensemble = new SimEnsemble(time, 500);
-  let reaches = true;
+  let reaches: boolean = true;
   const pass = (ms: number) => time.runUntil(time.nowMs + ms);
   return Promise.resolve({
     sessionTimeoutMs,
@@ -24,7 +24,7 @@ storeCompliance('in the simulator', () => {
       return Promise.resolve();
     },
     async settle(work) {
-      let over = false;
+      let over = false as boolean;
       const settled = work.finally(() => (over = true));
       while (!over) await pass(1);
       return settled;

@@ -119,7 +119,10 @@ export class ZooKeeperServers {
         (server) =>
           new Promise<void>((resolve) => {
             const child = server.process;
-            if (child === null || child.exitCode !== null || child.signalCode !== null) return resolve();
+            if (child === null || child.exitCode !== null || child.signalCode !== null) {
+              resolve();
+              return;
+            }
             child.once('exit', () => resolve());
             child.kill('SIGKILL');
           }),

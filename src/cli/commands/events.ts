@@ -70,7 +70,10 @@ export async function readEvents(
 }
 
 function print(event: HistoryEvent, json: boolean, output: Output): void {
-  if (json) return output.line(JSON.stringify(event));
+  if (json) {
+    output.line(JSON.stringify(event));
+    return;
+  }
   output.line(
     `${clockTime(event.wallMs)}  ${event.by.padEnd(10)} ${output.paint('bold', event.kind.padEnd(17))} ${event.because}`,
   );

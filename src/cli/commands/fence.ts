@@ -177,7 +177,7 @@ async function requestFence(
   const id = made.path.slice(tree.requests.length + 1);
   const outcome = await follow(store, config, asked.node, id, made.path, withinMs, json ? null : output);
   if (json) output.json(outcome.record);
-  if (outcome.record.state === 'failed')
+  if (outcome.record.state === 'failed' || outcome.record.state === 'cancelled')
     throw new CommandError(
       exitCodes.failed,
       `${asked.node} could not be fenced: ${outcome.record.steps.at(-1)?.because ?? ''}`,
@@ -206,6 +206,7 @@ async function follow(
       printed = record.steps.length;
       const settled =
         record.state === 'failed' ||
+        record.state === 'cancelled' ||
         (isConfirmedOff(record.state) && (record.state === 'finished' || record.state === 'closed'));
       if (settled) return { record };
       if (waitedMs > withinMs)

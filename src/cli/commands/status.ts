@@ -46,7 +46,10 @@ export function printStatus(view: ClusterView, savingThrows: number, output: Out
     cluster.maintenance === null ? '' : `, ${output.paint('yellow', `in maintenance: ${cluster.maintenance}`)}`;
   output.line(`cluster ${cluster.name}: ${up} of ${nodes.length} nodes run, store answers${pause}`);
   output.line();
-  if (nodes.length === 0) return output.line('no node has registered yet: start noded on the machines');
+  if (nodes.length === 0) {
+    output.line('no node has registered yet: start noded on the machines');
+    return;
+  }
   output.table(
     ['NODE', 'ROLE', 'STATE', 'KEEPALIVE', 'THROWS', 'SUBSYSTEMS', 'FENCING'],
     nodes.map((node) => [

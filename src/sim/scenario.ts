@@ -1,0 +1,86 @@
+/**
+ * The words of a story, as people write them and as the simulator carries them out: "power node2 off", "store down",
+ * "bmc node2 stuck". The same words as scripts/lab, where both can do the same.
+ */
+import { parseDuration } from '../config/duration.ts';
+import type { BmcMode } from './bmc.ts';
+import type { World } from './world.ts';
+
+export interface StoryStep {
+  /** Virtual ms since the beginning. */
+  readonly atMs: number;
+  readonly command: string;
+}
+
+export interface Story {
+  readonly steps: readonly StoryStep[];
+  readonly untilMs: number;
+}
+
+/** Runs a story in a world whose machines are powered on at time 0. */
+export async function runStory(world: World, story: Story): Promise<void> {
+  world.powerAll();
+  for (const step of [...story.steps].sort((a, b) => a.atMs - b.atMs)) {
+    await world.time.runUntil(step.atMs);
+    world.trace.line('story', step.command, '');
+    obey(world, step.command);
+  }
+  await world.time.runUntil(story.untilMs);
+}
+
+type Verb = (world: World, words: readonly string[]) => void;
+
+const bmcModes: readonly BmcMode[] = ['ok', 'down', 'badpass', 'user-level', 'stuck', 'lies-off', 'nonsense'];
+
+const verbs: Readonly<Record<string, Verb>> = {
+  power(world, [node = '', state]) {
+    if (state === 'on') world.machine(node).powerOn();
+    else if (state === 'off') world.machine(node).powerOff();
+    else throw new Error('power NODE on|off');
+  },
+  freeze: (world, [node = '']) => world.machine(node).process?.freeze(),
+  thaw: (world, [node = '']) => world.machine(node).process?.thaw(),
+  kill: (world, [node = '']) => world.machine(node).killNoded(),
+  stop: (world, [node = '']) => world.stopNoded(node),
+  start: (world, [node = '']) => world.machine(node).startNoded(),
+  bmc(world, [node = '', mode = '']) {
+    const slow = /^slow=(.+)$/.exec(mode)?.[1];
+    if (slow !== undefined) world.bmc(node).slowMs = parseDuration(slow) ?? 0;
+    else if ((bmcModes as readonly string[]).includes(mode)) world.bmc(node).mode = mode as BmcMode;
+    else throw new Error(`bmc NODE ${bmcModes.join('|')}|slow=DURATION`);
+  },
+  cut(world, [node = '', what]) {
+    world.machine(node);
+    (what === '--bmc' ? world.cutFromBmcs : world.cutFromStore).add(node);
+  },
+  heal(world, [node]) {
+    for (const cut of [world.cutFromStore, world.cutFromBmcs]) {
+      if (node === undefined) cut.clear();
+      else cut.delete(node);
+    }
+  },
+  store: (world, [state]) => world.ensemble.setAvailable(state === 'up'),
+  hang: (world, [node = '', subsystem = '']) => void world.hanging.add(`${node} ${subsystem}`),
+  unhang: (world, [node = '', subsystem = '']) => void world.hanging.delete(`${node} ${subsystem}`),
+  /** A hand with zkCli: any text anywhere. */
+  vandalise: (world, [path = '', ...text]) => world.ensemble.vandalise(path, text.join(' ')),
+  fence(world, [node = '', action = 'reboot']) {
+    const request = { schema: 1, kind: 'fence', node, action, by: 'operator', reason: 'story', refusal: null };
+    world.ensemble.create(world.operatorSession, '/requests/r-', JSON.stringify(request), 'ephemeral-sequential');
+  },
+  maintenance(world, [what = '', ...reason]) {
+    const path = what === 'cluster' || what === 'off' ? '/maintenance' : `/maintenance/${what}`;
+    const on = what !== 'off' && reason[0] !== 'off';
+    const record = { schema: 1, on, by: 'operator', reason: reason.join(' '), sinceWallMs: 0, untilWallMs: null };
+    world.ensemble.vandalise(path, JSON.stringify(record));
+  },
+};
+
+/** Carries out one command; throws on words that it does not know. */
+export function obey(world: World, command: string): void {
+  const [verb = '', ...words] = command.trim().split(/\s+/);
+  const act = verbs[verb];
+  if (act === undefined)
+    throw new Error(`the simulator does not know "${verb}"; it knows ${Object.keys(verbs).join(', ')}`);
+  act(world, words);
+}

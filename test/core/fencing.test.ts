@@ -1,0 +1,57 @@
+import { afterFenced, fenceStates, fenceTable, forbidsRejoin, isConfirmedOff } from '../../src/core/fencing.ts';
+import type { FenceEvent, FenceState } from '../../src/core/fencing.ts';
+import { ImpossibleEvent, step } from '../../src/core/machine.ts';
+
+const states = Object.keys(fenceStates) as FenceState[];
+const events = Object.keys(fenceTable.none) as FenceEvent[];
+
+it('every state answers every event, with a sentence where nothing happens', () => {
+  for (const state of states) {
+    for (const event of events) {
+      const cell = fenceTable[state][event];
+      if ('ignored' in cell) expect(cell.ignored.length).toBeGreaterThan(10);
+      if ('impossible' in cell) expect(() => step(fenceTable, state, event)).toThrow(ImpossibleEvent);
+    }
+  }
+});
+
+it('S4: the only way into fenced is a power reading of off', () => {
+  for (const state of states) {
+    for (const event of events) {
+      const cell = fenceTable[state][event];
+      if ('to' in cell && cell.to === 'fenced')
+        expect({ state, event }).toEqual({ state: 'intent', event: 'powerReadsOff' });
+    }
+  }
+});
+
+it('F2: from intent there is no way back: only off or failed', () => {
+  const targets = events.flatMap((event) => {
+    const cell = fenceTable.intent[event];
+    return 'to' in cell ? [cell.to] : [];
+  });
+  expect([...new Set(targets)].sort()).toEqual(['failed', 'fenced']);
+});
+
+it('F3: nothing that happens after fenced makes the node uncertain again, short of a new verdict', () => {
+  for (const state of states.filter(isConfirmedOff)) {
+    for (const event of events.filter((name) => name !== 'verdict')) {
+      const cell = fenceTable[state][event];
+      if ('to' in cell) expect({ state, event, off: isConfirmedOff(cell.to) }).toEqual({ state, event, off: true });
+    }
+  }
+});
+
+it('a node may not rejoin while the shot may still be fired', () => {
+  expect(states.filter(forbidsRejoin)).toEqual(['intent']);
+});
+
+it('the loop guard: after too many fences within an hour the node stays off, and says so', () => {
+  expect(afterFenced({ action: 'reboot', fencesInLastHour: 3, maxFencesPerHour: 3 }).event).toBe('orderPowerOn');
+  const fourth = afterFenced({ action: 'reboot', fencesInLastHour: 4, maxFencesPerHour: 3 });
+  expect(fourth).toEqual({
+    event: 'leaveOff',
+    because: 'the node was fenced 4 times within an hour (limit 3): it stays off and waits for a person',
+  });
+  expect(afterFenced({ action: 'off', fencesInLastHour: 1, maxFencesPerHour: 3 }).event).toBe('leaveOff');
+});

@@ -1,0 +1,60 @@
+import { nextLevelStep, offIsCredible } from '../../src/core/levels.ts';
+import { test as property, fc } from '@fast-check/jest';
+
+const facts = {
+  reading: 'on',
+  readingBecause: '',
+  requests: 1,
+  sinceRequestMs: 100,
+  elapsedMs: 100,
+  deadlineMs: 20_000,
+  repeatRequestMs: 5000,
+} as const;
+
+it('off at the first look is off without an order', () => {
+  expect(nextLevelStep({ ...facts, reading: 'off', requests: 0 })).toEqual({
+    step: 'confirm',
+    because: 'power already read off',
+  });
+});
+
+it('on: ordered off once, then only read until the order is old', () => {
+  expect(nextLevelStep({ ...facts, requests: 0 }).step).toBe('request-off');
+  expect(nextLevelStep(facts).step).toBe('read-again');
+  expect(nextLevelStep({ ...facts, sinceRequestMs: 5000 }).step).toBe('request-off');
+});
+
+it('S4: at the deadline it has failed, whatever was answered; unknown is never off', () => {
+  expect(nextLevelStep({ ...facts, elapsedMs: 20_000 })).toEqual({
+    step: 'give-up',
+    because: 'power still reads on after 1 order(s) to go off',
+  });
+  const unknown = nextLevelStep({ ...facts, reading: 'unknown', readingBecause: 'nothing answers', elapsedMs: 20_000 });
+  expect(unknown).toEqual({ step: 'give-up', because: 'power could not be read: nothing answers' });
+});
+
+property.prop([
+  fc.record({
+    requests: fc.nat(9),
+    sinceRequestMs: fc.nat(99_999),
+    elapsedMs: fc.nat(99_999),
+    deadlineMs: fc.nat(99_999),
+    repeatRequestMs: fc.nat(9999),
+  }),
+])('S4: only a reading of off confirms', (numbers) => {
+  for (const reading of ['on', 'unknown'] as const)
+    expect(nextLevelStep({ ...numbers, reading, readingBecause: 'x' }).step).not.toBe('confirm');
+  expect(nextLevelStep({ ...numbers, reading: 'off', readingBecause: '' }).step).toBe('confirm');
+});
+
+it('S4: a BMC that says off while keepalives go on is lying', () => {
+  const sign = (sequence: number) => ({ incarnation: 'a', sequence });
+  expect(offIsCredible(true, sign(5), sign(5), null).answer).toBe('credible');
+  expect(offIsCredible(true, sign(5), sign(7), null).answer).toBe('look-again');
+  expect(offIsCredible(true, sign(5), sign(7), sign(7)).answer).toBe('credible');
+  expect(offIsCredible(true, sign(5), sign(7), sign(8)).answer).toBe('lying');
+  // A node that lived when an operator condemned it: one quiet moment proves nothing.
+  expect(offIsCredible(false, sign(5), sign(5), null).answer).toBe('look-again');
+  expect(offIsCredible(false, sign(5), sign(5), sign(5)).answer).toBe('credible');
+  expect(offIsCredible(false, sign(5), sign(5), sign(6)).answer).toBe('lying');
+});

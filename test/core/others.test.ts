@@ -1,0 +1,185 @@
+import { test as property, fc } from '@fast-check/jest';
+import { retryTurn } from '../../src/core/fencers.ts';
+import { displayedState } from '../../src/core/node.ts';
+import type { NodeFacts } from '../../src/core/node.ts';
+import { monitors, observedBy } from '../../src/core/observers.ts';
+import type { RankedNode } from '../../src/core/observers.ts';
+import { coverage, judgeProbe, sameGuid, sharedBmcs } from '../../src/core/verification.ts';
+import type { BmcProbe } from '../../src/core/verification.ts';
+import { inWords } from '../../src/core/decision.ts';
+
+describe('who observes whom', () => {
+  const node = (name: string, more: Partial<RankedNode> = {}): RankedNode => ({
+    name,
+    role: 'coordinator',
+    priority: 100,
+    present: true,
+    ...more,
+  });
+  const five = ['a', 'b', 'c', 'd', 'e'].map((name) => node(name));
+
+  it('the first three coordinators by rank watch everybody, the others watch the monitors', () => {
+    const nodes = [...five, node('w', { role: 'worker' })];
+    expect(monitors(nodes)).toEqual(['a', 'b', 'c']);
+    expect(observedBy('b', nodes)).toEqual(['a', 'c', 'd', 'e', 'w']);
+    expect(observedBy('e', nodes)).toEqual(['a', 'b', 'c']);
+    expect(observedBy('w', nodes)).toEqual([]);
+  });
+
+  it('priority goes before the name; who is away makes room', () => {
+    expect(monitors([...five.slice(0, 4), node('z', { priority: 1 })])).toEqual(['z', 'a', 'b']);
+    expect(monitors([node('a', { present: false }), ...five.slice(1)])).toEqual(['b', 'c', 'd']);
+  });
+
+  property.prop([
+    fc.uniqueArray(
+      fc.record({
+        name: fc.stringMatching(/^[a-z]{1,4}$/),
+        role: fc.constantFrom('coordinator' as const, 'worker' as const),
+        priority: fc.nat(3),
+        present: fc.boolean(),
+      }),
+      { selector: (n) => n.name, maxLength: 12 },
+    ),
+  ])('nobody observes itself, and every node is observed when two coordinators are present', (nodes) => {
+    for (const { name } of nodes) expect(observedBy(name, nodes)).not.toContain(name);
+    const present = nodes.filter((n) => n.role === 'coordinator' && n.present);
+    if (present.length < 2) return;
+    for (const { name } of nodes)
+      expect(present.some((observer) => observedBy(observer.name, nodes).includes(name))).toBe(true);
+  });
+});
+
+describe('who tries a failed fence again', () => {
+  const base = {
+    candidates: ['a', 'b', 'c', 't'].map((name) => ({ name, priority: 100 })),
+    target: 't',
+    triedThisRound: ['a'],
+    rounds: 0,
+    sinceSeenMs: 0,
+    backoffMs: 10_000,
+    backoffMaxMs: 60_000,
+    turnMs: 2000,
+  };
+
+  it('the next by rank at once, the one after when that one stays silent, never the target', () => {
+    expect(retryTurn({ ...base, self: 'b' })).toMatchObject({ mine: true, newRound: false });
+    expect(retryTurn({ ...base, self: 'c' })).toMatchObject({ mine: false });
+    expect(retryTurn({ ...base, self: 'c', sinceSeenMs: 2000 })).toMatchObject({ mine: true });
+    expect(retryTurn({ ...base, self: 'a' })).toMatchObject({ mine: false });
+    expect(retryTurn({ ...base, self: 't', triedThisRound: ['a', 'b', 'c'], sinceSeenMs: 1e9 })).toMatchObject({
+      mine: false,
+    });
+  });
+
+  it('when all have tried, a new round begins after a pause that doubles, up to its limit', () => {
+    const all = { ...base, self: 'a', triedThisRound: ['a', 'b', 'c'] };
+    expect(retryTurn({ ...all, sinceSeenMs: 9999 })).toMatchObject({ mine: false, newRound: true });
+    expect(retryTurn({ ...all, sinceSeenMs: 10_000 })).toMatchObject({ mine: true, newRound: true });
+    expect(retryTurn({ ...all, rounds: 1, sinceSeenMs: 19_999 }).mine).toBe(false);
+    expect(retryTurn({ ...all, rounds: 30, sinceSeenMs: 60_000 }).mine).toBe(true);
+  });
+});
+
+describe('what a probe proves', () => {
+  const proved = {
+    address: 'proved',
+    cipher: 'proved',
+    password: 'proved',
+    privilege: 'proved',
+    power: 'proved',
+    identity: 'proved',
+  } as const;
+  const probe: BmcProbe = {
+    checks: proved,
+    fault: null,
+    detail: '',
+    power: 'on',
+    cipherSuite: 3,
+    guid: null,
+    tookMs: 42,
+  };
+  const smbios = '12345678-9abc-def0-1122-334455667788';
+
+  it('can fence only when everything before the power order is proved', () => {
+    expect(judgeProbe(probe, null)).toMatchObject({ canFence: true, fault: null });
+    expect(judgeProbe({ ...probe, fault: 'privilege-too-low' }, null)).toMatchObject({
+      canFence: false,
+      fault: 'privilege-too-low',
+    });
+    expect(judgeProbe({ ...probe, power: 'unknown' }, null)).toMatchObject({ canFence: false, fault: 'nonsense' });
+    expect(judgeProbe({ ...probe, fault: 'wrong-credentials' }, null).advice).toMatch(/passwordFile/);
+  });
+
+  it('the BMC of another machine is refused; either byte order is the same machine', () => {
+    expect(judgeProbe({ ...probe, guid: smbios }, smbios).canFence).toBe(true);
+    expect(judgeProbe({ ...probe, guid: '78563412-bc9a-f0de-1122-334455667788' }, smbios).canFence).toBe(true);
+    expect(judgeProbe({ ...probe, guid: '00000000-0000-0000-0000-000000000001' }, smbios)).toMatchObject({
+      canFence: false,
+      fault: 'other-machine',
+    });
+    expect(sameGuid('12345678-9ABC-DEF0-1122-334455667788', smbios)).toBe(true);
+  });
+
+  it('a claim that was not compared is not made', () => {
+    expect(judgeProbe({ ...probe, guid: smbios }, null).because).toMatch(/could not be compared/);
+  });
+
+  it('two nodes on one BMC are found', () => {
+    const addresses = new Map([
+      ['a', 'x:623'],
+      ['b', 'y:623'],
+      ['c', 'x:623'],
+    ]);
+    expect(sharedBmcs(addresses)).toEqual([['a', 'c']]);
+  });
+
+  it('every node needs two fencers, or all others in a small cluster', () => {
+    const all = () => true;
+    expect(coverage(['a', 'b', 'c'], ['a', 'b', 'c'], all).map((entry) => [entry.needed, entry.enough])).toEqual([
+      [2, true],
+      [2, true],
+      [2, true],
+    ]);
+    expect(coverage(['a', 'b'], ['a', 'b'], all).map((entry) => [entry.needed, entry.enough])).toEqual([
+      [1, true],
+      [1, true],
+    ]);
+    expect(coverage(['a'], ['a'], all)[0]).toMatchObject({ by: [], enough: false });
+    const one = (by: string) => by === 'a';
+    expect(coverage(['a', 'b', 'c'], ['a', 'b', 'c'], one).map((entry) => entry.enough)).toEqual([false, false, false]);
+  });
+});
+
+describe('the state that people see', () => {
+  const keepalive = { state: 'run', incarnation: 'life-1' } as const;
+  const rows: readonly [string, Partial<NodeFacts>, string][] = [
+    ['a node that works', {}, 'run'],
+    ['never seen', { keepalive: null }, 'unknown'],
+    ['stopped in order, and silent for long', { keepalive: { ...keepalive, state: 'stop' }, stale: true }, 'stop'],
+    ['held for dead', { heldForDead: true }, 'dead'],
+    ['silent, nobody left to judge', { stale: true }, 'unknown'],
+    ['being fenced', { heldForDead: true, fence: { standing: 'under-way', incarnation: 'life-1' } }, 'fencing'],
+    ['fenced', { heldForDead: true, fence: { standing: 'fenced', incarnation: 'life-1' } }, 'fenced'],
+    ['could not be fenced', { fence: { standing: 'failed', incarnation: 'life-1' } }, 'fence-failed'],
+    [
+      'come back: the old fence says nothing of the new life',
+      { fence: { standing: 'fenced', incarnation: 'life-0' } },
+      'run',
+    ],
+  ];
+  it.each(rows)('%s', (_what, facts, expected) => {
+    expect(displayedState({ keepalive, fence: null, heldForDead: false, stale: false, ...facts })).toBe(expected);
+  });
+});
+
+it('durations in sentences', () => {
+  expect([3, 999, 1000, 1234, 61_000, 150_000].map(inWords)).toEqual([
+    '3 ms',
+    '999 ms',
+    '1 s',
+    '1.2 s',
+    '61 s',
+    '2.5 min',
+  ]);
+});

@@ -1,0 +1,132 @@
+/** Drives scripts/lab for the stories on real hosts. Every call is bounded; answers are the JSON that the contract promises. */
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync, readdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pause } from './zookeeper.ts';
+
+const script = new URL('../../scripts/lab', import.meta.url).pathname;
+
+export interface Said {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface StatusNode {
+  readonly name: string;
+  readonly role: string;
+  readonly state: string;
+  readonly incarnation: string | null;
+  readonly throws: number;
+  readonly steppedDown: string | null;
+}
+
+export interface PastFence {
+  readonly id: string;
+  readonly node: string;
+  readonly by: string;
+  readonly outcome: string;
+  readonly verdictAt: number;
+  readonly confirmedAt: number | null;
+  readonly recordedAt: number | null;
+  readonly level: string | null;
+  readonly steps: readonly {
+    readonly at: number;
+    readonly by: string;
+    readonly what: string;
+    readonly because: string;
+  }[];
+}
+
+export interface Happened {
+  readonly kind: string;
+  readonly by: string;
+  readonly node: string | null;
+  readonly because: string;
+  readonly wallMs: number;
+}
+
+export class LabDriver {
+  readonly dir = join(mkdtempSync(join(tmpdir(), 'nk-lab-')), 'lab');
+
+  /** One command; a failure is an answer, not an exception. */
+  say(words: readonly string[], deadlineMs = 120_000): Promise<Said> {
+    return new Promise((resolve) => {
+      execFile(
+        script,
+        ['--dir', this.dir, ...words],
+        { timeout: deadlineMs, killSignal: 'SIGKILL', maxBuffer: 32 * 1024 * 1024 },
+        (error, stdout, stderr) => {
+          const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 124;
+          resolve({ code, stdout, stderr });
+        },
+      );
+    });
+  }
+
+  /** One command that must work. */
+  async do(...words: string[]): Promise<string> {
+    const said = await this.say(words);
+    if (said.code !== 0)
+      throw new Error(`scripts/lab ${words.join(' ')}: exit code ${said.code}: ${said.stderr}${said.stdout}`);
+    return said.stdout;
+  }
+
+  async nodes(): Promise<StatusNode[]> {
+    const said = await this.say(['ctl', 'status', '--json']);
+    return said.code === 0 ? (JSON.parse(said.stdout) as { nodes: StatusNode[] }).nodes : [];
+  }
+
+  async node(name: string): Promise<StatusNode | null> {
+    return (await this.nodes()).find((node) => node.name === name) ?? null;
+  }
+
+  async fences(): Promise<PastFence[]> {
+    return JSON.parse(await this.do('ctl', 'fence', 'history', '--json')) as PastFence[];
+  }
+
+  async events(): Promise<Happened[]> {
+    return JSON.parse(await this.do('ctl', 'events', '--json', '--limit', '0')) as Happened[];
+  }
+
+  async hosts(): Promise<{ name: string; power: string; initPid: number | null; nodedPid: number | null }[]> {
+    return JSON.parse(await this.do('ps', '--json')) as {
+      name: string;
+      power: string;
+      initPid: number | null;
+      nodedPid: number | null;
+    }[];
+  }
+
+  /** Waits until `holds`; on failure the timeline is part of the error, so that the story can be read. */
+  async until(what: string, withinMs: number, holds: () => Promise<boolean>): Promise<void> {
+    const endMs = performance.now() + withinMs;
+    while (!(await holds())) {
+      if (performance.now() > endMs) {
+        const story = await this.say(['timeline']);
+        throw new Error(`not within ${withinMs} ms: ${what}\n${story.stdout}`);
+      }
+      await pause(200);
+    }
+  }
+
+  /** All nodes run and nobody is silent. */
+  healthy(withinMs = 60_000): Promise<void> {
+    return this.until('every node runs', withinMs, async () => {
+      const nodes = await this.nodes();
+      return nodes.length > 0 && nodes.every((node) => node.state === 'run' && node.throws === 0);
+    });
+  }
+
+  /** Everything that the lab's processes have written, by file. */
+  logs(): Map<string, string> {
+    const dir = join(this.dir, 'log');
+    return new Map(readdirSync(dir).map((name) => [name, readFileSync(join(dir, name), 'utf8')]));
+  }
+
+  passwords(): string[] {
+    const nodes = readdirSync(join(this.dir, 'conf')).filter((name) => name.startsWith('node'));
+    return nodes.map((name) => readFileSync(join(this.dir, 'conf', name, 'bmc.password'), 'utf8').trim());
+  }
+}

@@ -30,7 +30,7 @@ import type { HeldLock } from './lock.ts';
 import type { Peers } from './peers.ts';
 
 type Trigger =
-  | { readonly kind: 'verdict'; readonly memory: PeerMemory; readonly because: string }
+  | { readonly kind: 'verdict'; readonly memory: PeerMemory; readonly because: string; readonly wallMs: number }
   | { readonly kind: 'request'; readonly id: string; readonly version: number; readonly request: FenceRequest }
   | { readonly kind: 'resume' }
   | { readonly kind: 'retry'; readonly newRound: boolean; readonly because: string };
@@ -70,7 +70,7 @@ export class FencingLoop {
     if (this.isConfirmedOff(name, memory.incarnation)) return;
     // A fence of this very life that is under way or has failed is looked after by tick(), in its turn and with its pauses.
     if (this.seen.get(name)?.incarnation === memory.incarnation && this.seen.has(name)) return;
-    this.begin(name, { kind: 'verdict', memory, because });
+    this.begin(name, { kind: 'verdict', memory, because, wallMs: this.context.env.clock.wallMs() });
   }
 
   /** Whether this life of the node is recorded as off already: nothing more to do about its silence. */
@@ -323,7 +323,7 @@ export class FencingLoop {
       reason,
       askedBy: request?.by ?? null,
       requestId: trigger.kind === 'request' ? trigger.id : null,
-      verdictWallMs: nowWallMs,
+      verdictWallMs: trigger.kind === 'verdict' ? trigger.wallMs : nowWallMs,
       triedThisRound: [],
       rounds: 0,
       steps: [{ wallMs: nowWallMs, by: self.name, what: 'intent', because: reason.slice(0, 1000) }],

@@ -144,15 +144,15 @@ export class Monitor {
     this.lastPauseMs = board.pausedAtMs;
     if (!newSession && !paused && gapMs <= 3 * keepalive.interval) return;
     for (const [name, memory] of this.memories) this.memories.set(name, forgetThrows(memory, nowMs));
-    const long = newSession || gapMs > timing.sessionTimeoutMs;
-    if (long) board.quietUntilMs = nowMs + timing.quietPeriodMs;
+    // In a session that survived, all throws anew are time enough: they outlast a session and a beat (timing.ts).
+    if (newSession) board.quietUntilMs = nowMs + timing.quietPeriodMs;
     if (first) return;
     const cause = newSession
       ? 'a new session with the store'
       : paused
         ? 'an own pause'
         : `${inWords(gapMs)} without an acknowledged keepalive of its own`;
-    const quiet = long ? `; nothing is counted for ${inWords(timing.quietPeriodMs)}` : '';
+    const quiet = newSession ? `; nothing is counted for ${inWords(timing.quietPeriodMs)}` : '';
     this.context.history.happened('observer-reset', `all saving throws are forgotten after ${cause}${quiet}`, {});
   }
 

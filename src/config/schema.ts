@@ -111,7 +111,7 @@ const zookeeper = z.strictObject({
     10_000,
   ),
   sessionTimeout: duration(
-    'Session timeout asked of ZooKeeper. Default: a third of the detection time, at least 4 ticks.',
+    'Session timeout asked of ZooKeeper. Default: a third of the detection time, at least 4 ticks and 2s.',
     1000,
     60_000,
   ).optional(),

@@ -30,7 +30,7 @@ export function deriveTiming(config: WrittenConfig): Timing {
   const detectionMs = config.keepalive.interval * config.detection.savingThrows;
   const sessionTimeoutMs =
     config.zookeeper.sessionTimeout ??
-    Math.min(30_000, Math.max(1000, 4 * config.zookeeper.tickTime, Math.round(detectionMs / 3)));
+    Math.min(30_000, Math.max(2000, 4 * config.zookeeper.tickTime, Math.round(detectionMs / 3)));
   const connectTimeoutMs = config.zookeeper.connectTimeout ?? Math.max(200, Math.round(sessionTimeoutMs / 10));
   const readTimeoutMs = Math.round(sessionTimeoutMs / 3);
   return {

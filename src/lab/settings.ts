@@ -26,7 +26,7 @@ export function writeSettings(lab: Lab, nodes: readonly string[], zookeepers: nu
           servers((at) => `node${at}`),
           index,
         ),
-        tickTime: '500ms',
+        tickTime: '200ms',
       },
       bmc: {
         address: `bmc-${node}`,
@@ -46,7 +46,7 @@ export function writeSettings(lab: Lab, nodes: readonly string[], zookeepers: nu
   const control: Tree = {
     cluster: { name: clusterName, keyFile: lab.path('conf', 'cluster.key') },
     node: { name: 'management' },
-    zookeeper: { servers: servers((at) => `10.77.0.${10 + at}`), tickTime: '500ms' },
+    zookeeper: { servers: servers((at) => `10.77.0.${10 + at}`), tickTime: '200ms' },
   };
   for (const assignment of set) if (!/^(bmc|node)\./.test(assignment)) assign(control, assignment);
   secret(lab.path('conf', 'cluster.key'), key);

@@ -129,7 +129,7 @@ function environmentFile(lab: Lab, hosts: readonly string[], zookeepers: number)
     ZOOKEEPERS: String(zookeepers),
     REPO: lab.repository,
     NODE_BINARY: realpathSync(process.execPath),
-    ZK_TICK: '500',
+    ZK_TICK: '200',
   };
   return Object.entries(lines)
     .map(([name, value]) => `export ${name}='${value}'\n`)

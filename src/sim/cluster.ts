@@ -24,7 +24,7 @@ function simConfig(name: string, role: string, set: Readonly<Record<string, stri
   const tree: Record<string, Record<string, unknown>> = {
     cluster: { name: 'sim' },
     node: { name, role },
-    zookeeper: { servers: ['zk:2181'], tickTime: '500ms' },
+    zookeeper: { servers: ['zk:2181'], tickTime: '200ms' },
     bmc: { address: `bmc-${name}`, username: 'nodekeeper', passwordFile: '/none' },
   };
   for (const [key, value] of Object.entries(set)) {

@@ -70,6 +70,12 @@ export class World {
     return bmc;
   }
 
+  config(name: string): Config {
+    const node = this.options.nodes.find((candidate) => candidate.name === name);
+    if (node === undefined) throw new Error(`no node "${name}" in this world`);
+    return node.config;
+  }
+
   /** Powers every machine on. */
   powerAll(): void {
     for (const machine of this.machines.values()) machine.powerOn();

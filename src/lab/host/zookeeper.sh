@@ -3,9 +3,9 @@
 . "$LABSRC/common.sh"
 H=$1 I=$2 D=/var/lib/lab-zookeeper; mkdir -p "$D" /etc/lab-zookeeper; echo "$I" > "$D/myid"
 { cat <<C
-tickTime=${ZK_TICK:-500}
-initLimit=10
-syncLimit=4
+tickTime=$ZK_TICK
+initLimit=50
+syncLimit=5
 dataDir=$D
 clientPort=2181
 maxClientCnxns=0

@@ -112,7 +112,8 @@ export class Ipmitool implements Power {
   }
 
   private args(bmc: BmcReference, suite: number, deadlineMs: number, command: readonly string[]): string[] {
-    const retries = Math.max(1, Math.floor(deadlineMs / 1000) - 1);
+    // ipmitool gives up by itself after (retries + 1) seconds: a second before our deadline, so that it can say why.
+    const retries = Math.max(1, Math.floor(deadlineMs / 1000) - 2);
     return [
       ...['-v', '-I', 'lanplus', '-H', bmc.address, '-p', String(bmc.port), '-U', bmc.username, '-E'],
       ...['-L', bmc.privilege.toUpperCase(), '-C', String(suite), '-N', '1', '-R', String(retries)],

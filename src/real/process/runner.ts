@@ -44,7 +44,10 @@ export async function run(program: string, args: readonly string[], options: Run
     ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
     stripFinalNewline: true,
   });
+  let isLate = false;
   const finished = child.then((result): RunResult => {
+    // It ended by our SIGTERM, before the SIGKILL: late all the same.
+    if (isLate) return { kind: 'timed-out', stdout: result.stdout, stderr: result.stderr, tookMs: took() };
     if (result.code === 'ENOENT') return { kind: 'missing', because: `${program} is not installed`, tookMs: took() };
     if (result.exitCode === undefined && !result.isTerminated) {
       return { kind: 'failed', because: result.shortMessage ?? 'it could not be started', tookMs: took() };
@@ -53,7 +56,7 @@ export async function run(program: string, args: readonly string[], options: Run
     return { kind: 'exited', code: result.exitCode ?? 128, stdout, stderr, tookMs: took() };
   });
   const timer = new AbortController();
-  const late = deadline(child.pid, options.deadlineMs, timer.signal).then((): RunResult => ({
+  const late = deadline(child.pid, options.deadlineMs, timer.signal, () => (isLate = true)).then((): RunResult => ({
     kind: 'timed-out',
     stdout: '',
     stderr: '',
@@ -70,9 +73,15 @@ export async function run(program: string, args: readonly string[], options: Run
   return result;
 }
 
-async function deadline(pid: number | undefined, deadlineMs: number, signal: AbortSignal): Promise<void> {
+async function deadline(
+  pid: number | undefined,
+  deadlineMs: number,
+  signal: AbortSignal,
+  onLate: () => void,
+): Promise<void> {
   await pause(deadlineMs, signal);
   if (signal.aborted) return new Promise(() => undefined); // the child was in time: this race is over
+  onLate();
   killGroup(pid, 'SIGTERM');
   await pause(graceMs, signal);
   killGroup(pid, 'SIGKILL');

@@ -23,6 +23,12 @@ it("execa's trap: a grandchild that keeps stdout open and ignores SIGTERM does n
   expect(left).toMatchObject({ kind: 'exited', code: 1, stdout: '' });
 });
 
+it('a program that ends politely on SIGTERM was late all the same', async () => {
+  const result = await run('sleep', ['30'], { deadlineMs: 200 });
+  expect(result.kind).toBe('timed-out');
+  expect(result.tookMs).toBeLessThan(450);
+});
+
 it('a grandchild that leaves the process group does not hold us up either', async () => {
   const result = await run('sh', ['-c', 'setsid sleep 3.25 & sleep 30'], { deadlineMs: 300 });
   expect(result.kind).toBe('timed-out');

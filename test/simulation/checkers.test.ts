@@ -1,0 +1,43 @@
+/** A checker that never fails is no checker: each is shown a world in which its rule is broken. */
+import { checkHealthyNeverFenced } from '../../src/sim/checkers/healthy-never-fenced.ts';
+import { checkOffBeforeFenced } from '../../src/sim/checkers/off-before-fenced.ts';
+import { simCluster } from '../../src/sim/cluster.ts';
+import { World } from '../../src/sim/world.ts';
+
+async function living(): Promise<World> {
+  const world = new World({
+    seed: 1,
+    nodes: simCluster({ nodes: 3, set: { 'keepalive.interval': '1s', 'detection.savingThrows': 3 } }),
+  });
+  world.powerAll();
+  await world.run(15_000);
+  return world;
+}
+
+it('S3: an intent against a node that just beat is found', async () => {
+  const world = await living();
+  const unjust = checkHealthyNeverFenced(world);
+  await world.run(3000);
+  expect(unjust()).toEqual([]);
+  world.ensemble.vandalise('/fencing/node2', JSON.stringify({ state: 'intent', requestId: null, fencer: 'node1' }));
+  expect(unjust()).toEqual([expect.stringMatching(/node1 condemned node2 whose last keepalive is \d+ ms old/)]);
+});
+
+it('S4: a record that says fenced over a machine that is on is found', async () => {
+  const world = await living();
+  const early = checkOffBeforeFenced(world);
+  world.ensemble.vandalise('/fencing/node2', JSON.stringify({ state: 'fenced' }));
+  expect(early()).toEqual([expect.stringMatching(/node2 is called fenced while it is on/)]);
+});
+
+it('S3: an observer that counts throws while it is unfit would be caught', async () => {
+  // The mutation: node1 believes that its beats are never late and its session never gone, and its clock jumps.
+  const world = await living();
+  const unjust = checkHealthyNeverFenced(world);
+  const agent = world.agents.get('node1');
+  if (agent === undefined) throw new Error('no agent');
+  const monitor = agent as unknown as { context: { config: { detection: { savingThrows: number } } } };
+  monitor.context.config.detection.savingThrows = 0; // condemns at the first crossing of two beats
+  await world.run(120_000);
+  expect(unjust().length).toBeGreaterThan(0);
+});

@@ -30,14 +30,22 @@ it('S4: a record that says fenced over a machine that is on is found', async () 
   expect(early()).toEqual([expect.stringMatching(/node2 is called fenced while it is on/)]);
 });
 
-it('S3: an observer that counts throws while it is unfit would be caught', async () => {
-  // The mutation: node1 believes that its beats are never late and its session never gone, and its clock jumps.
+it('S3: an agent that shoots too early is caught', async () => {
+  // The mutation: node1 gives one throw instead of three; node2 only stumbles for two seconds.
   const world = await living();
   const unjust = checkHealthyNeverFenced(world);
-  const agent = world.agents.get('node1');
-  if (agent === undefined) throw new Error('no agent');
-  const monitor = agent as unknown as { context: { config: { detection: { savingThrows: number } } } };
-  monitor.context.config.detection.savingThrows = 0; // condemns at the first crossing of two beats
-  await world.run(120_000);
-  expect(unjust().length).toBeGreaterThan(0);
+  const agent = world.agents.get('node1') as unknown as {
+    settings: { config: { detection: { savingThrows: number } } };
+  };
+  const stumble = async () => {
+    world.machine('node2').process?.freeze();
+    await world.run(1900);
+    world.machine('node2').process?.thaw();
+    await world.run(10_000);
+  };
+  await stumble();
+  expect(unjust()).toEqual([]);
+  agent.settings.config.detection.savingThrows = 1;
+  await stumble();
+  expect(unjust()).toEqual([expect.stringMatching(/node1 condemned node2/)]);
 });

@@ -17,6 +17,7 @@ set)
   while [ $# -gt 1 ]; do
     case $1 in
     power)
+      [ "$mode" = user-level ] && exit 1 # ipmi_sim does not hold a USER account back from power control as real BMCs do
       record "$h" "BMC: power $([ "$2" = 1 ] && echo on || echo off) ordered"
       [ "$mode" = stuck ] || [ "$mode" = lies-off ] || "$power" "$h" "$([ "$2" = 1 ] && echo on || echo off)" ;;
     reset) record "$h" "BMC: reset ordered"; [ "$mode" = stuck ] || { "$power" "$h" off; "$power" "$h" on; } ;;

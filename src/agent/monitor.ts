@@ -115,7 +115,7 @@ export class Monitor {
   private tell(name: string, before: PeerMemory, after: PeerMemory, verdict: string, because: string): void {
     const { env, config } = this.context;
     const wasDead = before.throws >= config.detection.savingThrows;
-    if (verdict === 'silent') {
+    if (verdict === 'silent' && !this.fencing.isConfirmedOff(name, after.incarnation)) {
       // One throw is everyday: two beats that just crossed. From the second on it is worth a line.
       const facts = { node: name, throws: after.throws, because: `${name}: ${because}` };
       env.log[after.throws === 1 ? 'debug' : 'warn']('saving throw failed', facts);

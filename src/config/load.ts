@@ -3,7 +3,7 @@
  * wanted; an unknown key with the nearest known name. Pure: reading the file is real/config-file.ts.
  */
 import leven from 'leven';
-import { LineCounter, parseDocument } from 'yaml';
+import { LineCounter, parseDocument, visit } from 'yaml';
 import type { Document } from 'yaml';
 import { z } from 'zod';
 import { configSchema } from './schema.ts';
@@ -39,6 +39,8 @@ export function loadConfig(text: string): LoadedConfig {
     });
     return { ok: false, errors };
   }
+  const aliases = aliasErrors(document, lines);
+  if (aliases.length > 0) return { ok: false, errors: aliases };
   const place = (path: readonly PropertyKey[]) => placeOf(document, lines, path);
   const value: unknown = document.toJS({ maxAliasCount: 0 }) ?? {};
   const parsed = configSchema.safeParse(value);
@@ -65,6 +67,23 @@ export function printErrors(file: string, errors: readonly ConfigError[]): strin
       return path === '' ? `${at}: ${message}` : `${at}: ${path}: ${message}`;
     })
     .join('\n');
+}
+
+/** Aliases can blow a few lines up to gigabytes, and nobody needs them here. */
+function aliasErrors(document: Document, lines: LineCounter): ConfigError[] {
+  const found: ConfigError[] = [];
+  visit(document, {
+    Alias(_key, node) {
+      const at = lines.linePos(node.range?.[0] ?? 0);
+      found.push({
+        line: at.line,
+        column: at.col,
+        path: '',
+        message: `aliases (*${node.source}) are not allowed; write the value`,
+      });
+    },
+  });
+  return found;
 }
 
 type Place = Pick<ConfigError, 'line' | 'column'>;

@@ -57,6 +57,13 @@ it('all errors at once, each with place, path, value and what is wanted', () => 
   ]);
 });
 
+it('aliases are refused with their place (found by the fuzzer below)', () => {
+  expect(errorsOf('*!')).toEqual([expect.stringMatching(/^config\.yaml:\d+:\d+: /)]);
+  expect(errorsOf(`${minimal}node: &n { name: a }\nkeepalive: *n\n`)).toEqual([
+    'config.yaml:4:12: aliases (*n) are not allowed; write the value',
+  ]);
+});
+
 it('a missing section, an empty file, a broken file', () => {
   expect(errorsOf('')).toEqual(expect.arrayContaining([expect.stringMatching(/^config\.yaml: cluster: /)]));
   expect(errorsOf('cluster: [')[0]).toMatch(/^config\.yaml:\d+:\d+: /);

@@ -24,6 +24,11 @@ export class Proxy {
     return `127.0.0.1:${(server.address() as { port: number }).port}`;
   }
 
+  /** Whether a connection passes through right now. */
+  inUse(): boolean {
+    return this.sockets.size > 0;
+  }
+
   cutAll(): void {
     for (const socket of this.sockets) socket.destroy();
   }

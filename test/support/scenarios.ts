@@ -1,5 +1,5 @@
 /** A scenario is a folder: README.md (what and why), scenario.yaml (cluster and story), expected.log (what the cluster did). */
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { parseDuration } from '../../src/config/duration.ts';
@@ -52,10 +52,10 @@ export function logOf(world: World): string {
   return `${lines.map((line) => printLine(line)).join('\n')}\n`;
 }
 
-/** The golden log; written when it is missing or NODEKEEPER_REWRITE=1 (scripts/test --rewrite). */
+/** The golden log; written only by `scripts/test --rewrite` (NODEKEEPER_REWRITE=1): a missing one is a failure. */
 export function expectedLog(name: string, log: string): string {
   const path = join(folder, name, 'expected.log');
-  if (process.env['NODEKEEPER_REWRITE'] === '1' || !existsSync(path)) writeFileSync(path, log);
+  if (process.env['NODEKEEPER_REWRITE'] === '1') writeFileSync(path, log);
   return readFileSync(path, 'utf8');
 }
 

@@ -39,10 +39,14 @@ export async function withStore<T>(args: Arguments, work: (connected: Connected)
     requestTimeoutMs: 4000,
     digest: key.value.digest,
   });
+  // Ctrl-C ends the session in good order, so that what was asked for is taken back at once.
+  const interrupted = () => void store.close(500).finally(() => process.exit(130));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupted);
   try {
     await connected(store, config);
     return await work({ config, key: key.value, store });
   } finally {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, interrupted);
     await store.close(500);
   }
 }

@@ -29,7 +29,7 @@ export function writeSettings(lab: Lab, nodes: readonly string[], zookeepers: nu
         tickTime: '200ms',
       },
       bmc: {
-        address: `bmc-${node}`,
+        address: `10.78.0.${10 + index}`,
         username: 'nodekeeper',
         passwordFile: '/etc/nodekeeper/bmc.password',
         cipherSuites: [17, 3],

@@ -197,3 +197,17 @@ it('a request to fence that nobody takes is taken back', async () => {
     stderr: expect.stringMatching(/there is no node "nobody"/) as string,
   });
 });
+
+it('S6: Ctrl-C takes a request back at once', async () => {
+  const env = { PATH: process.env['PATH'], NODEKEEPER_CONFIG: join(dir, 'node1.yaml') };
+  const child = spawn(process.execPath, [nodectlMain, 'fence', 'node1', '--yes'], { stdio: 'ignore', env });
+  const requests = async () => {
+    const listed = await store.list('/requests');
+    return listed.ok ? listed.names.filter((name) => name !== 'garbage') : [];
+  };
+  await until('the request stands', 10_000, async () => (await requests()).length === 1);
+  const exit = exitOf(child);
+  child.kill('SIGINT');
+  expect(await exit).toBe(130);
+  expect(await requests()).toEqual([]);
+});

@@ -193,6 +193,30 @@ it('SIGTERM: stop in good order is no death; it is started again as a new incarn
   expect((await lab.node('node2'))?.incarnation).not.toBe(before?.incarnation);
 });
 
+it('nodectl fence: status only reads, off leaves it off and is called fenced, on brings it back; a healthy cluster is asked by name', async () => {
+  const read = await lab.say(['ctl', 'fence', 'node2', '--action', 'status']);
+  expect(read).toMatchObject({ code: 0, stdout: expect.stringMatching(/^node2: power on/) as string });
+  const before = await lab.node('node2');
+  const off = await lab.say(['ctl', 'fence', 'node2', '--action', 'off', '--yes', '--reason', 'test']);
+  expect(off).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/power reads off[\s\S]*stays off[\s\S]*node2: fenced, finished/) as string,
+  });
+  expect((await lab.node('node2'))?.state).toBe('fenced');
+  expect((await lab.hosts()).find((host) => host.name === 'node2')?.power).toBe('off');
+  await pause(6000); // the verdict falls too, and must not begin a second fence
+  const [fence] = await lab.fences();
+  expect(fence).toMatchObject({ node: 'node2', outcome: 'finished' });
+  expect(
+    (await lab.events()).filter((event) => event.kind === 'fence-intent' && event.wallMs >= (fence?.verdictAt ?? 0)),
+  ).toHaveLength(1);
+  expect((await lab.say(['ctl', 'fence', 'node2', '--action', 'on'])).code).toBe(0);
+  await lab.until('node2 is back', 30_000, async () => {
+    const node = await lab.node('node2');
+    return node?.state === 'run' && node.incarnation !== before?.incarnation;
+  });
+});
+
 it('a second noded with a name that is taken refuses to start and says which machine holds it', async () => {
   const words = `sed 's/name: node1/name: node2/' /etc/nodekeeper/config.yaml > /tmp/second.yaml; chmod 600 /tmp/second.yaml; /opt/lab/node /opt/nodekeeper/dist/daemon/main.js --config /tmp/second.yaml`;
   const said = await lab.say(['exec', 'node1', '--', 'bash', '-c', words], 30_000);

@@ -23,11 +23,11 @@ it('S3: an intent against a node that just beat is found', async () => {
   expect(unjust()).toEqual([expect.stringMatching(/node1 condemned node2 whose last keepalive is \d+ ms old/)]);
 });
 
-it('S4: a record that says fenced over a machine that is on is found', async () => {
+it('S4: a record that says fenced over a life that goes on is found', async () => {
   const world = await living();
   const early = checkOffBeforeFenced(world);
   world.ensemble.vandalise('/fencing/node2', JSON.stringify({ state: 'fenced' }));
-  expect(early()).toEqual([expect.stringMatching(/node2 is called fenced while it is on/)]);
+  expect(early()).toEqual([expect.stringMatching(/node2 is called fenced, but its condemned life goes on/)]);
 });
 
 it('S3: an agent that shoots too early is caught', async () => {

@@ -1,16 +1,25 @@
-/** S4 as code: at the moment at which a record moves to `fenced`, that machine is off. Looks at the world's own power. */
+/**
+ * S4 as code: at the moment at which a record moves to `fenced`, the condemned life is over: the machine is off, or has
+ * been off since the intent was written (a person may have switched it on again meanwhile: that is another life, found by
+ * seed 1032). Looks at the world's own power, not at what any BMC said.
+ */
 import type { World } from '../world.ts';
 
 /** Begins to watch; call the answer for what was found so far. */
 export function checkOffBeforeFenced(world: World): () => string[] {
   const found: string[] = [];
+  /** Fence id -> how often the machine had booted when the intent was first written. */
+  const bootsAtIntent = new Map<string, number>();
   const before = world.ensemble.onWrite;
   world.ensemble.onWrite = (path, text) => {
     before(path, text);
     const target = /^\/fencing\/([^/]+)$/.exec(path)?.[1];
-    if (target === undefined || !text.includes('"state":"fenced"')) return;
-    if (world.machine(target).power === 'on')
-      found.push(`${(world.time.nowMs / 1000).toFixed(3)}: ${target} is called fenced while it is on`);
+    if (target === undefined || !text.startsWith('{')) return;
+    const { id, state } = JSON.parse(text) as { id: string; state: string };
+    const { boots, power } = world.machine(target);
+    if (state === 'intent' && !bootsAtIntent.has(id)) bootsAtIntent.set(id, boots);
+    if (state !== 'fenced' || power === 'off' || boots > (bootsAtIntent.get(id) ?? boots)) return;
+    found.push(`${(world.time.nowMs / 1000).toFixed(3)}: ${target} is called fenced, but its condemned life goes on`);
   };
   return () => found;
 }

@@ -70,7 +70,7 @@ export class FenceStarter {
     const intended = await file.move(
       'verdict',
       this.intent(target, trigger, file.record, sign),
-      sameSign(target, trigger, sign),
+      stillHolds(target, trigger, sign),
     );
     if (!intended.ok) {
       this.context.env.log.warn('fence not begun', { node: target, code: intended.code, because: intended.because });
@@ -202,9 +202,14 @@ export class FenceStarter {
   }
 }
 
-/** In the intent's own transaction: the keepalive still has the version that was condemned (S3). */
-function sameSign(target: string, trigger: Trigger, sign: LastSign): Operation[] {
-  if (trigger.kind === 'request' || sign.version === null) return [];
+/**
+ * What must still hold in the intent's own transaction: the keepalive has the version that was condemned (S3), or the
+ * operator's request still stands (S6: who pressed Ctrl-C in the last moment has taken it back).
+ */
+function stillHolds(target: string, trigger: Trigger, sign: LastSign): Operation[] {
+  if (trigger.kind === 'request')
+    return [{ kind: 'check', path: `${tree.requests}/${trigger.id}`, version: trigger.version }];
+  if (sign.version === null) return [];
   return [{ kind: 'check', path: tree.keepalive(target), version: sign.version }];
 }
 

@@ -164,5 +164,7 @@ try {
   process.exitCode = await main();
 } catch (error) {
   say(error instanceof Error ? error.message : String(error));
-  process.exitCode = 1;
+  const wrongWords = error instanceof TypeError && 'code' in error;
+  if (wrongWords) process.stderr.write(usage);
+  process.exitCode = wrongWords ? 2 : 1;
 }

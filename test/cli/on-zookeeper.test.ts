@@ -190,12 +190,41 @@ it('a request to fence that nobody takes is taken back', async () => {
   expect(left.ok ? left.names.filter((name) => name !== 'garbage') : null).toEqual([]);
   expect(await nodectl('fence', 'node1')).toMatchObject({
     code: 2,
-    stderr: expect.stringMatching(/say --yes/) as string,
+    stderr: expect.stringMatching(/Say --yes/) as string,
   });
   expect(await nodectl('fence', 'nobody', '--yes')).toMatchObject({
     code: 2,
     stderr: expect.stringMatching(/there is no node "nobody"/) as string,
   });
+});
+
+it('node remove: refused while the node lives, asked for by name, and then nothing of it is left', async () => {
+  const child = noded('node1', join(dir, 'node1.yaml'));
+  await until('node1 runs', 20_000, async () => (await nodes()).find((node) => node.name === 'node1')?.state === 'run');
+  expect(await nodectl('node', 'remove', 'node1', '--yes')).toMatchObject({
+    code: 4,
+    stderr: expect.stringMatching(/holds a live session/) as string,
+  });
+  child.kill('SIGTERM');
+  await exitOf(child);
+  expect(await nodectl('node', 'remove', 'node1')).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/Say --yes/) as string,
+  });
+  expect(await nodectl('node', 'remove', 'node1', '--yes')).toMatchObject({ code: 0, stdout: 'node1 is forgotten\n' });
+  expect((await nodes()).find((node) => node.name === 'node1')).toBeUndefined();
+  for (const path of ['/nodes/node1', '/fencing/node1'])
+    expect(await store.read(path)).toMatchObject({ ok: false, code: 'no-node' });
+  expect((await nodectl('node', 'remove', 'ghost', '--yes')).code).toBe(0);
+  expect((await nodectl('node', 'remove', 'nobody', '--yes')).code).toBe(2);
+  const again = noded('node1', join(dir, 'node1.yaml'));
+  await until(
+    'node1 registers anew',
+    20_000,
+    async () => (await nodes()).find((node) => node.name === 'node1')?.state === 'run',
+  );
+  again.kill('SIGTERM');
+  await exitOf(again);
 });
 
 it('S6: Ctrl-C takes a request back at once', async () => {

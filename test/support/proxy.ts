@@ -35,7 +35,9 @@ export class Proxy {
 
   async close(): Promise<void> {
     this.cutAll();
-    await new Promise((resolve) => this.server?.close(resolve));
+    const { server } = this;
+    this.server = null;
+    if (server !== null) await new Promise((resolve) => server.close(resolve));
   }
 
   private accept(client: Socket): void {

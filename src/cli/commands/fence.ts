@@ -1,5 +1,4 @@
 /** nodectl fence NODE, and fence history. */
-import { createInterface } from 'node:readline/promises';
 import { isConfirmedOff } from '../../core/fencing.ts';
 import type { Config } from '../../config/load.ts';
 import type { Store } from '../../environment/store.ts';
@@ -13,6 +12,7 @@ import type { ClusterKey } from '../../real/secrets.ts';
 import { readCluster } from '../cluster-view.ts';
 import type { Command } from '../command.ts';
 import { flag, jsonOption, text } from '../command.ts';
+import { confirmName } from '../confirm.ts';
 import type { Connected } from '../connect.ts';
 import { pause, requester, withStore } from '../connect.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
@@ -47,7 +47,8 @@ const now: Command = {
       const action = text(args, 'action');
       if (action === 'status') return readPower(connected, name, flag(args, 'json'), output);
       if (action === 'on') return powerOn(connected, name, output);
-      await confirmed(args, name, action ?? '');
+      const what = action === 'off' ? 'switch off' : 'power-cycle';
+      await confirmName(args, name, `This will ${what} ${name}, whatever runs on it.`);
       const seconds = Number(args['timeout']);
       if (!(seconds > 0)) throw new CommandError(exitCodes.usage, '--timeout takes a number of seconds above 0');
       const fenceAction = action === 'off' ? 'off' : 'reboot';
@@ -91,18 +92,6 @@ export const fence: Command = {
   describe: 'Fence a node now, or show the fences that happened.',
   commands: [history, now],
 };
-
-async function confirmed(args: Record<string, unknown>, name: string, action: string): Promise<void> {
-  if (flag(args, 'yes')) return;
-  if (!process.stdin.isTTY)
-    throw new CommandError(exitCodes.usage, `this switches ${name} off; say --yes, or run it on a terminal`);
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await terminal.question(
-    `This will ${action === 'off' ? 'switch off' : 'power-cycle'} ${name}, whatever runs on it. Type its name to go on: `,
-  );
-  terminal.close();
-  if (answer.trim() !== name) throw new CommandError(exitCodes.refused, 'not confirmed; nothing was done');
-}
 
 async function openReference(store: Store, key: ClusterKey, name: string): Promise<BmcReference> {
   const read = await store.read(tree.node(name));

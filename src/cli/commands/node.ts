@@ -1,11 +1,14 @@
 /** nodectl node list|show. */
 import { nodeStates } from '../../core/node.ts';
+import type { Store } from '../../environment/store.ts';
+import { tree } from '../../records/tree.ts';
 import type { Command } from '../command.ts';
 import { flag, jsonOption, text } from '../command.ts';
 import type { NodeView } from '../cluster-view.ts';
 import { readCluster } from '../cluster-view.ts';
 import { withStore } from '../connect.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
+import { confirmName } from '../confirm.ts';
 import type { Output } from '../output.ts';
 import { age, clockTime } from '../output.ts';
 import { paintState } from './status.ts';
@@ -50,11 +53,59 @@ const show: Command = {
     }),
 };
 
+const remove: Command = {
+  usage: 'remove <name>',
+  describe:
+    'Forget a node that is gone for good: stopped in good order, or fenced and off. Its noded would register it again.',
+  positionals: { name: { type: 'string', describe: 'the node' } },
+  options: { yes: { type: 'boolean', default: false, describe: 'do not ask' } },
+  run: (args, output) =>
+    withStore(args, async ({ store, config }) => {
+      const { nodes } = await readCluster(store, config);
+      const found = findNode(nodes, text(args, 'name') ?? '');
+      const gone =
+        found.state === 'stop' || found.state === 'fenced' || (found.state === 'unknown' && found.throws === 0);
+      if (!gone || found.session) {
+        const why = found.session ? 'its noded holds a live session' : `its state is "${found.state}"`;
+        throw new CommandError(
+          exitCodes.refused,
+          `${found.name} is not forgotten: ${why}; stop its noded, or fence it with --action off`,
+        );
+      }
+      await confirmName(
+        args,
+        found.name,
+        `This makes the cluster forget ${found.name}: nobody will observe or fence it.`,
+      );
+      await forget(store, found.name);
+      output.line(`${found.name} is forgotten`);
+      return exitCodes.done;
+    }),
+};
+
 export const node: Command = {
   usage: 'node',
-  describe: 'List the nodes, or show one.',
-  commands: [list, show],
+  describe: 'List the nodes, show one, or forget one that is gone for good.',
+  commands: [list, show, remove],
 };
+
+/** Removes all records of a node in one transaction, each by the version that was read: whoever writes meanwhile wins. */
+async function forget(store: Store, name: string): Promise<void> {
+  const paths = [
+    tree.keepalive(name),
+    tree.verification(name),
+    tree.node(name),
+    tree.fenceLocks(name),
+    tree.fence(name),
+    tree.nodeMaintenance(name),
+  ];
+  const read = await Promise.all(paths.map(async (path) => ({ path, value: await store.read(path) })));
+  const removals = read.flatMap(({ path, value }) =>
+    value.ok ? [{ kind: 'remove' as const, path, version: value.version }] : [],
+  );
+  const done = await store.commit(removals);
+  if (!done.ok) throw new CommandError(exitCodes.failed, `${name} is not forgotten: ${done.because}`);
+}
 
 /** The named node, or an error that names the known ones. */
 export function findNode(nodes: readonly NodeView[], name: string): NodeView {

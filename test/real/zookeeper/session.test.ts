@@ -17,17 +17,31 @@ const readTimeoutMs = sessionTimeoutMs / 3;
 const measured: string[] = [];
 
 const opened: Store[] = [];
+const proxiesOpen: Proxy[] = [];
+function proxyBefore(target: string): Proxy {
+  const proxy = new Proxy(target);
+  proxiesOpen.push(proxy);
+  return proxy;
+}
 function open(servers: readonly string[], digest = 'nodekeeper:test'): Store {
   const root = '/nodekeeper/session';
   const store = openZooKeeperStore({ servers, root, sessionTimeoutMs, connectTimeoutMs, requestTimeoutMs, digest });
   opened.push(store);
   return store;
 }
-afterEach(() => Promise.all(opened.splice(0).map((store) => store.close(200))));
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((store) => store.close(200)));
+  await Promise.all(proxiesOpen.splice(0).map((proxy) => proxy.close()));
+});
 const connected = (store: Store, withinMs = 10_000) =>
   until('connected', withinMs, () => store.session().state === 'connected');
-const suspended = (store: Store, withinMs: number) =>
-  until('no longer connected', withinMs, () => store.session().state !== 'connected');
+
+/** From now on: resolves when the session was suspended, however briefly (the next server may be there within 5 ms). */
+function suspended(store: Store, withinMs: number): Promise<number> {
+  let seen = store.session().state !== 'connected';
+  const stop = store.onSession((view) => (seen ||= view.state !== 'connected'));
+  return until('suspended', withinMs, () => seen).finally(stop);
+}
 /** A write that is expected to work, counted up. */
 async function put(store: Store, path: string, text: string): Promise<void> {
   const made = await store.create(path, text, 'persistent');
@@ -143,7 +157,7 @@ describe('one server', () => {
   });
 
   it('an answer lost after the write was sent: unclear, and reading back shows that it happened', async () => {
-    const proxy = new Proxy(address);
+    const proxy = proxyBefore(address);
     const store = open([await proxy.listen()]);
     await connected(store);
     await put(store, '/probe', 'x');
@@ -158,11 +172,10 @@ describe('one server', () => {
     expect(await store.read('/probe')).toMatchObject({ ok: true, text: 'landed' });
     measured.push(`answer lost after a write: unclear after ${Math.round(tookMs)} ms; read back shows the write`);
     await store.close(500);
-    await proxy.close();
   });
 
   it('M4: an answer cut in half is not glued to the next connection: the same session goes on', async () => {
-    const proxy = new Proxy(address);
+    const proxy = proxyBefore(address);
     const store = open([await proxy.listen()]);
     await connected(store);
     await put(store, '/probe', 'x');
@@ -179,11 +192,10 @@ describe('one server', () => {
     }
     expect(await store.read('/probe')).toMatchObject({ ok: true, text: 'x' });
     await store.close(500);
-    await proxy.close();
   });
 
   it('M7: garbage instead of an answer ends the connection, not the process', async () => {
-    const proxy = new Proxy(address);
+    const proxy = proxyBefore(address);
     const store = open([await proxy.listen()]);
     await connected(store);
     await put(store, '/probe', 'x');
@@ -192,7 +204,6 @@ describe('one server', () => {
     proxy.mode = 'pass';
     await acked(store, 10_000);
     await store.close(500);
-    await proxy.close();
   });
 
   it('M2, M3: a first server that accepts and never answers is left for the second within the connect timeout', async () => {
@@ -223,7 +234,7 @@ describe('one server', () => {
   });
 
   it('M9: closing while cut off ends at once, and nothing of the client comes back', async () => {
-    const proxy = new Proxy(address);
+    const proxy = proxyBefore(address);
     const store = open([await proxy.listen()]);
     await connected(store);
     await store.create('/zombie', 'x', 'ephemeral');
@@ -240,7 +251,6 @@ describe('one server', () => {
     await connected(other);
     await until('the ephemeral is gone', sessionTimeoutMs * 3, async () => !(await other.read('/zombie')).ok);
     await other.close(500);
-    await proxy.close();
   });
 
   it('M9: closing a healthy session removes its ephemerals at once', async () => {
@@ -302,7 +312,7 @@ describe('an ensemble of three', () => {
   });
 
   it('the own server frozen: the next one is tried, in the same session', async () => {
-    const proxies = servers.addresses().map((address) => new Proxy(address));
+    const proxies = servers.addresses().map((address) => proxyBefore(address));
     const store = open(await Promise.all(proxies.map((proxy) => proxy.listen())));
     await connected(store);
     await put(store, '/probe', 'x');
@@ -319,7 +329,6 @@ describe('an ensemble of three', () => {
     servers.thaw(own);
     await servers.ready();
     await store.close(500);
-    await Promise.all(proxies.map((proxy) => proxy.close()));
   });
 });
 

@@ -1,0 +1,16 @@
+/** Asks for the name of what is about to be harmed, typed again; `--yes` answers for scripts. */
+import { createInterface } from 'node:readline/promises';
+import type { Arguments } from './command.ts';
+import { flag } from './command.ts';
+import { CommandError, exitCodes } from './exit-codes.ts';
+
+/** Returns when the person has typed `name`; throws (exit 4, or 2 without a terminal) otherwise. */
+export async function confirmName(args: Arguments, name: string, consequence: string): Promise<void> {
+  if (flag(args, 'yes')) return;
+  if (!process.stdin.isTTY)
+    throw new CommandError(exitCodes.usage, `${consequence} Say --yes, or run it on a terminal`);
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  const answer = await terminal.question(`${consequence} Type its name to go on: `);
+  terminal.close();
+  if (answer.trim() !== name) throw new CommandError(exitCodes.refused, 'not confirmed; nothing was done');
+}

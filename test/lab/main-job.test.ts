@@ -24,7 +24,7 @@ beforeAll(async () => {
   await lab.do('up', '--nodes', '3', ...fast);
 });
 afterAll(async () => {
-  await lab.do('down');
+  await lab.end();
 });
 beforeEach(() => lab.healthy());
 

@@ -5,7 +5,7 @@ import { LabDriver } from '../support/lab.ts';
 import { pause } from '../support/zookeeper.ts';
 
 const lab = new LabDriver();
-afterAll(() => lab.say(['down']));
+afterAll(() => lab.end());
 const cgroup = () => readFileSync(`${lab.dir}/cgroup`, 'utf8').trim();
 
 it('down on nothing is no error; every other command says that no lab is up', async () => {

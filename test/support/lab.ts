@@ -1,6 +1,6 @@
 /** Drives scripts/lab for the stories on real hosts. Every call is bounded; answers are the JSON that the contract promises. */
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pause } from './zookeeper.ts';
@@ -49,6 +49,12 @@ export interface Happened {
 
 export class LabDriver {
   readonly dir = join(mkdtempSync(join(tmpdir(), 'nk-lab-')), 'lab');
+
+  /** Takes the lab down and removes what this driver made. */
+  async end(): Promise<void> {
+    await this.say(['down']);
+    rmSync(join(this.dir, '..'), { recursive: true, force: true });
+  }
 
   /** One command; a failure is an answer, not an exception. */
   say(words: readonly string[], deadlineMs = 120_000): Promise<Said> {

@@ -73,7 +73,7 @@ export class Agent {
       const verifying = rejoined.then((taken) => (taken ? new Verifier(context, peers).run() : undefined));
       const watching = this.holdName();
       await this.stopped();
-      await this.shutDown(keepalive, fencing, [beating, rejoined, verifying, watching]);
+      await this.shutDown(keepalive, fencing, beating, [rejoined, verifying, watching]);
     }
     this.duties.abort();
     void collecting; // each collection ends by its own deadline; nobody waits for it here
@@ -200,6 +200,7 @@ export class Agent {
   private async shutDown(
     keepalive: KeepaliveLoop,
     fencing: FencingLoop,
+    beating: Promise<void>,
     loops: readonly Promise<unknown>[],
   ): Promise<void> {
     const { env, board, context, identity } = this;
@@ -216,8 +217,10 @@ export class Agent {
     if (clean)
       context.history.happened('node-stopped', `${identity.name} has stopped in good order`, { node: identity.name });
     await Promise.race([context.history.flush(), env.clock.sleep(1000, this.beating.signal)]);
+    // S8: a probe of a slow BMC may still be running; the keepalive goes on meanwhile.
+    await Promise.race([Promise.all(loops), env.clock.sleep(stopDeadlineMs / 2, this.beating.signal)]);
     this.beating.abort();
-    await Promise.all(loops);
+    await beating;
     if (!clean) return;
     board.daemonState = 'stop';
     const endMs = env.clock.monotonicMs() + 5000;

@@ -47,6 +47,8 @@ export class Trace {
   }
 }
 
-export function printLine({ atMs, node, event, because }: TraceLine): string {
+/** LOG2: one event, one line, whatever its reason holds. */
+export function printLine({ atMs, node, event, because: reason }: TraceLine): string {
+  const because = reason.replaceAll('\n', '\\n');
   return `${(atMs / 1000).toFixed(3).padStart(10)} ${node.padEnd(8)} ${event}${because === '' ? '' : ` | ${because}`}`;
 }

@@ -5,17 +5,18 @@
 import { Agent } from '../agent/agent.ts';
 import type { Config } from '../config/load.ts';
 import type { Environment } from '../environment/environment.ts';
-import type { Log, LogFacts } from '../environment/log.ts';
-import type { Secrets } from '../environment/secrets.ts';
-import type { Subsystem, SubsystemReading } from '../environment/subsystem.ts';
 import { SimPower } from './bmc.ts';
 import type { SimBmc } from './bmc.ts';
 import { VirtualTime } from './clock.ts';
 import { SimEnsemble } from './ensemble.ts';
+import { simLog } from './log.ts';
 import { SimMachine } from './machine.ts';
 import type { SimProcess } from './process.ts';
 import { SeededRandom } from './random.ts';
+import { plainSecrets } from './secrets.ts';
 import { SimStore } from './store.ts';
+import { simSubsystem } from './subsystem.ts';
+import { SimSupervisor } from './supervisor.ts';
 import { Trace } from './trace.ts';
 
 export interface SimNode {
@@ -39,6 +40,8 @@ export class World {
   readonly machines = new Map<string, SimMachine>();
   readonly bmcs = new Map<string, SimBmc>();
   readonly agents = new Map<string, Agent>();
+  /** Of each node's newest noded. */
+  readonly supervisors = new Map<string, SimSupervisor>();
   /** Nodes that are cut off from the store, from the BMCs. */
   readonly cutFromStore = new Set<string>();
   readonly cutFromBmcs = new Set<string>();
@@ -130,10 +133,12 @@ export class World {
     const { timing } = node.config;
     const random = this.random.fork();
     const { name } = node;
+    const supervisor = new SimSupervisor();
+    this.supervisors.set(name, supervisor);
     return {
       clock: process,
       random: random.fork(),
-      log: this.log(name, process),
+      log: simLog(name, process, this.trace, this.options.traceLevel ?? 'info'),
       store: new SimStore({
         time: this.time,
         process,
@@ -151,8 +156,8 @@ export class World {
         reaches: () => !this.cutFromBmcs.has(name),
       }),
       secrets: plainSecrets,
-      supervisor: { ready: () => undefined, alive: () => undefined, stopping: () => undefined },
-      subsystems: [this.subsystem(name, 'system', process)],
+      supervisor,
+      subsystems: [simSubsystem('system', process, () => this.hanging.has(`${name} system`))],
       machine: {
         bootId: `boot-${name}-${machine.boots}`,
         machineId: `machine-${name}`,
@@ -163,36 +168,4 @@ export class World {
       processLives: () => false,
     };
   }
-
-  private log(name: string, process: SimProcess): Log {
-    const write = (level: string, message: string, facts: LogFacts = {}) => {
-      if (process.alive) this.trace.log(name, level, message, facts);
-    };
-    const { traceLevel = 'info' } = this.options;
-    return {
-      debug: (message, facts) => (traceLevel === 'debug' ? write('debug', message, facts) : undefined),
-      info: (message, facts) => write('info', message, facts),
-      warn: (message, facts) => write('warn', message, facts),
-      error: (message, facts) => write('error', message, facts),
-    };
-  }
-
-  private subsystem(node: string, name: string, process: SimProcess): Subsystem {
-    const timeoutMs = 2000;
-    const collect = async (): Promise<SubsystemReading> => {
-      if (this.hanging.has(`${node} ${name}`)) {
-        await process.sleep(timeoutMs);
-        return { ok: false, because: `no answer within ${timeoutMs} ms` };
-      }
-      await process.sleep(20);
-      return { ok: true, health: 'ok', summary: 'fine', facts: {} };
-    };
-    return { name, timeoutMs, collect };
-  }
 }
-
-/** Sealing in a world without adversaries: the text, bound to its context. */
-const plainSecrets: Secrets = {
-  seal: (plain, context) => `${context}\n${plain}`,
-  open: (sealed, context) => (sealed.startsWith(`${context}\n`) ? sealed.slice(context.length + 1) : null),
-};

@@ -5,6 +5,7 @@ import { SimProcess } from '../../src/sim/process.ts';
 import { SeededRandom } from '../../src/sim/random.ts';
 import { SimStore } from '../../src/sim/store.ts';
 import { Proxy } from '../support/proxy.ts';
+import { settleIn } from '../support/virtual.ts';
 import { ZooKeeperServers, pause, until } from '../support/zookeeper.ts';
 import { storeCompliance } from './store.suite.ts';
 
@@ -23,12 +24,7 @@ storeCompliance('in the simulator', () => {
       reaches = now;
       return Promise.resolve();
     },
-    async settle(work) {
-      let over = false as boolean;
-      const settled = work.finally(() => (over = true));
-      while (!over) await pass(1);
-      return settled;
-    },
+    settle: settleIn(time),
     async open() {
       const store = new SimStore({
         time,

@@ -21,7 +21,7 @@ const arrows = {
 const packages = {
   records: ['zod'],
   config: ['zod', 'yaml', 'leven'],
-  real: ['execa', 'node-zookeeper-client', 'pino', 'zod'],
+  real: ['execa', 'fastify', 'node-zookeeper-client', 'pino', 'zod'],
   cli: ['yargs', 'yargs/helpers', 'yaml'],
   lab: ['yargs', 'yargs/helpers', 'yaml'],
 };

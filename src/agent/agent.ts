@@ -16,6 +16,9 @@ import { KeepaliveLoop } from './keepalive.ts';
 import { Monitor } from './monitor.ts';
 import { Peers } from './peers.ts';
 import { claimName, closeOwnFence, makeTree, mayRejoin, register } from './registration.ts';
+import { PrimaryLoop } from './primary.ts';
+import { answerer } from './answers.ts';
+import { readLeft } from './left.ts';
 import { Verifier } from './verifier.ts';
 
 export interface AgentSettings {
@@ -25,10 +28,10 @@ export interface AgentSettings {
   readonly bmc: BmcReference | null;
 }
 
-/** Why a life ended: told to, the name is taken by another, or recorded as fenced while alive. */
-export type Ending = { readonly kind: 'stopped' | 'name-taken' | 'fenced-alive'; readonly because: string };
+/** Why a life ended: told to, told to stay out, the name is taken by another, or recorded as fenced while alive. */
+export type Ending = { readonly kind: 'stopped' | 'left' | 'name-taken' | 'fenced-alive'; readonly because: string };
 
-/** What a graceful stop may take before the keepalive says `stop` and ends. */
+/** What a graceful stop may take, the hand-over of the primary role not counted, before the keepalive ends. */
 export const stopDeadlineMs = 30_000;
 /** Pause between two tries to join. */
 const joinRetryMs = 500;
@@ -42,6 +45,8 @@ export class Agent {
   private readonly duties = new AbortController();
   private readonly beating = new AbortController();
   private readonly stopping = new AbortController();
+  private readonly steering = new AbortController();
+  private poke: () => void = () => undefined;
   private ending: Ending | null = null;
 
   constructor(env: Environment, settings: AgentSettings) {
@@ -58,27 +63,37 @@ export class Agent {
   /** Lives until told to stop, or until this life must end. */
   async run(): Promise<Ending> {
     const { env, board, context } = this;
+    const peers = new Peers(env, context.history);
+    const primary = context.self.role === 'coordinator' ? new PrimaryLoop(context, peers, () => this.poke()) : null;
+    env.peerApi.serve(answerer(context, primary));
+    // Before all else: what a former life left running of the primary is stopped.
+    await primary?.cleanUp();
     const collecting = runCollectors(context);
     if (await this.join()) {
-      const peers = new Peers(env, context.history);
       const fencing: FencingLoop = new FencingLoop(context, peers, () => monitor.presentCoordinators());
       const monitor: Monitor = new Monitor(context, peers, fencing);
       const keepalive = new KeepaliveLoop(
         context,
-        (beat) => void this.afterBeat(beat, monitor),
+        (beat, isBeat) => {
+          void primary?.tenure.prove();
+          if (isBeat) void this.afterBeat(beat, monitor);
+        },
         (because) => this.end({ kind: 'name-taken', because }),
       );
+      this.poke = () => keepalive.poke();
       const beating = keepalive.run(this.beating.signal);
+      const steering = primary?.run(this.steering.signal) ?? Promise.resolve();
       const rejoined = this.takeUpDuties();
       const verifying = rejoined.then((taken) => (taken ? new Verifier(context, peers).run() : undefined));
       const watching = this.holdName();
       await this.stopped();
-      await this.shutDown(keepalive, fencing, beating, [rejoined, verifying, watching]);
+      await this.shutDown({ keepalive, fencing, primary, beating, loops: [rejoined, verifying, watching, steering] });
     }
     this.duties.abort();
     void collecting; // each collection ends by its own deadline; nobody waits for it here
     const ending = this.ending ?? { kind: 'stopped', because: 'told to stop' };
-    await env.store.close(ending.kind === 'stopped' && board.daemonState === 'stop' ? 2000 : 500);
+    await env.peerApi.close();
+    await env.store.close(board.daemonState === 'stop' ? 2000 : 500);
     return ending;
   }
 
@@ -88,6 +103,7 @@ export class Agent {
     this.stopping.abort();
     if (kind === 'fast') {
       this.duties.abort();
+      this.steering.abort();
       this.beating.abort();
     }
   }
@@ -149,6 +165,9 @@ export class Agent {
     if (claimed.kind === 'wait') return claimed.because;
     const fence = await mayRejoin(context);
     if (fence !== null) return fence;
+    const left = await readLeft(context);
+    if (left === null) return 'the mark of having left could not be read';
+    if (left.left) return `this node has left the cluster (${left.because}); "nodectl join" lets it in again`;
     return (await register(context, bmc)) ? null : 'the registration could not be written';
   }
 
@@ -177,6 +196,8 @@ export class Agent {
       this.end({ kind: 'fenced-alive', because: doomed });
       return;
     }
+    const left = await readLeft(this.context);
+    if (left?.left === true) this.end({ kind: 'left', because: `told to leave: ${left.because}` });
     if (this.board.daemonState === 'run') await monitor.look(beat);
     await this.context.history.flush();
   }
@@ -196,32 +217,42 @@ export class Agent {
     }
   }
 
-  /** Says `shutdown`, lets go of everything, says `stop`, and only then stops beating. */
-  private async shutDown(
-    keepalive: KeepaliveLoop,
-    fencing: FencingLoop,
-    beating: Promise<void>,
-    loops: readonly Promise<unknown>[],
-  ): Promise<void> {
-    const { env, board, context, identity } = this;
+  /** Says `shutdown`, hands the role on, lets go of everything, says `stop`, and only then stops beating. */
+  private async shutDown({ keepalive, fencing, primary, beating, loops }: Running): Promise<void> {
+    const { env, board, context, identity, settings } = this;
     const because = this.ending?.because ?? 'told to stop';
     env.supervisor.stopping(`stopping: ${because}`);
-    const clean = this.ending?.kind === 'stopped';
+    const clean = this.ending?.kind === 'stopped' || this.ending?.kind === 'left';
+    let released = true;
     if (clean) {
-      board.shutdownMs = stopDeadlineMs;
+      board.shutdownMs = stopDeadlineMs + settings.config.primary.handOverTimeout;
       board.daemonState = 'shutdown';
+      keepalive.poke();
       context.history.happened('node-stopping', `${identity.name} is stopping: ${because}`, { node: identity.name });
+      released =
+        (await primary?.handOver(
+          `${identity.name} is stopping: ${because}`,
+          settings.config.primary.handOverTimeout,
+        )) ?? true;
     }
     this.duties.abort();
+    this.steering.abort();
+    primary?.wake();
     await Promise.race([fencing.settle(), env.clock.sleep(stopDeadlineMs / 2, this.beating.signal)]);
-    if (clean)
+    // S8: a probe of a slow BMC, or a resource that stops slowly, may still be under way; the keepalive goes on meanwhile.
+    await Promise.race([Promise.all(loops), env.clock.sleep(stopDeadlineMs / 2, this.beating.signal)]);
+    // S1: who still holds something may not say `stop`: its silence must count, and its peers fence it.
+    const stops = clean && (released || primary?.tenure.holdsRole() === false);
+    if (stops)
       context.history.happened('node-stopped', `${identity.name} has stopped in good order`, { node: identity.name });
     await Promise.race([context.history.flush(), env.clock.sleep(1000, this.beating.signal)]);
-    // S8: a probe of a slow BMC may still be running; the keepalive goes on meanwhile.
-    await Promise.race([Promise.all(loops), env.clock.sleep(stopDeadlineMs / 2, this.beating.signal)]);
     this.beating.abort();
     await beating;
-    if (!clean) return;
+    if (stops) await this.lastKeepalive(keepalive);
+  }
+
+  private async lastKeepalive(keepalive: KeepaliveLoop): Promise<void> {
+    const { env, board } = this;
     board.daemonState = 'stop';
     const endMs = env.clock.monotonicMs() + 5000;
     while (!(await keepalive.publish())) {
@@ -234,4 +265,13 @@ export class Agent {
       await env.clock.sleep(200);
     }
   }
+}
+
+/** The loops of a life that has joined. */
+interface Running {
+  readonly keepalive: KeepaliveLoop;
+  readonly fencing: FencingLoop;
+  readonly primary: PrimaryLoop | null;
+  readonly beating: Promise<void>;
+  readonly loops: readonly Promise<unknown>[];
 }

@@ -3,7 +3,8 @@
  * values for the others. Nobody waits on the board: reading it is always instant (S8).
  */
 import type { Config } from '../config/load.ts';
-import type { CoordinatorState, DaemonState, NodeRole } from '../core/node.ts';
+import type { DaemonState, NodeRole } from '../core/node.ts';
+import type { PrimaryState } from '../core/primary.ts';
 import type { Environment } from '../environment/environment.ts';
 import type { PeerView } from '../records/keepalive.ts';
 import type { History } from './history.ts';
@@ -36,7 +37,16 @@ export interface Beat {
 export interface Board {
   daemonState: DaemonState; // agent
   shutdownMs: number; // agent
-  coordinatorState: CoordinatorState | null; // agent
+  coordinatorState: PrimaryState | null; // role
+  /** The epoch of the primary record as last read. */
+  primaryEpoch: number; // primary
+  /** Why this node may not become primary; null: it may. */
+  ineligible: string | null; // primary
+  ownMaintenance: string | null; // primary
+  keepsRoleInMaintenance: boolean; // primary
+  /** Until when (monotonic) this node stays out of the contention, and why. */
+  barredUntilMs: number; // primary, health
+  barredBecause: string; // primary, health
   subsystems: Map<string, CollectedReading>; // collectors
   peers: Map<string, PeerView>; // monitor
   steppedDown: string | null; // condemned
@@ -65,6 +75,12 @@ export function newBoard(role: NodeRole): Board {
     coordinatorState: role === 'coordinator' ? 'secondary' : null,
     subsystems: new Map(),
     peers: new Map(),
+    primaryEpoch: 0,
+    ineligible: role === 'coordinator' ? 'it has just started' : null,
+    ownMaintenance: null,
+    keepsRoleInMaintenance: false,
+    barredUntilMs: 0,
+    barredBecause: '',
     steppedDown: null,
     lastBeat: null,
     lateMs: 0,

@@ -14,6 +14,7 @@ import { contactAgeMs } from './context.ts';
 import type { FenceFile } from './fence-file.ts';
 import type { LastSign } from './life-sign.ts';
 import { readSign } from './life-sign.ts';
+import { readPrimary, writePrimary } from './primary-file.ts';
 import type { Peers } from './peers.ts';
 
 /** How long power may take to read on before the restore is called failed (a fence is not undone by that: F3). */
@@ -181,11 +182,42 @@ async function failed(context: Context, target: string, file: FenceFile, because
 /** The dead life's ephemeral would hold the node's name until its session expires; it is certainly off, so it goes now. */
 async function freeWhatItHeld(context: Context, target: string, file: FenceFile): Promise<void> {
   const { store } = context.env;
+  // S1 (b): only while the record says `fenced` is power certainly off; once it may be on again, nothing is inferred.
+  if (file.record.state === 'fenced') await freeRole(context, target, file);
   const read = await store.read(tree.session(target));
   if (!read.ok) return;
   const holder = parseRecord(SessionHolder, read.text);
   if (holder.ok && holder.record.incarnation === file.record.incarnation)
     await store.remove(tree.session(target), read.version);
+}
+
+/** The role of a node that is confirmed off is free, whichever of its lives held it. Insists while the store is away. */
+async function freeRole(context: Context, target: string, file: FenceFile): Promise<void> {
+  const { env, duties, history } = context;
+  while (file.lockStands() && !duties.aborted) {
+    const held = await readPrimary(context);
+    if (held !== null) {
+      const { record } = held;
+      if (!held.readable || record.holder !== target) return;
+      const because = `${target} held the role and is off: its fence is confirmed`;
+      const free = {
+        state: 'none',
+        holder: null,
+        incarnation: null,
+        epoch: record.epoch,
+        because,
+        transfer: null,
+        previous: target,
+      } as const;
+      const written = await writePrimary(context, held, free, file.stands());
+      if (written.ok) {
+        history.happened('role-free', because, { node: target, fenceId: file.record.id });
+        return;
+      }
+      if (written.code === 'no-node') return; // our lock is gone: whoever has it next goes on
+    }
+    await env.clock.sleep(50, duties);
+  }
 }
 
 /** F3: whatever happens here undoes nothing. */

@@ -54,6 +54,14 @@ export class FenceFile {
     return session.generation === this.lock.generation && session.state !== 'lost';
   }
 
+  /** What a write that rests on this record must find unchanged: our lock, and the record as we know it. */
+  stands(): Operation[] {
+    return [
+      { kind: 'check', path: this.lock.path, version: 0 },
+      { kind: 'check', path: tree.fence(this.target), version: this.version },
+    ];
+  }
+
   /** Adds steps to the account; they are written with the next move. */
   note(what: string, because: string): void {
     const { env, self } = this.context;

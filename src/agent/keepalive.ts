@@ -4,11 +4,13 @@
  *
  * K1 state, sequence and incarnation travel in one write; K2 a beat that was missed is skipped, not sent late in a
  * bunch; K3 the write carries the version of our own last one, so a second noded of this name cannot go unnoticed.
+ * K4 a node that holds the primary role writes in between too, to prove its lease; nobody counts those as beats.
  */
 import type { Keepalive, SubsystemReport } from '../records/keepalive.ts';
 import { Keepalive as keepaliveSchema } from '../records/keepalive.ts';
 import { parseRecord, printRecord } from '../records/record.ts';
 import { tree } from '../records/tree.ts';
+import { holdsSomething } from '../core/primary.ts';
 import type { Beat, Context } from './context.ts';
 
 /** Peers about which there is something to say; more would make the record large in a large cluster. */
@@ -16,21 +18,34 @@ const peersMax = 100;
 
 export class KeepaliveLoop {
   private readonly context: Context;
-  private readonly onBeat: (beat: Beat) => void;
+  private readonly onBeat: (beat: Beat, isBeat: boolean) => void;
   private readonly onUsurped: (because: string) => void;
   private sequence = 0;
   /** Version of the record as we last wrote or read it; null: must be read again. */
   private version: number | null = null;
   private trouble: string | null = null;
+  private waking = new AbortController();
+  private publishing: Promise<boolean> | null = null;
 
-  constructor(context: Context, onBeat: (beat: Beat) => void, onUsurped: (because: string) => void) {
+  /** `onBeat` is called for each acknowledged write; `isBeat` false: it came between two beats (K4). */
+  constructor(context: Context, onBeat: (beat: Beat, isBeat: boolean) => void, onUsurped: (because: string) => void) {
     this.context = context;
     this.onBeat = onBeat;
     this.onUsurped = onUsurped;
   }
 
+  /** Publishes between two beats: a change that the others shall see at once. */
+  poke(): void {
+    this.waking.abort();
+  }
+
   /** Publishes once, now. True when it was acknowledged. */
-  async publish(): Promise<boolean> {
+  async publish(isBeat = true): Promise<boolean> {
+    this.publishing = (this.publishing ?? Promise.resolve(true)).then(() => this.writeOnce(isBeat));
+    return this.publishing;
+  }
+
+  private async writeOnce(isBeat: boolean): Promise<boolean> {
     const { env, board, self } = this.context;
     const path = tree.keepalive(self.name);
     if (this.version === null && !(await this.findVersion(path))) return false;
@@ -43,7 +58,7 @@ export class KeepaliveLoop {
       board.lastBeat = beat;
       env.log.debug('beat', { sequence: beat.sequence, lateMs: board.lateMs, tookMs: beat.ackedMs - beat.sentMs });
       this.note(null);
-      this.onBeat(beat);
+      this.onBeat(beat, isBeat);
       return true;
     }
     this.version = null;
@@ -55,6 +70,7 @@ export class KeepaliveLoop {
   async run(signal: AbortSignal): Promise<void> {
     const { env, board, config } = this.context;
     const intervalMs = config.keepalive.interval;
+    signal.addEventListener('abort', () => this.poke());
     let dueMs = env.clock.monotonicMs();
     let suspendedMs = env.clock.suspendedMs();
     while (!signal.aborted) {
@@ -71,7 +87,24 @@ export class KeepaliveLoop {
       dueMs += intervalMs;
       const afterMs = env.clock.monotonicMs();
       while (dueMs <= afterMs) dueMs += intervalMs; // K2
-      await env.clock.sleep(dueMs - afterMs, signal);
+      await this.untilDue(dueMs, signal);
+    }
+  }
+
+  /** Waits for the next beat; meanwhile renews the lease, and publishes when it is poked (K4). */
+  private async untilDue(dueMs: number, signal: AbortSignal): Promise<void> {
+    const { env, board, config } = this.context;
+    const over = () => signal.aborted;
+    while (!over()) {
+      const leftMs = dueMs - env.clock.monotonicMs();
+      if (leftMs <= 0) return;
+      const holds = board.coordinatorState !== null && holdsSomething(board.coordinatorState);
+      const poked = this.waking.signal.aborted;
+      if (!poked) await env.clock.sleep(holds ? Math.min(leftMs, config.timing.renewalMs) : leftMs, this.waking.signal);
+      const early = dueMs - env.clock.monotonicMs() > 0;
+      if (over() || !early) return;
+      this.waking = new AbortController();
+      await this.publish(false);
     }
   }
 
@@ -83,6 +116,7 @@ export class KeepaliveLoop {
       sequence: this.sequence,
       state: board.daemonState,
       coordinatorState: board.coordinatorState,
+      ineligible: board.ineligible,
       intervalMs: config.keepalive.interval,
       shutdownMs: board.daemonState === 'shutdown' ? board.shutdownMs : 0,
       wallMs: env.clock.wallMs(),

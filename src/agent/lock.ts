@@ -16,6 +16,10 @@ export interface HeldLock {
 export type Acquired =
   { readonly ok: true; readonly lock: HeldLock } | { readonly ok: false; readonly because: string };
 
+const releaseRetryMs = 200;
+/** So often a create that may have happened is looked for, once the store answers again. */
+const sweepLooks = 10;
+
 /** How long a contender waits for the one before it. */
 export const acquireTimeoutMs = 400;
 
@@ -33,24 +37,39 @@ export async function acquire(
   if (!mine.ok) return { ok: false, because: mine.because };
   for (;;) {
     const ahead = await predecessor(env, directory, mine.path);
-    if (!ahead.ok) return giveUp(env, mine.path, ahead.because);
+    if (!ahead.ok) return giveUp(env, { path: mine.path, generation }, ahead.because);
     if (ahead.path === null) {
       const own = await store.read(mine.path);
       const session = store.session();
       if (!own.ok || own.owner !== session.id || session.generation !== generation) {
-        return giveUp(env, mine.path, 'the lock node does not belong to this session');
+        return giveUp(env, { path: mine.path, generation }, 'the lock node does not belong to this session');
       }
       return { ok: true, lock: { path: mine.path, generation } };
     }
     const leftMs = endMs - clock.monotonicMs();
-    if (leftMs <= 0) return giveUp(env, mine.path, `another holds the lock (${ahead.holder})`);
+    if (leftMs <= 0) return giveUp(env, { path: mine.path, generation }, `another holds the lock (${ahead.holder})`);
     await gone(env, ahead.path, leftMs);
   }
 }
 
-/** Gives the lock back; harmless when it is gone. If the store is away it goes with the session. */
+/**
+ * Gives the lock back. A removal that fails is repeated in the background for as long as the session lives: one lost answer
+ * would otherwise leave a lock behind that nobody holds and everybody waits for (CURATOR-45; found by the simulator).
+ */
 export async function release(env: Environment, lock: HeldLock): Promise<void> {
-  await env.store.remove(lock.path, 0);
+  if (await removed(env, lock)) return;
+  void (async () => {
+    do await env.clock.sleep(releaseRetryMs);
+    while (!(await removed(env, lock)));
+  })();
+}
+
+/** True when there is nothing left to remove: it is gone, or its session is. */
+async function removed(env: Environment, lock: HeldLock): Promise<boolean> {
+  const { state, generation } = env.store.session();
+  if (state === 'lost' || generation !== lock.generation) return true;
+  const done = await env.store.remove(lock.path, 0);
+  return done.ok || done.code === 'no-node';
 }
 
 async function createOwn(
@@ -68,9 +87,25 @@ async function createOwn(
   if (made.ok || made.code !== 'unclear') return made;
   // The answer was lost: look for our GUID rather than making a second one.
   const listed = await env.store.list(directory);
-  if (!listed.ok) return listed;
-  const found = listed.names.find((name) => name.startsWith(prefix));
-  return found === undefined ? made : { ok: true, path: `${directory}/${found}` };
+  const found = listed.ok ? listed.names.find((name) => name.startsWith(prefix)) : undefined;
+  if (found !== undefined) return { ok: true, path: `${directory}/${found}` };
+  void sweep(env, directory, prefix);
+  return made;
+}
+
+/** A create whose answer was lost may have happened after all: what it made is looked for and removed (CURATOR-202). */
+async function sweep(env: Environment, directory: string, prefix: string): Promise<void> {
+  const { generation } = env.store.session();
+  for (let looks = 0; looks < sweepLooks;) {
+    await env.clock.sleep(releaseRetryMs);
+    const { state, generation: now } = env.store.session();
+    if (state === 'lost' || now !== generation) return;
+    const listed = await env.store.list(directory);
+    if (!listed.ok) continue;
+    looks += 1;
+    const found = listed.names.find((name) => name.startsWith(prefix));
+    if (found !== undefined) return release(env, { path: `${directory}/${found}`, generation });
+  }
 }
 
 type Predecessor =
@@ -104,7 +139,7 @@ async function gone(env: Environment, path: string, withinMs: number): Promise<v
   if (read.ok) await env.clock.sleep(Math.min(withinMs, 100), waiting.signal);
 }
 
-async function giveUp(env: Environment, path: string, because: string): Promise<Acquired> {
-  await env.store.remove(path, 0);
+async function giveUp(env: Environment, lock: HeldLock, because: string): Promise<Acquired> {
+  await release(env, lock);
   return { ok: false, because };
 }

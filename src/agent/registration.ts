@@ -109,6 +109,9 @@ export async function register(context: Context, bmc: BmcReference | null): Prom
     version: self.version,
     intervalMs: config.keepalive.interval,
     action: config.fencing.action,
+    apiAddress: config.api.enabled ? `${config.api.address ?? env.machine.hostname}:${config.api.port}` : null,
+    leaseMs: config.timing.leaseMs,
+    stopBoundMs: config.timing.stopBoundMs,
     bmcAddress: bmc === null ? null : `${bmc.address}:${bmc.port}`,
     bmcSealed: bmc === null ? null : env.secrets.seal(JSON.stringify(bmc), `bmc ${self.name}`),
   };

@@ -3,7 +3,8 @@ import { configReference } from '../config/reference.ts';
 import { fenceStates, fenceTable } from '../core/fencing.ts';
 import { guards } from '../core/guards.ts';
 import type { Table } from '../core/machine.ts';
-import { coordinatorStates, daemonStates, nodeStates } from '../core/node.ts';
+import { daemonStates, nodeStates } from '../core/node.ts';
+import { primaryStates } from '../core/primary.ts';
 import { bmcFaults } from '../core/verification.ts';
 import { eventKinds } from '../records/history.ts';
 import type { Command } from './command.ts';
@@ -24,7 +25,7 @@ function statesReference(): string {
     generated('src/core'),
     '',
     ...sentences('What a noded says of itself (keepalive)', daemonStates),
-    ...sentences('What a coordinator says of the primary role (keepalive)', coordinatorStates),
+    ...sentences('What a coordinator says of the primary role (keepalive)', primaryStates),
     ...sentences('What `nodectl status` shows of a node', nodeStates),
     ...sentences('A fence', fenceStates),
     ...diagram('A fence, as a diagram', fenceTable),

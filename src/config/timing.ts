@@ -5,6 +5,7 @@
  * The inequalities come from the measured behaviour of ZooKeeper's sessions (docs/SAFETY.md, "Timing").
  */
 import { inWords } from '../core/decision.ts';
+import { clockRateError, leaseMs, renewalMs } from '../core/lease.ts';
 import type { WrittenConfig } from './schema.ts';
 
 export interface Timing {
@@ -18,12 +19,23 @@ export interface Timing {
   readonly detectionMs: number;
   /** How old the last acknowledged write may be at the instant of a shot. */
   readonly contactMaxMs: number;
+  /** How long a primary goes on after its last proof of holding the role (core/lease.ts). */
+  readonly leaseMs: number;
+  /** While primary, a proof is renewed this often. */
+  readonly renewalMs: number;
+  /** Within what time after the end of its lease everything of the primary has stopped, or the machine resets itself. */
+  readonly stopBoundMs: number;
+  /** What a successor would have to wait after owning the lock if it relied on the lease alone; it never does (decision 0004). */
+  readonly graceMs: number;
 }
 
 export interface TimingViolation {
   readonly path: string;
   readonly because: string;
 }
+
+/** Between the deadline of a command and the certainty that its process group is gone. */
+const killMarginMs = 1000;
 
 /** Fills in what hangs on other values: two numbers changed, five follow. */
 export function deriveTiming(config: WrittenConfig): Timing {
@@ -33,7 +45,17 @@ export function deriveTiming(config: WrittenConfig): Timing {
     Math.min(30_000, Math.max(2000, 4 * config.zookeeper.tickTime, Math.round(detectionMs / 3)));
   const connectTimeoutMs = config.zookeeper.connectTimeout ?? Math.max(200, Math.round(sessionTimeoutMs / 10));
   const readTimeoutMs = Math.round(sessionTimeoutMs / 3);
+  const lease = leaseMs(sessionTimeoutMs);
+  const renewal = renewalMs(sessionTimeoutMs, config.keepalive.interval);
+  const stopBoundMs = killMarginMs + Math.max(0, ...config.primary.resources.map((resource) => resource.stopTimeout));
+  const certainMs = Math.floor(
+    (1 - clockRateError) * (sessionTimeoutMs - Math.max(renewal, config.zookeeper.tickTime / 2)),
+  );
   return {
+    leaseMs: lease,
+    renewalMs: renewal,
+    stopBoundMs,
+    graceMs: Math.max(0, lease + stopBoundMs - certainMs),
     sessionTimeoutMs,
     connectTimeoutMs,
     readTimeoutMs,
@@ -71,6 +93,14 @@ export function timingViolations(config: WrittenConfig): TimingViolation[] {
     timing.connectTimeoutMs * 2 <= timing.sessionTimeoutMs,
     'zookeeper.connectTimeout',
     `a second server must be reachable before the session ends: 2 x connectTimeout ${inWords(timing.connectTimeoutMs)} = ${inWords(2 * timing.connectTimeoutMs)} <= sessionTimeout ${inWords(timing.sessionTimeoutMs)} does not hold`,
+  );
+  const names = config.primary.resources.map((resource) => resource.name);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  must(twice === undefined, 'primary.resources', `two resources are named "${twice ?? ''}"; names must differ`);
+  must(
+    timing.leaseMs < (1 - clockRateError) * (timing.sessionTimeoutMs - Math.max(timing.renewalMs, tick / 2)),
+    'zookeeper.sessionTimeout',
+    `a primary must know that its lease is over before its session can be: lease ${inWords(timing.leaseMs)} < (1 - ${clockRateError}) x (sessionTimeout ${inWords(timing.sessionTimeoutMs)} - max(renewal ${inWords(timing.renewalMs)}, half a tick ${inWords(tick / 2)})) does not hold`,
   );
   const bmc = config.bmc;
   if (bmc !== undefined) {
@@ -120,5 +150,19 @@ export function worstCase(config: WrittenConfig): WorstCaseStep[] {
       ms: 2 * timing.requestTimeoutMs,
       sum: `read, transaction: 2 x request timeout ${inWords(timing.requestTimeoutMs)}`,
     },
+    {
+      step: 'recorded until the successor has won the role',
+      ms: config.primary.contentionStep + config.primary.lockTimeout + 4 * timing.requestTimeoutMs,
+      sum: `contentionStep ${inWords(config.primary.contentionStep)} (the best candidate may be gone) + lockTimeout ${inWords(config.primary.lockTimeout)} + record, lock, read, write: 4 x request timeout ${inWords(timing.requestTimeoutMs)}`,
+    },
+    ...(config.primary.resources.length === 0
+      ? []
+      : [
+          {
+            step: 'its resources start',
+            ms: config.primary.resources.reduce((sum, resource) => sum + resource.startTimeout, 0),
+            sum: `start timeouts of ${config.primary.resources.map((resource) => resource.name).join(', ')}`,
+          },
+        ]),
   ];
 }

@@ -13,15 +13,6 @@ export const daemonStates = {
 } as const;
 export type DaemonState = keyof typeof daemonStates;
 
-/** What a coordinator says of the primary role, in its keepalive. */
-export const coordinatorStates = {
-  secondary: 'another coordinator holds the primary role, or none does',
-  takeover: 'the primary record names this node; its resources are being started',
-  primary: 'this node runs the primary resources',
-  relinquish: 'this node is stopping the primary resources, to hand the role on',
-} as const;
-export type CoordinatorState = keyof typeof coordinatorStates;
-
 /** What an operator sees of a node. */
 export const nodeStates = {
   starting: daemonStates.starting,

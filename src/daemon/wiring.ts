@@ -3,9 +3,13 @@ import { Agent } from '../agent/agent.ts';
 import type { Config } from '../config/load.ts';
 import type { BmcReference } from '../records/registration.ts';
 import { realClock } from '../real/clock.ts';
+import { HttpPeerApi } from '../real/http/peer-api.ts';
+import { fileJournal } from '../real/journal.ts';
 import { machineIdentity, nodedLives } from '../real/machine.ts';
 import type { RealLog } from '../real/log.ts';
 import { Ipmitool } from '../real/power/ipmitool.ts';
+import { commandReset } from '../real/reset.ts';
+import { realResources } from '../real/resources/resources.ts';
 import { realRandom } from '../real/random.ts';
 import type { ClusterKey } from '../real/secrets.ts';
 import { realSubsystems } from '../real/subsystems/subsystems.ts';
@@ -46,6 +50,15 @@ export function wireAgent({ config, name, version, key, bmc, log }: Parts): Agen
       subsystems: realSubsystems(config, power, bmc),
       machine: machineIdentity(),
       processLives: nodedLives,
+      primary: realResources(config.primary),
+      journal: fileJournal(config.node.stateDir),
+      peerApi: new HttpPeerApi({
+        key: key.apiKey,
+        port: config.api.enabled ? config.api.port : null,
+        socket: config.api.socket,
+        onTrouble: (because) => log.error('API not served', { because }),
+      }),
+      reset: commandReset(config.node.resetCommand, (because) => log.error('the reset did not work', { because })),
     },
     { config, name, version, bmc },
   );

@@ -1,8 +1,12 @@
 /** Everything that the agent may touch of the outside world. Nothing else exists for it. */
 import type { Clock } from './clock.ts';
+import type { Journal } from './journal.ts';
 import type { Log } from './log.ts';
+import type { PeerApi } from './peer-api.ts';
 import type { Power } from './power.ts';
 import type { Random } from './random.ts';
+import type { Reset } from './reset.ts';
+import type { PrimaryResources } from './resources.ts';
 import type { Secrets } from './secrets.ts';
 import type { Store } from './store.ts';
 import type { Subsystem } from './subsystem.ts';
@@ -26,6 +30,10 @@ export interface Environment {
   readonly secrets: Secrets;
   readonly supervisor: Supervisor;
   readonly subsystems: readonly Subsystem[];
+  readonly primary: PrimaryResources;
+  readonly journal: Journal;
+  readonly peerApi: PeerApi;
+  readonly reset: Reset;
   readonly machine: MachineIdentity;
   /** Whether a process of this machine still lives: to tell a former life of this noded from a second one. */
   processLives(pid: number): boolean;

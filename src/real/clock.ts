@@ -3,12 +3,14 @@ import { readFileSync } from 'node:fs';
 import type { Clock } from '../environment/clock.ts';
 
 export function realClock(): Clock {
-  const bootMinusMonotonicMs = uptimeMs() - performance.now();
+  // CLOCK_MONOTONIC itself, so that two processes of one machine mean the same by it (the lease of nodectl primary run).
+  const monotonicMs = () => Number(process.hrtime.bigint()) / 1e6;
+  const bootMinusMonotonicMs = uptimeMs() - monotonicMs();
   return {
-    monotonicMs: () => performance.now(),
+    monotonicMs,
     wallMs: () => Date.now(),
     suspendedMs() {
-      const ms = uptimeMs() - performance.now() - bootMinusMonotonicMs;
+      const ms = uptimeMs() - monotonicMs() - bootMinusMonotonicMs;
       return ms < 100 ? 0 : ms; // /proc/uptime counts in hundredths
     },
     sleep: (ms, signal) =>

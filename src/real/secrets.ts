@@ -11,6 +11,8 @@ const keyBytes = 32;
 export interface ClusterKey extends Secrets {
   /** `user:password` for ZooKeeper's digest scheme. */
   readonly digest: string;
+  /** The pre-shared key of the API between nodeds, 32 bytes. */
+  readonly apiKey: Buffer;
 }
 
 /** A new key file's text. */
@@ -28,6 +30,7 @@ export function clusterKey(text: string, cluster: string): ClusterKey | null {
   const sealing = derive('sealing');
   return {
     digest: `nodekeeper:${derive('zookeeper digest').toString('hex')}`,
+    apiKey: derive('api'),
     seal: (plain, context) => seal(sealing, plain, context),
     open: (sealed, context) => open(sealing, sealed, context),
   };

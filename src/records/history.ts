@@ -25,6 +25,20 @@ export const eventKinds = [
   'stepped-down',
   'observer-reset',
   'subsystem',
+  'takeover',
+  'primary',
+  'relinquish',
+  'deposed',
+  'role-free',
+  'transfer',
+  'resource',
+  'hook',
+  'maintenance',
+  'left',
+  'joined',
+  'failsafe',
+  'election-loop',
+  'self-fence',
 ] as const;
 export type EventKind = (typeof eventKinds)[number];
 

@@ -28,7 +28,9 @@ export const Keepalive = z.object({
   incarnation: z.string().min(1).max(120),
   sequence: z.int().min(0),
   state: z.enum(['starting', 'run', 'shutdown', 'stop']),
-  coordinatorState: z.enum(['secondary', 'takeover', 'primary', 'relinquish']).nullable(),
+  coordinatorState: z.enum(['secondary', 'takeover', 'primary', 'relinquish', 'deposed']).nullable(),
+  /** Why this coordinator may not become primary; null: it may. Workers: null. */
+  ineligible: z.string().max(300).nullable(),
   intervalMs: z.int().positive(),
   /** For `shutdown`: how long the node asked for; 0 otherwise. */
   shutdownMs: z.number().min(0),

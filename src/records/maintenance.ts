@@ -1,4 +1,4 @@
-/** `maintenance` (cluster) and `maintenance/<name>` (node): a declared pause of fencing: who, when, why, until. */
+/** `maintenance` (cluster) and `maintenance/<name>` (node): a declared pause: who, when, why, for how long. */
 import { z } from 'zod';
 
 export const Maintenance = z.object({
@@ -7,6 +7,9 @@ export const Maintenance = z.object({
   by: z.string().max(200),
   reason: z.string().max(500),
   sinceWallMs: z.number(),
-  untilWallMs: z.number().nullable(),
+  /** Ends by itself after this long, counted by the store's own clock; null: until it is switched off. */
+  forMs: z.number().positive().nullable(),
+  /** On a node: it keeps the primary role all the same. */
+  keepsRole: z.boolean(),
 });
 export type Maintenance = z.output<typeof Maintenance>;

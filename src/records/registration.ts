@@ -16,6 +16,11 @@ export const Registration = z.object({
   version: z.string().max(40),
   intervalMs: z.int().positive(),
   action: z.enum(['reboot', 'off']),
+  /** Where the noded's API answers its peers, as host:port; null: it does not. */
+  apiAddress: z.string().max(300).nullable(),
+  /** How long it goes on as primary after its last proof, and within what time everything has stopped after that. */
+  leaseMs: z.int().min(0),
+  stopBoundMs: z.int().min(0),
   /** System GUID of the machine, for the check that a BMC is this machine's; null where the machine does not tell. */
   systemGuid: z.string().max(64).nullable(),
   /** Where the BMC is, in clear, for people and for the check of shared BMCs; null: none configured. */

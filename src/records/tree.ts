@@ -12,8 +12,23 @@ export const tree = {
   maintenance: '/maintenance',
   nodeMaintenance: (name: string) => `/maintenance/${name}`,
   primary: '/primary',
+  primaryLock: '/primary/lock',
+  transfers: '/transfers',
+  transfer: (id: string) => `/transfers/${id}`,
+  left: (name: string) => `/nodes/${name}/left`,
+  once: '/once',
   history: '/history',
 } as const;
 
 /** Made by whoever comes first; all persistent and empty of secrets. */
-export const treeRoots = [tree.nodes, tree.fencing, tree.requests, tree.maintenance, tree.history] as const;
+export const treeRoots = [
+  tree.nodes,
+  tree.fencing,
+  tree.requests,
+  tree.maintenance,
+  tree.history,
+  tree.primary,
+  tree.primaryLock,
+  tree.transfers,
+  tree.once,
+] as const;

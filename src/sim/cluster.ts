@@ -25,13 +25,27 @@ function simConfig(name: string, role: string, set: Readonly<Record<string, stri
     cluster: { name: 'sim' },
     node: { name, role },
     zookeeper: { servers: ['zk:2181'], tickTime: '200ms' },
+    api: { address: name },
     bmc: { address: `bmc-${name}`, username: 'nodekeeper', passwordFile: '/none' },
   };
   for (const [key, value] of Object.entries(set)) {
     const [section = '', leaf = ''] = key.split('.');
-    tree[section] = { ...tree[section], [leaf]: value };
+    tree[section] = { ...tree[section], [leaf]: key === 'primary.resources' ? resources(String(value)) : value };
   }
   const loaded = loadConfig(JSON.stringify(tree)); // JSON is YAML
   if (!loaded.ok) throw new Error(printErrors(`config of ${name}`, loaded.errors));
   return loaded.config;
+}
+
+/** "vip db" as two command resources; in the simulator only their names and times matter. */
+function resources(names: string): object[] {
+  const words = names.split(' ').filter((name) => name !== '');
+  return words.map((name) => ({
+    type: 'command',
+    name,
+    start: ['start'],
+    stop: ['stop'],
+    status: ['status'],
+    stopTimeout: '2s',
+  }));
 }

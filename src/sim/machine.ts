@@ -17,6 +17,10 @@ export class SimMachine {
   power: 'on' | 'off' = 'off';
   process: SimProcess | null = null;
   boots = 0;
+  /** What runs here of the primary's resources: beside noded, and only as long as there is power. */
+  readonly running = new Set<string>();
+  /** The disk: noded's small files. */
+  readonly disk = new Map<string, string>();
   /** Set by an operator's `stop`: systemd does not restart it. */
   stoppedOnPurpose = false;
   private readonly options: SimMachineOptions;
@@ -41,9 +45,24 @@ export class SimMachine {
   powerOff(): void {
     if (this.power === 'off') return;
     this.power = 'off';
+    this.running.clear();
     this.process?.die();
     this.process = null;
     this.options.onPower(this, 'off');
+  }
+
+  /** `systemctl reboot --force --force`, or a watchdog: power is lost, and comes back. */
+  reset(): void {
+    this.powerOff();
+    this.options.time.after(1000, () => this.powerOn());
+  }
+
+  /** Something on this machine, beside noded; it does not happen if the power goes before. */
+  later(ms: number, act: () => void): void {
+    const boot = this.boots;
+    this.options.time.after(ms, () => {
+      if (this.power === 'on' && this.boots === boot) act();
+    });
   }
 
   /** SIGKILL to noded; systemd starts it again. */

@@ -4,6 +4,7 @@
  */
 import { parseDuration } from '../config/duration.ts';
 import type { BmcMode } from './bmc.ts';
+import type { ResourceMode } from './resources.ts';
 import type { World } from './world.ts';
 
 export interface StoryStep {
@@ -51,10 +52,15 @@ const verbs: Readonly<Record<string, Verb>> = {
   },
   cut(world, [node = '', what]) {
     world.machine(node);
-    (what === '--bmc' ? world.cutFromBmcs : world.cutFromStore).add(node);
+    const cuts: Readonly<Record<string, Set<string>[] | undefined>> = {
+      '--bmc': [world.cutFromBmcs],
+      '--peers': [world.cutFromPeers],
+      '--all': [world.cutFromBmcs, world.cutFromPeers, world.cutFromStore],
+    };
+    for (const cut of cuts[what ?? ''] ?? [world.cutFromStore]) cut.add(node);
   },
   heal(world, [node]) {
-    for (const cut of [world.cutFromStore, world.cutFromBmcs]) {
+    for (const cut of [world.cutFromStore, world.cutFromBmcs, world.cutFromPeers]) {
       if (node === undefined) cut.clear();
       else cut.delete(node);
     }
@@ -68,17 +74,75 @@ const verbs: Readonly<Record<string, Verb>> = {
     const request = { schema: 1, kind: 'fence', node, action, by: 'operator', reason: 'story', refusal: null };
     world.ensemble.create(world.operatorSession, '/requests/r-', JSON.stringify(request), 'ephemeral-sequential');
   },
+  /** transfer FROM TO|- [EPOCH]: as `nodectl primary takeover --node TO` or `relinquish` asks of the holder FROM. */
+  transfer(world, [from = '', to = '-', epoch]) {
+    const agent = world.agents.get(from);
+    const known = world.ensemble.read('/primary');
+    const record = {
+      schema: 1,
+      state: 'asked',
+      from,
+      fromIncarnation: agent?.identity.incarnation ?? '?',
+      to: to === '-' ? null : to,
+      toIncarnation: null,
+      by: 'operator',
+      reason: 'story',
+      epoch:
+        epoch === undefined
+          ? known.ok && known.value.text !== ''
+            ? (JSON.parse(known.value.text) as { epoch: number }).epoch
+            : 0
+          : Number(epoch),
+      sequenceSeen: agent?.board.lastBeat?.sequence ?? 0,
+      goodForMs: 30_000,
+      mayReturn: true,
+      steps: [],
+      stoppedForMs: {},
+      awayMs: {},
+    };
+    world.ensemble.create('', '/transfers/t-', JSON.stringify(record), 'persistent-sequential');
+  },
+  /** resource NODE RESOURCE|hook-KIND MODE; or `die`: it ends by itself, now. */
+  resource(world, [node = '', what = '', mode = 'ok']) {
+    if (mode !== 'die') world.resourceModes.set(`${node} ${what}`, mode as ResourceMode);
+    else if (world.machine(node).running.delete(what)) world.trace.line(node, `${what} is stopped`, 'by itself');
+  },
+  leave: (world, [node = '']) => mark(world, node, true),
+  join: (world, [node = '']) => mark(world, node, false),
   maintenance(world, [what = '', ...reason]) {
     const path = what === 'cluster' || what === 'off' ? '/maintenance' : `/maintenance/${what}`;
     const on = what !== 'off' && reason[0] !== 'off';
-    const record = { schema: 1, on, by: 'operator', reason: reason.join(' '), sinceWallMs: 0, untilWallMs: null };
+    const record = {
+      schema: 1,
+      on,
+      by: 'operator',
+      reason: reason.join(' '),
+      sinceWallMs: 0,
+      forMs: null,
+      keepsRole: false,
+    };
     world.ensemble.vandalise(path, JSON.stringify(record));
   },
 };
 
+function mark(world: World, node: string, left: boolean): void {
+  const record = { schema: 1, left, by: 'operator', reason: 'story', sinceWallMs: 0 };
+  world.ensemble.vandalise(`/nodes/${node}/left`, JSON.stringify(record));
+}
+
+/** FENCER is who wrote the newest intent, PRIMARY whom the record names: stories need not guess who it will be. */
+function meant(world: World, word: string): string {
+  if (word === 'FENCER') return world.trace.of('fence-intent').at(-1)?.node ?? word;
+  if (word !== 'PRIMARY') return word;
+  const read = world.ensemble.read('/primary');
+  const text = read.ok ? read.value.text : '';
+  return text === '' ? word : ((JSON.parse(text) as { holder: string | null }).holder ?? word);
+}
+
 /** Carries out one command; throws on words that it does not know. */
 export function obey(world: World, command: string): void {
-  const [verb = '', ...words] = command.trim().split(/\s+/);
+  const [verb = '', ...written] = command.trim().split(/\s+/);
+  const words = written.map((word) => meant(world, word));
   const act = verbs[verb];
   if (act === undefined)
     throw new Error(`the simulator does not know "${verb}"; it knows ${Object.keys(verbs).join(', ')}`);

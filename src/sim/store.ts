@@ -33,6 +33,8 @@ export class SimStore implements Store {
   private lastAckSentMs: number | null = null;
   private lastAnswerMs = 0;
   private closed = false;
+  /** Counts connections: the pings of an older one have ended. */
+  private connection = 0;
   private readonly inFlight = new Set<() => void>();
   /** STORE4: one connection is first in, first out, both ways. */
   private lastArrivalMs = 0;
@@ -141,7 +143,8 @@ export class SimStore implements Store {
       this.inFlight.add(lose);
       const cancel = time.after(sessionTimeoutMs / 3, () =>
         process.deliver(() => {
-          if (!settled) this.suspend();
+          // As the real client does (M2): an unanswered request costs the connection.
+          if (!settled) this.lostConnection();
           lose();
         }),
       );
@@ -188,15 +191,17 @@ export class SimStore implements Store {
         }
         this.lastAnswerMs = time.nowMs;
         this.change('connected');
-        this.ping();
+        this.connection += 1;
+        this.ping(this.connection);
       }),
     );
   }
 
-  private ping(): void {
+  private ping(connection: number): void {
     const { time, process, ensemble, sessionTimeoutMs } = this.options;
     const { id } = this;
-    if (this.closed || this.state !== 'connected' || id === null || !process.alive) return;
+    if (this.closed || this.state !== 'connected' || connection !== this.connection || id === null || !process.alive)
+      return;
     if (this.up()) {
       if (ensemble.touch(id))
         time.after(this.latencyMs(), () => process.deliver(() => (this.lastAnswerMs = time.nowMs)));
@@ -208,12 +213,13 @@ export class SimStore implements Store {
     time.after(sessionTimeoutMs / 9, () =>
       process.deliver(() => {
         if (time.nowMs - this.lastAnswerMs > sessionTimeoutMs / 3) this.lostConnection();
-        else this.ping();
+        else this.ping(connection);
       }),
     );
   }
 
   private lostConnection(): void {
+    if (this.state !== 'connected') return;
     this.suspend();
     this.connect();
   }

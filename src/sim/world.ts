@@ -9,10 +9,15 @@ import { SimPower } from './bmc.ts';
 import type { SimBmc } from './bmc.ts';
 import { VirtualTime } from './clock.ts';
 import { SimEnsemble } from './ensemble.ts';
+import { simJournal } from './journal.ts';
 import { simLog } from './log.ts';
 import { SimMachine } from './machine.ts';
+import type { SimEndpoint } from './peer-api.ts';
+import { SimPeerApi } from './peer-api.ts';
 import type { SimProcess } from './process.ts';
 import { SeededRandom } from './random.ts';
+import type { ResourceMode } from './resources.ts';
+import { simResources } from './resources.ts';
 import { plainSecrets } from './secrets.ts';
 import { SimStore } from './store.ts';
 import { simSubsystem } from './subsystem.ts';
@@ -45,6 +50,12 @@ export class World {
   /** Nodes that are cut off from the store, from the BMCs. */
   readonly cutFromStore = new Set<string>();
   readonly cutFromBmcs = new Set<string>();
+  readonly cutFromPeers = new Set<string>();
+  /** Resources and hooks that fail or hang, as "node resource" or "node hook-takeover". */
+  readonly resourceModes = new Map<string, ResourceMode>();
+  /** Called when a resource of the primary begins or ceases to run somewhere: the checkers listen here. */
+  onResource: (node: string, resource: string, running: boolean, epoch: number | null) => void = () => undefined;
+  private readonly endpoints = new Map<string, SimEndpoint>();
   /** Subsystems that hang, as "node subsystem". */
   readonly hanging = new Set<string>();
   /** The session of somebody with nodectl; it lives as long as the world. */
@@ -166,6 +177,38 @@ export class World {
         systemGuid: `guid-${name}`,
       },
       processLives: () => false,
+      primary: simResources({
+        machine,
+        process,
+        random: random.fork(),
+        resources: node.config.primary.resources,
+        modeOf: (what) => this.resourceModes.get(`${name} ${what}`) ?? 'ok',
+        onChange: (what, running, facts) => {
+          this.trace.line(
+            name,
+            `${what} ${running ? 'runs' : 'is stopped'}`,
+            facts === null ? 'by itself' : `epoch ${facts.epoch}`,
+          );
+          this.onResource(name, what, running, facts?.epoch ?? null);
+        },
+        onHook: (kind, facts) => this.trace.line(name, `hook ${kind}`, `epoch ${facts.epoch}: ${facts.reason}`),
+      }),
+      journal: simJournal(machine.disk, process),
+      peerApi: new SimPeerApi({
+        process,
+        random: random.fork(),
+        self: name,
+        endpoints: this.endpoints,
+        reaches: (address) =>
+          !this.cutFromPeers.has(name) && !this.cutFromPeers.has(address) && this.machine(address).power === 'on',
+      }),
+      reset: { resetMachine: (because) => this.resetMachine(machine, because) },
     };
+  }
+
+  private resetMachine(machine: SimMachine, because: string): Promise<void> {
+    this.trace.line(machine.name, 'machine reset', because);
+    machine.reset();
+    return Promise.resolve();
   }
 }

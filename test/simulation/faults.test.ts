@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { simCluster } from '../../src/sim/cluster.ts';
 import { checkHealthyNeverFenced } from '../../src/sim/checkers/healthy-never-fenced.ts';
 import { checkOffBeforeFenced } from '../../src/sim/checkers/off-before-fenced.ts';
+import { checkOnePrimary } from '../../src/sim/checkers/one-primary.ts';
 import { SeededRandom } from '../../src/sim/random.ts';
 import { obey } from '../../src/sim/scenario.ts';
 import { World } from '../../src/sim/world.ts';
@@ -13,6 +14,9 @@ const fast = {
   'fencing.levelDeadline': '10s',
   'fencing.retryBackoff': '5s',
   'fencing.maxFencesPerHour': 100,
+  'primary.resources': 'vip db',
+  'primary.barAfterFailure': '20s',
+  'primary.checkInterval': '3s',
 };
 const world = (seed: number, nodes = 3) => new World({ seed, nodes: simCluster({ nodes, set: fast }), bootMs: 3000 });
 
@@ -25,6 +29,13 @@ function unsettled(under: World): string[] {
   const entries =
     ledger.ok && ledger.value.text !== '' ? (JSON.parse(ledger.value.text) as { entries: object }).entries : {};
   if (Object.keys(entries).length > 0) problems.push(`open fences: ${JSON.stringify(entries)}`);
+  const primaries = [...under.agents].filter(([, agent]) => agent.board.coordinatorState === 'primary');
+  const running = [...under.machines.values()].filter((machine) => machine.running.size > 0);
+  if (primaries.length !== 1) problems.push(`${primaries.length} primaries`);
+  if (running.length !== 1 || running[0]?.name !== primaries[0]?.[0] || running[0]?.running.size !== 2)
+    problems.push(
+      `resources run on ${running.map((machine) => `${machine.name}: ${[...machine.running].join(' ')}`).join(', ')}`,
+    );
   return problems;
 }
 
@@ -115,6 +126,7 @@ describe('random faults, then quiet: no healthy node was fenced, nothing was cal
     const names = [...under.machines.keys()];
     const unjust = checkHealthyNeverFenced(under);
     const early = checkOffBeforeFenced(under);
+    const twice = checkOnePrimary(under);
     under.powerAll();
     await under.run(15_000);
     // S5: wall clocks that are wrong by up to a day must not matter.
@@ -130,6 +142,10 @@ describe('random faults, then quiet: no healthy node was fenced, nothing was cal
         `kill ${node}`,
         `cut ${node} --store`,
         `cut ${node} --bmc`,
+        `cut ${node} --all`,
+        `transfer ${node} -`,
+        `transfer ${node} ${pick(names)}`,
+        `resource ${node} ${pick(['vip', 'db', 'hook-takeover', 'hook-relinquish', 'hook-deposed'])} ${pick(['start-fails', 'start-hangs', 'stop-fails', 'stop-hangs', 'dies', 'status-unknown'])}`,
         `bmc ${node} ${pick(['down', 'stuck', 'badpass', 'nonsense', 'slow=2s'])}`,
         'store down',
         `stop ${node}`,
@@ -148,15 +164,17 @@ describe('random faults, then quiet: no healthy node was fenced, nothing was cal
       seed,
       unjust: unjust(),
       early: early(),
+      twice: twice(),
       unsettled: unsettled(under),
-      log: unjust().length + early().length + unsettled(under).length > 0 ? under.trace.text() : '',
-    }).toEqual({ seed, unjust: [], early: [], unsettled: [], log: '' });
+      log: unjust().length + early().length + twice().length + unsettled(under).length > 0 ? under.trace.text() : '',
+    }).toEqual({ seed, unjust: [], early: [], twice: [], unsettled: [], log: '' });
   });
 });
 
 function repair(under: World): void {
   obey(under, 'store up');
   obey(under, 'heal');
+  under.resourceModes.clear();
   for (const [name, machine] of under.machines) {
     obey(under, `bmc ${name} ok`);
     obey(under, `bmc ${name} slow=0s`);

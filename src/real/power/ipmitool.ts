@@ -137,6 +137,7 @@ function understand(result: RunResult, suite: number, password: string): Said {
     case 'missing':
       return { ok: false, fault: 'tool-missing', detail: result.because, tookMs };
     case 'failed':
+    case 'aborted':
       return { ok: false, fault: 'other', detail: result.because, tookMs };
     case 'timed-out':
       return { ok: false, fault: 'timeout', detail: `ended after ${Math.round(tookMs)} ms`, tookMs };

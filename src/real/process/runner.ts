@@ -6,6 +6,7 @@
  * execa's own `timeout` is not used: it waits for grandchildren that keep stdout open (measured: 6 s at a timeout of
  * 300 ms).
  */
+import type { ChildProcess } from 'node:child_process';
 import { execa } from 'execa';
 
 export interface RunOptions {
@@ -13,6 +14,13 @@ export interface RunOptions {
   /** Added to a minimal environment (PATH, LANG=C); secrets travel here, never in the arguments (S10). */
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string;
+  /** Aborted: the process group is ended as at the deadline. */
+  readonly signal?: AbortSignal | null;
+  /**
+   * It may leave processes behind that keep its output open (a service that it starts): the run is over when it exits
+   * itself. What they write later is read and thrown away.
+   */
+  readonly mayLeave?: boolean;
 }
 
 export type RunResult =
@@ -24,7 +32,7 @@ export type RunResult =
       readonly tookMs: number;
     }
   | { readonly kind: 'timed-out'; readonly stdout: string; readonly stderr: string; readonly tookMs: number }
-  | { readonly kind: 'missing' | 'failed'; readonly because: string; readonly tookMs: number };
+  | { readonly kind: 'missing' | 'failed' | 'aborted'; readonly because: string; readonly tookMs: number };
 
 /** Between SIGTERM and SIGKILL, and between SIGKILL and giving the child up. */
 const graceMs = 300;
@@ -41,9 +49,11 @@ export async function run(program: string, args: readonly string[], options: Run
     env: { PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C', LC_ALL: 'C', ...options.env },
     extendEnv: false,
     maxBuffer: outputMax,
+    buffer: options.mayLeave !== true,
     ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
     stripFinalNewline: true,
   });
+  const exits = options.mayLeave === true ? exitOf(child, took) : null;
   let isLate = false;
   const finished = child.then((result): RunResult => {
     // It ended by our SIGTERM, before the SIGKILL: late all the same.
@@ -62,15 +72,75 @@ export async function run(program: string, args: readonly string[], options: Run
     stderr: '',
     tookMs: took(),
   }));
-  const result = await Promise.race([finished, late]);
+  const aborted = untilAborted(options.signal ?? null, child.pid, timer.signal, took);
+  const result = await Promise.race([
+    exits === null ? finished : Promise.race([exits, failedToStart(finished)]),
+    late,
+    aborted,
+  ]);
   timer.abort();
-  if (result.kind === 'timed-out') {
+  if (result.kind === 'timed-out' || result.kind === 'aborted') {
     // A grandchild that left the group may hold the pipes open for ever; nobody reads them any more.
     child.stdout.destroy();
     child.stderr.destroy();
     child.unref();
   }
   return result;
+}
+
+/** The exit of the process itself, with what it had written until then. */
+function exitOf(child: ChildProcess, took: () => number): Promise<RunResult> {
+  const written = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name]?.on('data', (chunk: Buffer) => {
+      if (written[name].length < outputMax) written[name] += chunk.toString('utf8').slice(0, outputMax);
+    });
+    child[name]?.on('error', () => undefined); // nobody reads on after the deadline
+  }
+  return new Promise((resolve) => {
+    child.once('exit', (code: number | null) => {
+      // What it wrote right before is still in the pipe.
+      setTimeout(() => {
+        const { stdout, stderr } = written;
+        resolve({
+          kind: 'exited',
+          code: code ?? 128,
+          stdout: stdout.trimEnd(),
+          stderr: stderr.trimEnd(),
+          tookMs: took(),
+        });
+      }, 5);
+    });
+  });
+}
+
+/** Only what never started: the exit of what did is `exitOf`'s. */
+async function failedToStart(finished: Promise<RunResult>): Promise<RunResult> {
+  const result = await finished;
+  return result.kind === 'missing' || result.kind === 'failed' ? result : new Promise(() => undefined);
+}
+
+function untilAborted(
+  signal: AbortSignal | null,
+  pid: number | undefined,
+  over: AbortSignal,
+  took: () => number,
+): Promise<RunResult> {
+  if (signal === null) return new Promise(() => undefined);
+  return new Promise((resolve) => {
+    const end = async () => {
+      killGroup(pid, 'SIGTERM');
+      await pause(graceMs, over);
+      killGroup(pid, 'SIGKILL');
+      resolve({ kind: 'aborted', because: 'aborted', tookMs: took() });
+    };
+    if (signal.aborted) void end();
+    else {
+      const onAbort = () => void end();
+      signal.addEventListener('abort', onAbort, { once: true });
+      over.addEventListener('abort', () => signal.removeEventListener('abort', onAbort));
+    }
+  });
 }
 
 async function deadline(

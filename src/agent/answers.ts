@@ -1,0 +1,171 @@
+/** What this noded answers to questions of its peers and of nodectl (records/api.ts). Reads only, but for `leave-election`. */
+import { judgeAgreement } from '../core/failsafe.ts';
+import { findLoop, loopAdvice } from '../core/transitions.ts';
+import type { ApiAnswer, ApiQuestion, LeaseAnswer, StatusAnswer } from '../records/api.ts';
+import type { Context } from './context.ts';
+import type { PrimaryLoop } from './primary.ts';
+
+/** Longest wait inside one `hold`; the asker asks again. */
+const holdMaxMs = 10_000;
+
+export function answerer(context: Context, primary: PrimaryLoop | null): (question: ApiQuestion) => Promise<ApiAnswer> {
+  return async (question) => {
+    switch (question.kind) {
+      case 'status':
+        return status(context, primary);
+      case 'debug':
+        return debug(context, primary);
+      case 'leave-election':
+        return {
+          kind: 'leave-election',
+          ...(primary?.leaveElection() ?? { left: false, because: 'a worker contends for nothing' }),
+        };
+      case 'agree':
+        return agree(context, primary, question);
+      case 'lease': {
+        const answer = lease(context, primary, question.forMs);
+        if (answer.primary) primary?.tenure.holds.promise(question.forMs);
+        return { kind: 'lease', ...answer };
+      }
+      case 'hold':
+        return { kind: 'hold', ...(await hold(context, primary, question)) };
+      case 'release':
+        primary?.tenure.holds.release(question.id);
+        return { kind: 'release' };
+    }
+  };
+}
+
+function status(context: Context, primary: PrimaryLoop | null): StatusAnswer {
+  const { self, board, env } = context;
+  const base = {
+    kind: 'status',
+    node: self.name,
+    incarnation: self.incarnation,
+    epoch: primary?.known?.record.epoch ?? 0,
+  } as const;
+  const say = (
+    code: StatusAnswer['status'],
+    message: string,
+    holder: string | null,
+    leaseLeftMs: number | null = null,
+  ): StatusAnswer => ({
+    ...base,
+    status: code,
+    message,
+    state: board.coordinatorState ?? 'none',
+    primary: holder,
+    leaseLeftMs,
+  });
+  if (primary === null) return say(503, 'it is a worker: it never is primary', null);
+  const { tenure, known } = primary;
+  const { role } = tenure;
+  const record = known?.record ?? null;
+  if (role.state === 'primary')
+    return say(200, `primary with epoch ${role.epoch}`, self.name, Math.round(primary.tenure.leaseLeftMs()));
+  if (role.state !== 'secondary')
+    return say(202, `in "${role.state}" since ${role.ring.at(-1)?.because ?? '?'}`, record?.holder ?? null);
+  if (env.store.session().state !== 'connected')
+    return say(
+      503,
+      `it has no live session with the store${record?.holder == null ? '' : `; it last saw ${record.holder} as the holder`}`,
+      null,
+    );
+  if (record === null) return say(503, 'it has not read the primary record yet', null);
+  if (record.holder === null)
+    return say(503, `nobody is primary: ${record.because}; this node: ${board.ineligible ?? 'stands for it'}`, null);
+  return say(303, `${record.holder}${record.state === 'primary' ? '' : ` (in "${record.state}")`}`, record.holder);
+}
+
+function debug(context: Context, primary: PrimaryLoop | null): ApiAnswer {
+  const { self, board, env } = context;
+  const ring = primary?.tenure.role.ring ?? [];
+  const loop = findLoop(ring);
+  return {
+    kind: 'debug',
+    node: self.name,
+    status: status(context, primary),
+    record: primary?.known?.record ?? null,
+    view: {
+      daemonState: board.daemonState,
+      incarnation: self.incarnation,
+      session: { ...env.store.session() },
+      ineligible: board.ineligible,
+      steppedDown: board.steppedDown,
+      maintenance: board.ownMaintenance,
+      lateMs: board.lateMs,
+      peers: Object.fromEntries(board.peers),
+    },
+    transitions: [...ring].reverse(),
+    loop: loop === null ? null : { ...loop, advice: loopAdvice(loop) },
+  };
+}
+
+function agree(
+  context: Context,
+  primary: PrimaryLoop | null,
+  asking: { node: string; incarnation: string; epoch: number },
+): ApiAnswer {
+  const judged = judgeAgreement({
+    self: context.self.name,
+    sessionLive: context.env.store.session().state === 'connected',
+    known: primary?.known?.record ?? null,
+    asking,
+  });
+  return { kind: 'agree', agrees: judged.verdict === 'agree', because: judged.because };
+}
+
+/** R48: true only if that much of the lease is left; anything in doubt is "not primary". */
+function lease(context: Context, primary: PrimaryLoop | null, forMs: number): Omit<LeaseAnswer, never> {
+  const { self, env } = context;
+  const no = (because: string) => ({
+    node: self.name,
+    primary: false,
+    epoch: primary?.tenure.role.epoch ?? 0,
+    guaranteedUntilMs: 0,
+    leaseLeftMs: 0,
+    because,
+  });
+  if (primary === null) return no('this node is a worker');
+  if (primary.tenure.role.state !== 'primary')
+    return no(
+      primary.tenure.role.state === 'secondary'
+        ? `${primary.known?.record.holder ?? 'nobody'} is primary`
+        : `this node is in "${primary.tenure.role.state}"`,
+    );
+  const left = primary.tenure.leaseLeftMs();
+  if (left < forMs || left <= 0)
+    return no(`only ${Math.max(0, Math.round(left))} ms of the lease are left, ${Math.round(forMs)} ms are asked for`);
+  const guaranteedUntilMs = env.clock.monotonicMs() + left;
+  return {
+    node: self.name,
+    primary: true,
+    epoch: primary.tenure.role.epoch,
+    guaranteedUntilMs,
+    leaseLeftMs: left,
+    because: `primary with epoch ${primary.tenure.role.epoch}`,
+  };
+}
+
+async function hold(
+  context: Context,
+  primary: PrimaryLoop | null,
+  question: Extract<ApiQuestion, { kind: 'hold' }>,
+): Promise<LeaseAnswer> {
+  const first = lease(context, primary, 0);
+  if (primary === null || !first.primary) return first;
+  if (question.epoch !== null && question.epoch !== first.epoch)
+    return {
+      ...first,
+      primary: false,
+      guaranteedUntilMs: 0,
+      because: `the role has changed hands: epoch ${first.epoch}, not ${question.epoch}`,
+    };
+  if (question.waitMs > 0) await primary.tenure.holds.change(Math.min(question.waitMs, holdMaxMs));
+  const now = lease(context, primary, 0);
+  if (now.primary && now.epoch === first.epoch) {
+    primary.tenure.holds.hold(question.id, now.guaranteedUntilMs);
+    return now;
+  }
+  return { ...now, primary: false, guaranteedUntilMs: 0 };
+}

@@ -1,0 +1,61 @@
+/**
+ * One try to win the role (6.1): our turn by rank, the exclusive lock, the record read again, one transaction that checks
+ * the lock and writes holder and epoch + 1 by version. Whoever loses is a secondary again at once (R18).
+ */
+import { turnMs } from '../core/contention.ts';
+import { tree } from '../records/tree.ts';
+import { ownHindrance, survey } from './candidates.ts';
+import type { Context } from './context.ts';
+import { acquire, release } from './lock.ts';
+import type { Peers } from './peers.ts';
+import type { PrimaryFile } from './primary-file.ts';
+import { readPrimary, writePrimary } from './primary-file.ts';
+
+/** How soon a hindered node looks at itself again. */
+const hinderedMs = 500;
+
+export type Contended =
+  | { readonly kind: 'won'; readonly file: PrimaryFile; readonly sentMs: number }
+  | { readonly kind: 'wait'; readonly ms: number; readonly because: string }
+  | { readonly kind: 'lost'; readonly because: string };
+
+/** `freeForMs`: for how long the record has said, as this node saw it, that nobody holds the role. */
+export async function contend(context: Context, peers: Peers, freeForMs: number): Promise<Contended> {
+  const { env, self, config } = context;
+  const { contentionStep, lockTimeout } = config.primary;
+  const hindrance = ownHindrance(context);
+  if (hindrance !== null) return { kind: 'wait', ms: hinderedMs, because: hindrance };
+  const candidates = (await survey(context, peers)).filter((candidate) => candidate.hindrance === null);
+  const leftMs = turnMs(self.name, candidates, contentionStep) - freeForMs;
+  if (leftMs > 0) return { kind: 'wait', ms: leftMs, because: 'another candidate goes first' };
+
+  const acquired = await acquire(env, tree.primaryLock, self.name, lockTimeout);
+  if (!acquired.ok) return { kind: 'lost', because: acquired.because };
+  try {
+    const now = await readPrimary(context);
+    if (now === null) return { kind: 'lost', because: 'the store did not answer' };
+    if (!now.readable || now.record.state !== 'none')
+      return { kind: 'lost', because: `the role has gone to ${now.record.holder ?? 'nobody readable'}` };
+    const since = ownHindrance(context);
+    if (since !== null) return { kind: 'lost', because: since };
+    const { epoch, previous } = now.record;
+    const written = await writePrimary(
+      context,
+      now,
+      {
+        state: 'takeover',
+        holder: self.name,
+        incarnation: self.incarnation,
+        epoch: epoch + 1,
+        because: `${self.name} won the contention: ${now.record.because}`,
+        transfer: null,
+        previous,
+      },
+      [{ kind: 'check', path: acquired.lock.path, version: 0 }],
+    );
+    if (!written.ok) return { kind: 'lost', because: `the write was refused (${written.code}): another was faster` };
+    return { kind: 'won', file: written.file, sentMs: written.sentMs };
+  } finally {
+    void release(env, acquired.lock);
+  }
+}

@@ -1,0 +1,45 @@
+/** Declared pauses as this node reads them, with their own end (core/maintenance.ts). */
+import { standingMaintenance } from '../core/maintenance.ts';
+import { Maintenance } from '../records/maintenance.ts';
+import { parseRecord, printRecord } from '../records/record.ts';
+import { tree } from '../records/tree.ts';
+import type { Context } from './context.ts';
+
+export interface ReadMaintenance {
+  /** Why; null: none stands. Garbage counts as maintenance: a pause is the safe side. */
+  readonly reason: string | null;
+  readonly keepsRole: boolean;
+}
+
+/** The store's own time, as the last keepalive of this node bears it; null: not known. */
+async function storeNowMs(context: Context): Promise<number | null> {
+  const read = await context.env.store.read(tree.keepalive(context.self.name));
+  return read.ok ? read.modifiedWallMs : null;
+}
+
+/** Null: the store did not answer. */
+export async function readMaintenance(context: Context, path: string): Promise<ReadMaintenance | null> {
+  const read = await context.env.store.read(path);
+  if (!read.ok) return read.code === 'no-node' ? { reason: null, keepsRole: false } : null;
+  if (read.text === '') return { reason: null, keepsRole: false };
+  const parsed = parseRecord(Maintenance, read.text);
+  if (!parsed.ok) return { reason: `its record cannot be read: ${parsed.because}`, keepsRole: true };
+  const { on, reason, forMs, keepsRole, by } = parsed.record;
+  if (!on) return { reason: null, keepsRole: false };
+  const nowStoreMs = forMs === null ? null : await storeNowMs(context);
+  const standing = standingMaintenance({ on, reason, forMs, declaredStoreMs: read.modifiedWallMs, nowStoreMs });
+  if (standing === null) {
+    // Over: whoever notices first takes it away, so that every status says so.
+    const off = printRecord({ ...parsed.record, on: false });
+    const ended = await context.env.store.write(path, off, read.version);
+    if (ended.ok) {
+      const node = path === tree.maintenance ? null : path.slice(tree.maintenance.length + 1);
+      context.history.happened(
+        'maintenance',
+        `the maintenance of ${node ?? 'the cluster'} by ${by} has ended by itself`,
+        { node },
+      );
+    }
+  }
+  return { reason: standing, keepsRole };
+}

@@ -1,0 +1,265 @@
+/**
+ * The primary role of one coordinator (6): one loop that reads the whole situation anew at every hint and tick, decides by
+ * the tables of core, and acts. Level-triggered: a hint that is lost costs a tick, never a decision.
+ *
+ * S1 rests on: `takeOver` is entered only with a record that names this life, and the record is freed only by `release`
+ * (after every resource was stopped), by the hand-over (ditto), or with the record that power read off (fence-attempt.ts).
+ */
+import { tree } from '../records/tree.ts';
+import { ownHindrance } from './candidates.ts';
+import { contend } from './contend.ts';
+import type { Context } from './context.ts';
+import { Health } from './health.ts';
+import { readMaintenance } from './maintenance.ts';
+import type { Peers } from './peers.ts';
+import type { PrimaryFile } from './primary-file.ts';
+import { namesThisLife, readPrimary, writePrimary } from './primary-file.ts';
+import { relinquish } from './relinquish.ts';
+import type { Left } from './takeover.ts';
+import { publish, release, takeOver } from './takeover.ts';
+import { Tenure } from './tenure.ts';
+import type { Wish } from './transfer-desk.ts';
+import { TransferDesk } from './transfer-desk.ts';
+
+/** The situation is read anew at least this often, hints or not. */
+const tickMs = 500;
+
+export class PrimaryLoop {
+  readonly tenure: Tenure;
+  /** The record as last read; null: never. */
+  known: PrimaryFile | null = null;
+  private readonly context: Context;
+  private readonly peers: Peers;
+  private readonly desk: TransferDesk;
+  private readonly health: Health;
+  /** Publishes a keepalive at once: peers shall see a change of the role without waiting for the beat. */
+  private readonly poke: () => void;
+  private readonly onHint = () => this.wake();
+  private readonly bornMs: number;
+  private waking = new AbortController();
+  /** When the loop looks again without any hint. */
+  private nextLookMs = tickMs;
+  private freeSince: { readonly version: number; readonly ms: number } | null = null;
+  /** Why this node wants to be rid of the role for good: it is stopping. */
+  private closing: string | null = null;
+
+  constructor(context: Context, peers: Peers, poke: () => void) {
+    this.context = context;
+    this.peers = peers;
+    this.poke = poke;
+    this.bornMs = context.env.clock.monotonicMs();
+    this.tenure = new Tenure(context, peers, () => {
+      poke();
+      this.wake();
+    });
+    this.desk = new TransferDesk(context, peers, this.tenure.keeper, this.onHint);
+    this.health = new Health(context, this.tenure.keeper, async () => (await this.desk.others()).length);
+  }
+
+  /** Before all else (6.4): what a former life left running is stopped, and its deposed hooks run. */
+  async cleanUp(): Promise<void> {
+    const { history, self } = this.context;
+    const { role, keeper } = this.tenure;
+    await role.load();
+    const held = await keeper.journalSays();
+    const { epoch, peer } = held ?? { epoch: 0, peer: null };
+    const facts = { node: self.name, epoch, peer, reason: 'noded was started anew' };
+    for (;;) {
+      const done = await keeper.stopWhatRuns(facts);
+      const found = `${self.name}: a former life left running: ${done.found.join(', ')}; ${done.because}`;
+      if (done.found.length > 0) history.happened('resource', found, { node: self.name });
+      if (done.ok) break;
+      await this.tenure.reset(done.because);
+    }
+    if (held === null) return;
+    role.epoch = epoch;
+    const because = `noded or its machine ended while it held the role, or was about to (epoch ${epoch}); nothing of it is left`;
+    role.note({ from: 'primary', event: 'died', to: 'secondary', because });
+    history.happened('deposed', `${self.name}: ${because}`, { node: self.name });
+    await keeper.hooks('deposed', facts, null);
+    await keeper.journalHeld(null);
+  }
+
+  /** Lives until `over`; a tenure that is left then is deposed. */
+  async run(over: AbortSignal): Promise<void> {
+    const { env, board } = this.context;
+    const { tenure } = this;
+    const subject = () => (tenure.role.state === 'primary' ? { facts: tenure.facts, signal: tenure.signal } : null);
+    const guarding = tenure.guard(over);
+    void this.health.run(over, subject, this.onHint);
+    while (!over.aborted) {
+      this.waking = new AbortController();
+      if (board.daemonState !== 'starting') await this.look();
+      await env.clock.sleep(Math.min(tickMs, this.nextLookMs), this.waking.signal);
+    }
+    tenure.lose('noded ends');
+    await tenure.settled();
+    await guarding;
+  }
+
+  wake(): void {
+    this.waking.abort();
+  }
+
+  /** For a stop in good order: hands the role on. True when this node holds nothing, and a successor was seen or none can be. */
+  async handOver(because: string, withinMs: number): Promise<boolean> {
+    const { env } = this.context;
+    const { tenure } = this;
+    const held = tenure.holdsRole();
+    const endMs = env.clock.monotonicMs() + withinMs;
+    this.closing = because;
+    while (env.clock.monotonicMs() < endMs) {
+      this.wake();
+      const record = this.known?.record;
+      const free = !tenure.holdsRole() && record !== undefined && !namesThisLife(this.context, record);
+      if (free && (!held || record.state === 'primary' || (await this.desk.isNobodyElse()))) return true;
+      await env.clock.sleep(100);
+    }
+    return !tenure.holdsRole();
+  }
+
+  /** Withdraws from the contention and stands anew (election leave). */
+  leaveElection(): { left: boolean; because: string } {
+    const { board } = this.context;
+    const { role } = this.tenure;
+    if (role.state === 'primary') {
+      const because = 'it is primary and contends for nothing; "nodectl primary relinquish" hands the role on';
+      return { left: false, because };
+    }
+    if (role.state !== 'secondary') return { left: false, because: `it is in "${role.state}": a switch is under way` };
+    this.freeSince = null;
+    board.barredUntilMs = 0;
+    const because = 'it left the contention and stands anew';
+    role.note({ from: 'secondary', event: 'electionLeft', to: 'secondary', because });
+    this.wake();
+    return { left: true, because };
+  }
+
+  // ---- observe ------------------------------------------------------------------------------------------------------
+
+  private async look(): Promise<void> {
+    const { context, tenure } = this;
+    const { board, env } = context;
+    this.nextLookMs = tickMs;
+    await tenure.settled();
+    if (board.steppedDown !== null) tenure.lose(board.steppedDown);
+    const sentMs = env.store.session().lastAckSentMs;
+    const file = await readPrimary(context, this.onHint);
+    if (file === null) {
+      this.seeOwnHindrance();
+      return;
+    }
+    if (!file.readable) {
+      await this.restore(file);
+      return;
+    }
+    this.known = file;
+    board.primaryEpoch = file.record.epoch;
+    await this.readMaintenance();
+    this.seeOwnHindrance();
+    if (sentMs !== null) tenure.judge(file, sentMs);
+    const left = tenure.isLost() ? null : await this.decide(file, sentMs);
+    if (left === null) return;
+    this.known = left;
+    this.poke();
+    this.wake();
+  }
+
+  private seeOwnHindrance(): void {
+    const { board } = this.context;
+    const before = board.ineligible;
+    board.ineligible = ownHindrance(this.context)?.slice(0, 300) ?? null;
+    if ((before === null) !== (board.ineligible === null)) this.poke();
+  }
+
+  private async readMaintenance(): Promise<void> {
+    const { board, self } = this.context;
+    const own = await readMaintenance(this.context, tree.nodeMaintenance(self.name));
+    if (own === null) return;
+    board.ownMaintenance = own.reason;
+    board.keepsRoleInMaintenance = own.keepsRole;
+  }
+
+  // ---- decide, act --------------------------------------------------------------------------------------------------
+
+  /** The record as it stands after what was done; null: nothing was changed. */
+  private async decide(file: PrimaryFile, sentMs: number | null): Promise<Left> {
+    const { context } = this;
+    const { holder, state } = file.record;
+    if (namesThisLife(context, file.record)) return this.asNamed(file, sentMs);
+    if (holder === context.self.name) return this.releaseFormerLife(file);
+    if (state === 'none') return this.stand(file);
+    this.freeSince = null;
+    await this.desk.asOther();
+    return null;
+  }
+
+  private async asNamed(file: PrimaryFile, sentMs: number | null): Promise<Left> {
+    const { context, tenure } = this;
+    const { role } = tenure;
+    const { record } = file;
+    if (role.state === 'secondary') {
+      const appointed = record.state === 'takeover' && record.epoch > role.epoch;
+      if (appointed && sentMs !== null && this.closing === null && context.board.steppedDown === null)
+        return takeOver(context, tenure, file, sentMs);
+      return release(context, tenure, file, `${context.self.name} has stopped everything`);
+    }
+    if (role.state !== 'primary') return null;
+    if (record.state !== 'primary') return publish(context, file);
+    const prepared = await this.desk.asHolder(file, this.wish());
+    if (prepared !== null) return relinquish(context, tenure, file, prepared, prepared.record.reason);
+    if (this.closing !== null && (await this.desk.isNobodyElse()))
+      return relinquish(context, tenure, file, null, this.closing);
+    return null;
+  }
+
+  /** Why the holder wants to be rid of the role; null: it does not. */
+  private wish(): Wish | null {
+    const { board } = this.context;
+    if (this.closing !== null) return { reason: this.closing, mayReturn: false };
+    if (board.ownMaintenance !== null && !board.keepsRoleInMaintenance)
+      return { reason: `maintenance: ${board.ownMaintenance}`, mayReturn: true };
+    if (this.health.ill !== null) return { reason: this.health.ill, mayReturn: true };
+    return null;
+  }
+
+  private async stand(file: PrimaryFile): Promise<Left> {
+    const { context, tenure } = this;
+    const nowMs = context.env.clock.monotonicMs();
+    if (this.freeSince?.version !== file.version) this.freeSince = { version: file.version, ms: nowMs };
+    if (this.closing !== null) return null;
+    const contended = await contend(context, this.peers, nowMs - this.freeSince.ms);
+    if (contended.kind === 'won') return takeOver(context, tenure, contended.file, contended.sentMs);
+    if (contended.kind === 'wait') this.nextLookMs = contended.ms;
+    else {
+      const { because } = contended;
+      tenure.role.note({ from: 'secondary', event: 'contentionLost', to: 'secondary', because });
+    }
+    return null;
+  }
+
+  /** A former life of this node held it: cleanUp has stopped everything; its promises end with its lease at the latest. */
+  private async releaseFormerLife(file: PrimaryFile): Promise<Left> {
+    const { context, tenure } = this;
+    const { env, config, self } = context;
+    const leftMs = this.bornMs + config.timing.leaseMs - env.clock.monotonicMs();
+    if (leftMs > 0) {
+      this.nextLookMs = leftMs;
+      return null;
+    }
+    return release(context, tenure, file, `${self.name} was started anew and runs nothing of its former life`);
+  }
+
+  /** The holder knows what stood in a record that somebody spoilt; others can only wait. */
+  private async restore(file: PrimaryFile): Promise<void> {
+    const { context } = this;
+    const { role } = this.tenure;
+    const known = this.known?.record;
+    if (role.state !== 'primary' || known === undefined || !namesThisLife(context, known)) return;
+    const { holder, incarnation, previous } = known;
+    const because = `${context.self.name} wrote its own record anew over one that could not be read`;
+    const own = { holder, incarnation, epoch: role.epoch, previous };
+    const written = await writePrimary(context, file, { state: 'primary', ...own, because, transfer: null });
+    if (written.ok) context.history.happened('primary', because, { node: context.self.name });
+  }
+}

@@ -1,0 +1,194 @@
+/**
+ * One node's hold on the role: its state, its lease, what it runs. The guard of the lease stands beside every other loop and
+ * waits for none of them: the moment that this node can no longer prove that it holds the role, everything of it is stopped
+ * at once (S9).
+ */
+import { inWords } from '../core/decision.ts';
+import { judgeLease, leaseLeftMs } from '../core/lease.ts';
+import { holdsSomething } from '../core/primary.ts';
+import type { TenureFacts } from '../environment/resources.ts';
+import type { Context } from './context.ts';
+import { agreed } from './failsafe.ts';
+import { Holds } from './holds.ts';
+import type { Peers } from './peers.ts';
+import type { PrimaryFile } from './primary-file.ts';
+import { namesThisLife, readPrimary } from './primary-file.ts';
+import { ResourceKeeper } from './resource-keeper.ts';
+import { Role } from './role.ts';
+
+/** How often the guard looks while there is nothing to guard. */
+const idleMs = 500;
+/** Pause between two tries to stop what could not be stopped, while the machine is being reset. */
+const stopAgainMs = 1000;
+/** From this share of the lease on the other coordinators are asked (failsafe). */
+const askAtShare = 0.75;
+
+export class Tenure {
+  readonly role: Role;
+  readonly keeper: ResourceKeeper;
+  readonly holds: Holds;
+  facts: TenureFacts;
+  private readonly context: Context;
+  private readonly peers: Peers;
+  /** Called after each change that others, or the loop, must notice at once. */
+  private readonly onChange: () => void;
+  /** Monotonic sending time of the newest proof. */
+  private provenMs = -Infinity;
+  private aborting = new AbortController();
+  private waking = new AbortController();
+  private deposition: Promise<void> | null = null;
+  private asking = false;
+  private inFailsafe = false;
+
+  constructor(context: Context, peers: Peers, onChange: () => void) {
+    this.context = context;
+    this.peers = peers;
+    this.onChange = onChange;
+    this.role = new Role(context);
+    this.keeper = new ResourceKeeper(context);
+    this.holds = new Holds(context.env.clock);
+    this.facts = { node: context.self.name, epoch: 0, peer: null, reason: '' };
+  }
+
+  /** Aborted when this tenure ends. */
+  get signal(): AbortSignal {
+    return this.aborting.signal;
+  }
+
+  holdsRole(): boolean {
+    return holdsSomething(this.role.state);
+  }
+
+  /** True from the moment that the role was lost until `settled`. */
+  isLost(): boolean {
+    return this.deposition !== null;
+  }
+
+  /** Waits until a lost tenure has ended. */
+  async settled(): Promise<void> {
+    await this.deposition;
+    this.deposition = null;
+  }
+
+  begin(file: PrimaryFile, sentMs: number): void {
+    const { epoch, previous, because } = file.record;
+    this.role.epoch = epoch;
+    this.provenMs = sentMs;
+    this.aborting = new AbortController();
+    this.facts = { node: this.context.self.name, epoch, peer: previous, reason: because };
+    this.role.on('appointed', because);
+    this.waking.abort();
+    this.onChange();
+  }
+
+  /** In good order: nothing is left running. */
+  end(because: string): void {
+    this.aborting.abort();
+    this.role.on('stopped', because);
+  }
+
+  leaseLeftMs(): number {
+    const { env, config } = this.context;
+    return leaseLeftMs({ nowMs: env.clock.monotonicMs(), provenMs: this.provenMs, leaseMs: config.timing.leaseMs });
+  }
+
+  /** Right before each irreversible act: is the role still certainly ours? */
+  mayGoOn(): boolean {
+    return this.deposition === null && this.leaseLeftMs() > 0;
+  }
+
+  /** Called after each own acknowledged write: the read that follows it proves the role anew, or shows that it is lost. */
+  async prove(): Promise<void> {
+    if (!this.holdsRole()) return;
+    if (this.context.board.steppedDown !== null) this.lose(this.context.board.steppedDown);
+    const sentMs = this.context.env.store.session().lastAckSentMs;
+    const file = await readPrimary(this.context);
+    if (file?.readable === true && sentMs !== null) this.judge(file, sentMs);
+  }
+
+  /** What we hold must agree with the record. `sentMs`: an acknowledged write was sent then, and the record read after it. */
+  judge(file: PrimaryFile, sentMs: number): void {
+    const { record } = file;
+    if (!this.holdsRole()) return;
+    if (namesThisLife(this.context, record) && record.epoch === this.role.epoch) {
+      this.provenMs = Math.max(this.provenMs, sentMs);
+      return;
+    }
+    this.lose(`the record names ${record.holder ?? 'nobody'} with epoch ${record.epoch}: ${record.because}`);
+  }
+
+  /** The role is lost: everything is stopped at once, whatever else is under way. */
+  lose(because: string): void {
+    const { history, self } = this.context;
+    if (this.role.state === 'secondary' || this.role.state === 'deposed') return;
+    this.role.on('lost', because);
+    const evidence = { epoch: this.role.epoch };
+    history.happened('deposed', `${self.name} is deposed: ${because}`, { node: self.name, evidence });
+    this.aborting.abort();
+    this.facts = { ...this.facts, peer: null, reason: because };
+    this.deposition = this.depose();
+    this.onChange();
+  }
+
+  /** Guards the lease until `over`. */
+  async guard(over: AbortSignal): Promise<void> {
+    const { env, config } = this.context;
+    const { leaseMs, renewalMs } = config.timing;
+    while (!over.aborted) {
+      if (!this.holdsRole() || this.role.state === 'deposed') {
+        this.waking = new AbortController();
+        await env.clock.sleep(idleMs, this.waking.signal);
+        continue;
+      }
+      const left = this.leaseLeftMs();
+      if (left <= 0) {
+        this.lose(judgeLease({ nowMs: env.clock.monotonicMs(), provenMs: this.provenMs, leaseMs }).because);
+        continue;
+      }
+      if (config.primary.failsafe && left < leaseMs * askAtShare) void this.askForAgreement(left);
+      await env.clock.sleep(Math.min(left, renewalMs));
+    }
+  }
+
+  /** S9: what cannot be stopped must not go on. */
+  async reset(because: string): Promise<void> {
+    const { env, history, self } = this.context;
+    history.happened('self-fence', `${self.name} resets itself: ${because}`, { node: self.name });
+    await env.reset.resetMachine(because);
+    await env.clock.sleep(stopAgainMs);
+  }
+
+  private async depose(): Promise<void> {
+    const { role, keeper, facts } = this;
+    const { env } = this.context;
+    this.holds.changed();
+    const beganMs = env.clock.monotonicMs();
+    let stopped = await keeper.stopAtOnce(facts);
+    while (!stopped.ok) {
+      role.on('stopFailed', stopped.because);
+      await this.reset(stopped.because);
+      stopped = await keeper.stopAtOnce(facts);
+    }
+    env.log.info('deposed', { because: `everything is stopped after ${inWords(env.clock.monotonicMs() - beganMs)}` });
+    await keeper.hooks('deposed', facts, null);
+    await keeper.journalHeld(null);
+    role.on('stopped', 'everything is stopped, the deposed hooks have ended');
+    this.onChange();
+  }
+
+  private async askForAgreement(leftMs: number): Promise<void> {
+    const { env, history, self } = this.context;
+    if (this.asking || this.role.state !== 'primary' || env.store.session().state === 'connected') return;
+    this.asking = true;
+    const askedMs = env.clock.monotonicMs();
+    const answer = await agreed(this.context, this.peers, this.role.epoch, leftMs / 2);
+    this.asking = false;
+    if (!answer.ok) env.log.warn('failsafe', { because: answer.because });
+    else if (!this.isLost() && askedMs > this.provenMs) {
+      const because = `${self.name} goes on without the store: ${answer.because}`;
+      if (!this.inFailsafe) history.happened('failsafe', because, { node: self.name });
+      this.provenMs = askedMs;
+    }
+    this.inFailsafe = answer.ok;
+  }
+}

@@ -1,0 +1,84 @@
+/** What one noded asks another (or nodectl its own), and what it is answered. One question, one answer, both JSON. */
+import { z } from 'zod';
+import { nodeNamePattern } from '../core/node.ts';
+
+const name = z.string().regex(nodeNamePattern);
+
+export const ApiQuestion = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('status') }),
+  z.object({ kind: z.literal('debug') }),
+  z.object({ kind: z.literal('leave-election') }),
+  /** Failsafe: may the asking primary go on for one more lease? */
+  z.object({ kind: z.literal('agree'), node: name, incarnation: z.string().max(120), epoch: z.int() }),
+  /** On this machine only: is this node primary, and for how long is that certain? */
+  z.object({ kind: z.literal('lease'), forMs: z.number().min(0) }),
+  /**
+   * On this machine only: keeps a command alive that may run only while this node is primary. The answer waits up to
+   * `waitMs` for something to change. `epoch` binds it: another epoch is answered with `stop`.
+   */
+  z.object({
+    kind: z.literal('hold'),
+    id: z.string().max(40),
+    epoch: z.int().nullable(),
+    waitMs: z.number().min(0).max(60_000),
+  }),
+  z.object({ kind: z.literal('release'), id: z.string().max(40) }),
+]);
+export type ApiQuestion = z.output<typeof ApiQuestion>;
+
+const Transition = z.object({
+  wallMs: z.number(),
+  monotonicMs: z.number(),
+  epoch: z.number(),
+  from: z.string(),
+  event: z.string(),
+  to: z.string(),
+  because: z.string(),
+});
+
+/** 200 primary · 202 in transition · 303 secondary, `primary` says who · 503 neither, `message` says why. */
+const StatusAnswer = z.object({
+  kind: z.literal('status'),
+  node: name,
+  incarnation: z.string(),
+  status: z.union([z.literal(200), z.literal(202), z.literal(303), z.literal(503)]),
+  message: z.string(),
+  state: z.string(),
+  primary: z.string().nullable(),
+  epoch: z.int(),
+  leaseLeftMs: z.number().nullable(),
+});
+
+const DebugAnswer = z.object({
+  kind: z.literal('debug'),
+  node: name,
+  status: StatusAnswer,
+  record: z.unknown(),
+  view: z.record(z.string(), z.unknown()),
+  transitions: z.array(Transition),
+  loop: z.object({ cycle: z.array(z.string()), times: z.int(), advice: z.string() }).nullable(),
+});
+export type DebugAnswer = z.output<typeof DebugAnswer>;
+
+const LeaseAnswer = z.object({
+  node: name,
+  primary: z.boolean(),
+  epoch: z.int(),
+  /** End of what is guaranteed, on this machine's monotonic clock (CLOCK_MONOTONIC, ms); 0: nothing is. */
+  guaranteedUntilMs: z.number(),
+  leaseLeftMs: z.number(),
+  because: z.string(),
+});
+export type LeaseAnswer = z.output<typeof LeaseAnswer>;
+
+export const ApiAnswer = z.union([
+  StatusAnswer,
+  DebugAnswer,
+  z.object({ kind: z.literal('leave-election'), left: z.boolean(), because: z.string() }),
+  z.object({ kind: z.literal('agree'), agrees: z.boolean(), because: z.string() }),
+  LeaseAnswer.extend({ kind: z.literal('lease') }),
+  LeaseAnswer.extend({ kind: z.literal('hold') }),
+  z.object({ kind: z.literal('release') }),
+]);
+export type ApiAnswer = z.output<typeof ApiAnswer>;
+export type StatusAnswer = z.output<typeof StatusAnswer>;

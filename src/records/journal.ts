@@ -1,0 +1,35 @@
+/**
+ * What a noded remembers on its own disk: whether something of the primary may be running here, and the ring of its role
+ * transitions. Written before the first resource starts and after the last one has stopped, so that the next life knows
+ * what the former one may have left behind, also without the store.
+ */
+import { z } from 'zod';
+import { transitionsMax } from '../core/transitions.ts';
+
+export const TenureJournal = z.object({
+  schema: z.literal(1),
+  /** Null: nothing of the primary runs here, all hooks have ended. */
+  held: z.object({ epoch: z.int(), peer: z.string().nullable(), sinceWallMs: z.number() }).nullable(),
+});
+export type TenureJournal = z.output<typeof TenureJournal>;
+
+export const TransitionJournal = z.object({
+  schema: z.literal(1),
+  ring: z
+    .array(
+      z.object({
+        wallMs: z.number(),
+        monotonicMs: z.number(),
+        epoch: z.number(),
+        from: z.string(),
+        event: z.string(),
+        to: z.string(),
+        because: z.string(),
+      }),
+    )
+    .max(transitionsMax),
+});
+export type TransitionJournal = z.output<typeof TransitionJournal>;
+
+export const tenureFile = 'tenure.json';
+export const transitionsFile = 'transitions.json';

@@ -65,7 +65,7 @@ export class Agent {
     const { env, board, context } = this;
     const peers = new Peers(env, context.history);
     const primary = context.self.role === 'coordinator' ? new PrimaryLoop(context, peers, () => this.poke()) : null;
-    env.peerApi.serve(answerer(context, primary));
+    env.peerApi.serve(answerer(context, peers, primary));
     // Before all else: what a former life left running of the primary is stopped.
     await primary?.cleanUp();
     const collecting = runCollectors(context);

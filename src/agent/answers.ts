@@ -3,18 +3,23 @@ import { judgeAgreement } from '../core/failsafe.ts';
 import { findLoop, loopAdvice } from '../core/transitions.ts';
 import type { ApiAnswer, ApiQuestion, LeaseAnswer, StatusAnswer } from '../records/api.ts';
 import type { Context } from './context.ts';
+import type { Peers } from './peers.ts';
 import type { PrimaryLoop } from './primary.ts';
 
 /** Longest wait inside one `hold`; the asker asks again. */
 const holdMaxMs = 10_000;
 
-export function answerer(context: Context, primary: PrimaryLoop | null): (question: ApiQuestion) => Promise<ApiAnswer> {
+export function answerer(
+  context: Context,
+  peers: Peers,
+  primary: PrimaryLoop | null,
+): (question: ApiQuestion) => Promise<ApiAnswer> {
   return async (question) => {
     switch (question.kind) {
       case 'status':
         return status(context, primary);
       case 'debug':
-        return debug(context, primary);
+        return debug(context, peers, primary);
       case 'leave-election':
         return {
           kind: 'leave-election',
@@ -77,7 +82,7 @@ function status(context: Context, primary: PrimaryLoop | null): StatusAnswer {
   return say(303, `${record.holder}${record.state === 'primary' ? '' : ` (in "${record.state}")`}`, record.holder);
 }
 
-function debug(context: Context, primary: PrimaryLoop | null): ApiAnswer {
+function debug(context: Context, peers: Peers, primary: PrimaryLoop | null): ApiAnswer {
   const { self, board, env } = context;
   const ring = primary?.tenure.role.ring ?? [];
   const loop = findLoop(ring);
@@ -97,6 +102,10 @@ function debug(context: Context, primary: PrimaryLoop | null): ApiAnswer {
       peers: Object.fromEntries(board.peers),
     },
     transitions: [...ring].reverse(),
+    coordinators: peers
+      .all()
+      .filter((peer) => peer.role === 'coordinator')
+      .map(({ name, apiAddress }) => ({ name, apiAddress })),
     loop: loop === null ? null : { ...loop, advice: loopAdvice(loop) },
   };
 }

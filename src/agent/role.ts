@@ -6,7 +6,7 @@ import { step } from '../core/machine.ts';
 import type { PrimaryAction, PrimaryEvent, PrimaryState } from '../core/primary.ts';
 import { primaryTable } from '../core/primary.ts';
 import type { Transition } from '../core/transitions.ts';
-import { findLoop, loopAdvice, withTransition } from '../core/transitions.ts';
+import { findLoop, loopAdvice, loopPauseMs, nameOfCycle, withTransition } from '../core/transitions.ts';
 import { TransitionJournal, transitionsFile } from '../records/journal.ts';
 import { parseRecord, printRecord } from '../records/record.ts';
 import type { Context } from './context.ts';
@@ -55,10 +55,15 @@ export class Role {
   }
 
   private tellLoop(): void {
-    const { history, self } = this.context;
+    const { env, history, self, board } = this.context;
     const loop = findLoop(this.ring);
-    const mark = loop?.cycle.join(' ') ?? '';
-    if (loop !== null && mark !== this.toldLoop)
+    if (loop === null) return;
+    // R40: it backs off by itself, so that a better candidate has its chance, and tells it once in a while.
+    const pauseMs = loopPauseMs(loop.times);
+    board.barredUntilMs = Math.max(board.barredUntilMs, env.clock.monotonicMs() + pauseMs);
+    board.barredBecause = 'its role goes round in a loop';
+    const mark = `${nameOfCycle(loop.cycle)} ${Math.floor(Math.log2(loop.times))}`;
+    if (mark !== this.toldLoop)
       history.happened('election-loop', `${self.name}: ${loopAdvice(loop)} (${loop.cycle.join(' ')})`, {
         node: self.name,
       });

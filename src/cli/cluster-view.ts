@@ -5,12 +5,15 @@
 import type { FenceStanding, NodeRole, NodeState } from '../core/node.ts';
 import { displayedState } from '../core/node.ts';
 import type { FenceState } from '../core/fencing.ts';
+import { printDuration } from '../config/duration.ts';
 import type { Config } from '../config/load.ts';
 import type { Store } from '../environment/store.ts';
 import { FenceRecord } from '../records/fence.ts';
 import { Keepalive } from '../records/keepalive.ts';
 import type { PeerView, SubsystemReport } from '../records/keepalive.ts';
+import { LeftMark } from '../records/left.ts';
 import { Maintenance } from '../records/maintenance.ts';
+import { PrimaryRecord, noPrimary } from '../records/primary.ts';
 import { Registration } from '../records/registration.ts';
 import type { Parsed } from '../records/record.ts';
 import { parseRecord } from '../records/record.ts';
@@ -26,6 +29,11 @@ export interface NodeView {
   readonly incarnation: string | null;
   readonly coordinatorState: string | null;
   readonly maintenance: string | null;
+  /** Who told it to stay out of the cluster, and why; null: nobody. */
+  readonly left: string | null;
+  /** Why it cannot be primary right now; null: it can. */
+  readonly ineligible: string | null;
+  readonly apiAddress: string | null;
   /** Whether the noded's session with the store lives right now. */
   readonly session: boolean;
   readonly sequence: number | null;
@@ -41,7 +49,15 @@ export interface NodeView {
 
 export interface ClusterView {
   readonly cluster: { readonly name: string; readonly maintenance: string | null; readonly quorum: boolean };
-  readonly primary: { readonly holder: string | null; readonly epoch: number; readonly state: string };
+  readonly primary: {
+    readonly holder: string | null;
+    readonly epoch: number;
+    readonly state: string;
+    readonly because: string;
+    readonly sinceWallMs: number;
+  };
+  /** Cluster-wide records that could not be read. */
+  readonly problems: readonly string[];
   readonly nodes: readonly NodeView[];
 }
 
@@ -53,6 +69,7 @@ interface RawNode {
   readonly session: boolean;
   readonly fence: FenceRecord | null;
   readonly maintenance: string | null;
+  readonly left: string | null;
   readonly problems: readonly string[];
 }
 
@@ -67,25 +84,27 @@ export async function readCluster(store: Store, config: Config): Promise<Cluster
   }
   if (!listed.ok && listed.code !== 'no-node') throw new CommandError(exitCodes.unreachable, listed.because);
   const names = listed.ok ? listed.names : [];
-  const [raw, maintenance] = await Promise.all([
+  const [raw, maintenance, primary] = await Promise.all([
     Promise.all(names.map((name) => readNode(store, name))),
     store.read(tree.maintenance).then((read) => maintenanceOf(read.ok ? read.text : '')),
+    store.read(tree.primary).then((read) => primaryOf(read.ok ? read.text : '')),
   ]);
   const nowMs = Date.now();
   return {
     cluster: { name: config.cluster.name, maintenance, quorum: true },
-    primary: { holder: null, epoch: 0, state: 'none' },
+    ...primary,
     nodes: raw.map((node) => viewOf(node, raw, config, nowMs)),
   };
 }
 
 async function readNode(store: Store, name: string): Promise<RawNode> {
-  const [registration, keepalive, session, fence, maintenance] = await Promise.all([
+  const [registration, keepalive, session, fence, maintenance, left] = await Promise.all([
     store.read(tree.node(name)),
     store.read(tree.keepalive(name)),
     store.read(tree.session(name)),
     store.read(tree.fence(name)),
     store.read(tree.nodeMaintenance(name)),
+    store.read(tree.left(name)),
   ]);
   const problems: string[] = [];
   const parsed = <T>(path: string, text: string | null, parse: (text: string) => Parsed<T>): T | null => {
@@ -106,6 +125,7 @@ async function readNode(store: Store, name: string): Promise<RawNode> {
     session: session.ok,
     fence: parsed(tree.fence(name), fence.ok ? fence.text : null, (text) => parseRecord(FenceRecord, text)),
     maintenance: maintenanceOf(maintenance.ok ? maintenance.text : ''),
+    left: leftOf(left.ok ? left.text : ''),
     problems,
   };
 }
@@ -114,7 +134,36 @@ function maintenanceOf(text: string): string | null {
   if (text === '') return null;
   const parsed = parseRecord(Maintenance, text);
   if (!parsed.ok) return 'unreadable';
-  return parsed.record.on ? parsed.record.reason || 'no reason given' : null;
+  const { on, reason, forMs } = parsed.record;
+  return on ? `${reason || 'no reason given'}${forMs === null ? '' : ` (for ${printDuration(forMs)})`}` : null;
+}
+
+function leftOf(text: string): string | null {
+  const parsed = text === '' ? null : parseRecord(LeftMark, text);
+  if (parsed?.ok !== true || !parsed.record.left) return null;
+  return `by ${parsed.record.by}${parsed.record.reason === '' ? '' : `: ${parsed.record.reason}`}`;
+}
+
+function primaryOf(text: string): Pick<ClusterView, 'primary' | 'problems'> {
+  const none = { holder: null, epoch: 0, state: 'none', because: noPrimary.because, sinceWallMs: 0 };
+  if (text === '') return { primary: none, problems: [] };
+  const parsed = parseRecord(PrimaryRecord, text);
+  if (!parsed.ok) {
+    const problem = `${tree.primary} cannot be read: ${parsed.because}`;
+    return { primary: { ...none, state: 'unknown', because: problem }, problems: [problem] };
+  }
+  const { holder, epoch, state, because, sinceWallMs } = parsed.record;
+  return { primary: { holder, epoch, state, because, sinceWallMs }, problems: [] };
+}
+
+/** Why a node cannot be primary, by its own word and by what the store shows of it. */
+function hindranceOf(node: RawNode, state: NodeState): string | null {
+  if (node.registration === null) return 'its registration cannot be read';
+  if (node.registration.role !== 'coordinator') return 'it is a worker; only coordinators can be primary';
+  if (node.left !== null) return `it has left the cluster (${node.left})`;
+  if (state !== 'run') return `it is in "${state}"`;
+  if (!node.session) return 'its noded has no session with the store';
+  return node.keepalive?.ineligible ?? null;
 }
 
 function viewOf(node: RawNode, all: readonly RawNode[], config: Config, nowMs: number): NodeView {
@@ -129,20 +178,24 @@ function viewOf(node: RawNode, all: readonly RawNode[], config: Config, nowMs: n
       return view === undefined ? [] : ([[other.name, view]] as const);
     });
   const { fence, keepalive } = node;
+  const state = displayedState({
+    keepalive: keepalive === null ? null : { state: keepalive.state, incarnation: keepalive.incarnation },
+    fence: fence === null ? null : { standing: standingOf(fence.state), incarnation: fence.incarnation ?? '' },
+    heldForDead: views.some(([, view]) => view.verdict === 'dead'),
+    stale: ageMs === null || ageMs > 2 * freshMs,
+  });
   return {
     name: node.name,
     role: node.registration?.role ?? null,
-    state: displayedState({
-      keepalive: keepalive === null ? null : { state: keepalive.state, incarnation: keepalive.incarnation },
-      fence: fence === null ? null : { standing: standingOf(fence.state), incarnation: fence.incarnation ?? '' },
-      heldForDead: views.some(([, view]) => view.verdict === 'dead'),
-      stale: ageMs === null || ageMs > 2 * freshMs,
-    }),
+    state,
     keepaliveAgeMs: ageMs,
     throws: Math.max(0, ...views.map(([, view]) => view.throws)),
     incarnation: keepalive?.incarnation ?? node.registration?.incarnation ?? null,
     coordinatorState: keepalive?.coordinatorState ?? null,
     maintenance: node.maintenance,
+    left: node.left,
+    ineligible: hindranceOf(node, state),
+    apiAddress: node.registration?.apiAddress ?? null,
     session: node.session,
     sequence: keepalive?.sequence ?? null,
     bmc: node.registration?.bmcAddress ?? null,

@@ -40,7 +40,12 @@ async function main(): Promise<void> {
       global: true,
       describe: 'configuration file (default: NODEKEEPER_CONFIG, then /etc/nodekeeper/config.yaml)',
     })
-    .parserConfiguration({ 'boolean-negation': false, 'duplicate-arguments-array': false })
+    .parserConfiguration({
+      'boolean-negation': false,
+      'duplicate-arguments-array': false,
+      'populate--': true,
+      'unknown-options-as-args': false,
+    })
     .version(programVersion())
     .strict()
     .recommendCommands()

@@ -58,9 +58,16 @@ async function main(): Promise<number> {
 
   const log = realLog(config.value.log.level, name);
   log.info('noded starts', { version: version(), config: file, node: process.version });
-  const agent = wireAgent({ config: config.value, name, version: version(), key: key.value, bmc: bmc.value, log });
-  handleSignals(agent, log, file);
-  const ending = await agent.run();
+  const wire = () => wireAgent({ config: config.value, name, version: version(), key: key.value, bmc: bmc.value, log });
+  let agent = wire();
+  handleSignals(() => agent, log, file);
+  let ending = await agent.run();
+  while (ending.kind === 'left') {
+    // Out of the cluster, but not gone: the next life waits outside until somebody says "nodectl join".
+    log.info('left', { because: ending.because });
+    agent = wire();
+    ending = await agent.run();
+  }
   log.info('noded ends', { ending: ending.kind, because: ending.because, droppedLogLines: log.dropped() });
   if (ending.kind !== 'stopped') process.stderr.write(`noded: ${ending.because}\n`);
   await log.flush(500);

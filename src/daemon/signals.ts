@@ -6,16 +6,16 @@ import type { Agent } from '../agent/agent.ts';
 import { readConfig } from '../real/config-file.ts';
 import type { RealLog } from '../real/log.ts';
 
-export function handleSignals(agent: Agent, log: RealLog, configFile: string): void {
+export function handleSignals(current: () => Agent, log: RealLog, configFile: string): void {
   let asked = false;
   const stop = (signal: string) => {
-    agent.stop(asked ? 'fast' : 'graceful', signal);
+    current().stop(asked ? 'fast' : 'graceful', signal);
     log.info(asked ? 'stopping at once' : 'stopping', { signal });
     asked = true;
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
-  process.on('SIGQUIT', () => log.info('state', agent.state()));
+  process.on('SIGQUIT', () => log.info('state', current().state()));
   process.on('SIGHUP', () => {
     const read = readConfig(configFile);
     if (read.ok) log.warn('the configuration is valid; restart noded to use it', { configFile });

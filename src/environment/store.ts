@@ -6,7 +6,7 @@
  *   STORE4 a read sees every write that this session had acknowledged before it was sent (first in, first out);
  *   STORE5 a commit happens as a whole or not at all;
  *   STORE6 ephemerals vanish with their session, and only with it (or when they are removed);
- *   STORE7 `lastAckSentMs` is the sending time of the last acknowledged write: reads and pings are no evidence;
+ *   STORE7 `lastAckSentMs` is the sending time of the last acknowledged write, on the Clock of this environment: reads and pings are no evidence;
  *   STORE8 a watch fires at most once, is a hint only, and may be lost with the session.
  */
 export type StoreFailureCode =

@@ -5,7 +5,7 @@ import { parse, stringify } from 'yaml';
 import { loadConfig, printErrors } from '../config/load.ts';
 import { newKeyText } from '../real/secrets.ts';
 import type { Lab } from './lab.ts';
-import { LabError, clusterName } from './lab.ts';
+import { LabError, clusterName, virtualAddress } from './lab.ts';
 
 type Tree = Record<string, unknown>;
 
@@ -28,6 +28,10 @@ export function writeSettings(lab: Lab, nodes: readonly string[], zookeepers: nu
         ),
         tickTime: '200ms',
       },
+      primary: {
+        resources: [{ type: 'address', name: 'vip', address: `${virtualAddress}/24`, interface: 'eth0' }],
+      },
+      api: { address: `10.77.0.${10 + index}` },
       bmc: {
         address: `10.78.0.${10 + index}`,
         username: 'nodekeeper',

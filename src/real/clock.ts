@@ -2,9 +2,10 @@
 import { readFileSync } from 'node:fs';
 import type { Clock } from '../environment/clock.ts';
 
+/** CLOCK_MONOTONIC itself, so that two processes of one machine mean the same by it (the lease of nodectl primary run). */
+export const monotonicMs = (): number => Number(process.hrtime.bigint()) / 1e6;
+
 export function realClock(): Clock {
-  // CLOCK_MONOTONIC itself, so that two processes of one machine mean the same by it (the lease of nodectl primary run).
-  const monotonicMs = () => Number(process.hrtime.bigint()) / 1e6;
   const bootMinusMonotonicMs = uptimeMs() - monotonicMs();
   return {
     monotonicMs,

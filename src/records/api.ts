@@ -56,6 +56,8 @@ const DebugAnswer = z.object({
   record: z.unknown(),
   view: z.record(z.string(), z.unknown()),
   transitions: z.array(Transition),
+  /** Whom this node knows, for a nodectl that cannot ask the store. */
+  coordinators: z.array(z.object({ name, apiAddress: z.string().nullable() })),
   loop: z.object({ cycle: z.array(z.string()), times: z.int(), advice: z.string() }).nullable(),
 });
 export type DebugAnswer = z.output<typeof DebugAnswer>;

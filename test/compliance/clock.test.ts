@@ -59,6 +59,11 @@ describe.each(sides)("the clock's promises: %s", (_side, setUp) => {
     late.abort();
   });
 
+  it('CLOCK1: two clocks of one machine mean the same', () => {
+    const [one, other] = [setUp().clock, setUp().clock];
+    expect(Math.abs(one.monotonicMs() - other.monotonicMs())).toBeLessThan(100);
+  });
+
   it('CLOCK3: wall time is a plausible date; CLOCK4: a machine that did not sleep says 0', () => {
     const { clock } = setUp();
     expect(clock.wallMs()).toBeGreaterThan(Date.UTC(2025, 0));

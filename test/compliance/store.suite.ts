@@ -10,6 +10,8 @@ export interface StoreUnderTest {
   reachable(reachable: boolean): Promise<void>;
   /** Runs a promise to its end while time passes. */
   settle<T>(work: Promise<T>): Promise<T>;
+  /** The environment's monotonic clock. */
+  nowMs(): number;
   readonly sessionTimeoutMs: number;
   readonly requestTimeoutMs: number;
 }
@@ -143,8 +145,12 @@ export function storeCompliance(name: string, setUp: () => Promise<StoreUnderTes
       await done(store.list('/'));
       await done(store.write(path, 'refused', 9));
       expect(store.session().lastAckSentMs).toBe(afterCreate);
+      const beforeMs = under.nowMs();
       await done(store.write(path, 'b', 0));
-      expect(store.session().lastAckSentMs).toBeGreaterThan(afterCreate ?? 0);
+      const lastMs = store.session().lastAckSentMs;
+      expect(lastMs).toBeGreaterThan(afterCreate ?? 0);
+      expect(lastMs).toBeGreaterThanOrEqual(beforeMs);
+      expect(lastMs).toBeLessThanOrEqual(under.nowMs());
     });
 
     it('STORE8: a watch fires once after the change', async () => {

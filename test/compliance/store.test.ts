@@ -1,3 +1,4 @@
+import { realClock } from '../../src/real/clock.ts';
 import { openZooKeeperStore } from '../../src/real/zookeeper/store.ts';
 import { VirtualTime } from '../../src/sim/clock.ts';
 import { SimEnsemble } from '../../src/sim/ensemble.ts';
@@ -25,6 +26,7 @@ storeCompliance('in the simulator', () => {
       return Promise.resolve();
     },
     settle: settleIn(time),
+    nowMs: () => time.nowMs,
     async open() {
       const store = new SimStore({
         time,
@@ -64,6 +66,7 @@ describe('on ZooKeeper', () => {
         return Promise.resolve();
       },
       settle: (work) => work,
+      nowMs: () => realClock().monotonicMs(),
       async open() {
         const store = openZooKeeperStore({
           servers: [address],

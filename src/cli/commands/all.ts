@@ -1,12 +1,32 @@
 /** Every command of nodectl, in the order of --help. */
 import type { Command } from '../command.ts';
 import { config } from './config.ts';
+import { election } from './election.ts';
 import { events } from './events.ts';
 import { fenceCheck } from './fence-check.ts';
 import { fence } from './fence.ts';
 import { keygen } from './keygen.ts';
+import { maintenance } from './maintenance.ts';
+import { join, leave } from './membership.ts';
 import { node } from './node.ts';
+import { primary } from './primary/primary.ts';
 import { status } from './status.ts';
 import { version } from './version.ts';
+import { wait } from './wait.ts';
 
-export const commands: readonly Command[] = [status, node, fenceCheck, fence, events, config, keygen, version];
+export const commands: readonly Command[] = [
+  status,
+  node,
+  primary,
+  election,
+  maintenance,
+  leave,
+  join,
+  wait,
+  fenceCheck,
+  fence,
+  events,
+  config,
+  keygen,
+  version,
+];

@@ -7,7 +7,7 @@ import { readCluster } from '../cluster-view.ts';
 import { withStore } from '../connect.ts';
 import { exitCodes } from '../exit-codes.ts';
 import type { Colour, Output } from '../output.ts';
-import { age } from '../output.ts';
+import { age, clockTime } from '../output.ts';
 
 export const status: Command = {
   usage: 'status',
@@ -45,26 +45,43 @@ export function printStatus(view: ClusterView, savingThrows: number, output: Out
   const pause =
     cluster.maintenance === null ? '' : `, ${output.paint('yellow', `in maintenance: ${cluster.maintenance}`)}`;
   output.line(`cluster ${cluster.name}: ${up} of ${nodes.length} nodes run, store answers${pause}`);
+  output.line(primaryLine(view, output));
   output.line();
   if (nodes.length === 0) {
     output.line('no node has registered yet: start noded on the machines');
     return;
   }
   output.table(
-    ['NODE', 'ROLE', 'STATE', 'KEEPALIVE', 'THROWS', 'SUBSYSTEMS', 'FENCING'],
+    ['NODE', 'ROLE', 'STATE', 'PRIMARY', 'KEEPALIVE', 'THROWS', 'SUBSYSTEMS', 'FENCING'],
     nodes.map((node) => [
       node.name,
       node.role ?? '?',
       paintState(node.state, output),
+      paintRole(node.coordinatorState, output),
       age(node.keepaliveAgeMs),
       node.throws === 0 ? '-' : output.paint('yellow', `${Math.min(node.throws, savingThrows)}/${savingThrows}`),
       subsystemsOf(node, output),
       fencingOf(node),
     ]),
   );
-  const remarks = nodes.flatMap((node) => remarksOf(node));
+  const remarks = [...view.problems, ...nodes.flatMap((node) => remarksOf(node))];
   if (remarks.length > 0) output.line();
   for (const remark of remarks) output.line(output.paint('yellow', `! ${remark}`));
+}
+
+/** "primary: node1, epoch 3, since ..."; a switch that is under way is said as such. */
+export function primaryLine({ primary }: ClusterView, output: Output): string {
+  const { holder, epoch, state, because, sinceWallMs } = primary;
+  if (holder === null) return `primary: ${output.paint('red', 'nobody')} (${because})`;
+  const since = `since ${clockTime(sinceWallMs)}`;
+  if (state === 'primary') return `primary: ${output.paint('bold', holder)}, epoch ${epoch}, ${since}`;
+  return `primary: ${holder} is in ${output.paint('yellow', state)}, epoch ${epoch}, ${since}: ${because}`;
+}
+
+function paintRole(state: string | null, output: Output): string {
+  if (state === null) return '-';
+  if (state === 'primary') return output.paint('green', state);
+  return state === 'secondary' ? state : output.paint('yellow', state);
 }
 
 function subsystemsOf(node: NodeView, output: Output): string {
@@ -84,6 +101,7 @@ function fencingOf(node: NodeView): string {
 function remarksOf(node: NodeView): string[] {
   const found = [...node.problems];
   if (node.steppedDown !== null) found.push(`${node.name} has stepped down: ${node.steppedDown}`);
+  if (node.left !== null) found.push(`${node.name} has left the cluster ${node.left}; nodectl join lets it in again`);
   if (node.maintenance !== null) found.push(`${node.name} is in maintenance: ${node.maintenance}`);
   if (node.state === 'dead' || node.state === 'fence-failed' || node.state === 'fencing') {
     const seen = Object.entries(node.views).map(([by, view]) => `${by}: ${view.because}`);

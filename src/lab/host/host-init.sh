@@ -17,6 +17,7 @@ mkdir -p "$R/opt/nodekeeper" "$R/opt/lab/log" "$R/opt/lab/host" "$R/etc/nodekeep
 mount --bind "$REPO" "$R/opt/nodekeeper"; mount -o remount,bind,ro "$R/opt/nodekeeper"
 mount --bind "$LABSRC" "$R/opt/lab/host"; mount --bind "$LAB/log" "$R/opt/lab/log"
 mount --bind "$LAB/conf/$H" "$R/etc/nodekeeper"
+printf '#!/bin/sh\nexec /opt/lab/node /opt/nodekeeper/dist/cli/main.js "$@"\n' > "$R/run/lab/bin/nodectl"; chmod 755 "$R/run/lab/bin/nodectl"
 touch "$R/opt/lab/node"; mount --bind "$NODE_BINARY" "$R/opt/lab/node"
 cp "$LAB/lab.env" "$R/opt/lab/lab.env"
 cd "$R" || exit 1; mkdir -p .old; pivot_root . .old; umount -l /.old; rmdir /.old 2>/dev/null

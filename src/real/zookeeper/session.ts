@@ -2,6 +2,7 @@
  * The session over its clients: a new client after each loss, a generation number that voids what belonged to the old
  * one, and the sending time of the last acknowledged write, the only evidence there is (STORE7).
  */
+import { monotonicMs } from '../clock.ts';
 import type { SessionView } from '../../environment/store.ts';
 import type { HardenedClient, Reply } from './client.ts';
 import { hardenedClient } from './client.ts';
@@ -72,7 +73,7 @@ class ZooKeeperSession implements Session {
     kind: 'read' | 'write',
     send: (client: LibraryClient, done: (error: LibraryError | null, value: T) => void) => void,
   ): Promise<Reply<T>> {
-    const sentMs = performance.now();
+    const sentMs = monotonicMs();
     const generation = this.generation;
     const reply = await this.client.request(this.options.requestTimeoutMs, send);
     const current = generation === this.generation;

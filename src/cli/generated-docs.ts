@@ -4,7 +4,8 @@ import { fenceStates, fenceTable } from '../core/fencing.ts';
 import { guards } from '../core/guards.ts';
 import type { Table } from '../core/machine.ts';
 import { daemonStates, nodeStates } from '../core/node.ts';
-import { primaryStates } from '../core/primary.ts';
+import { primaryActions, primaryEvents, primaryStates, primaryTable } from '../core/primary.ts';
+import { transferStates, transferTable } from '../core/transfer.ts';
 import { bmcFaults } from '../core/verification.ts';
 import { eventKinds } from '../records/history.ts';
 import type { Command } from './command.ts';
@@ -26,6 +27,11 @@ function statesReference(): string {
     '',
     ...sentences('What a noded says of itself (keepalive)', daemonStates),
     ...sentences('What a coordinator says of the primary role (keepalive)', primaryStates),
+    ...sentences('What moves the role', primaryEvents),
+    ...sentences('What is done about it', primaryActions),
+    ...diagram('The primary role, as a diagram', primaryTable),
+    ...sentences('A transfer of the role', transferStates),
+    ...diagram('A transfer, as a diagram', transferTable),
     ...sentences('What `nodectl status` shows of a node', nodeStates),
     ...sentences('A fence', fenceStates),
     ...diagram('A fence, as a diagram', fenceTable),

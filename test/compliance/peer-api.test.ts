@@ -1,0 +1,185 @@
+/** The promises of environment/peer-api.ts on both sides of the seam. */
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo, Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { PeerApi } from '../../src/environment/peer-api.ts';
+import { HttpPeerApi } from '../../src/real/http/peer-api.ts';
+import type { ApiAnswer, ApiQuestion } from '../../src/records/api.ts';
+import { VirtualTime } from '../../src/sim/clock.ts';
+import type { SimEndpoint } from '../../src/sim/peer-api.ts';
+import { SimPeerApi } from '../../src/sim/peer-api.ts';
+import { SimProcess } from '../../src/sim/process.ts';
+import { SeededRandom } from '../../src/sim/random.ts';
+import { settleIn } from '../support/virtual.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'nk-api-'));
+const key = Buffer.alloc(32, 7);
+const open: { close: () => unknown }[] = [];
+afterAll(async () => {
+  for (const one of open) await one.close();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+/** Agrees with everybody; says nothing to "debug". */
+const answer = (question: ApiQuestion): Promise<ApiAnswer> =>
+  question.kind === 'agree'
+    ? Promise.resolve({ kind: 'agree', agrees: true, because: `${question.node} may go on` })
+    : question.kind === 'debug'
+      ? new Promise(() => undefined)
+      : Promise.resolve({ kind: 'leave-election', left: true, because: 'left' });
+
+interface PeersUnderTest {
+  readonly asker: PeerApi;
+  /** Where `answer` serves, where nobody does, and where packets vanish. */
+  readonly served: string;
+  readonly unserved: string;
+  readonly silent: string;
+  settle<T>(work: Promise<T>): Promise<T>;
+  nowMs(): number;
+}
+
+function listening(): Promise<Server> {
+  return new Promise((resolve) => {
+    const server = createServer(() => undefined);
+    server.listen(0, '127.0.0.1', () => resolve(server));
+  });
+}
+const portOf = (server: Server) => (server.address() as AddressInfo).port;
+
+async function freePort(): Promise<number> {
+  const server = await listening();
+  const port = portOf(server);
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+async function real(): Promise<PeersUnderTest & { readonly asker: HttpPeerApi }> {
+  const port = await freePort();
+  const server = new HttpPeerApi({
+    key,
+    port,
+    socket: join(dir, 'noded.sock'),
+    onTrouble: (because) => {
+      throw new Error(because);
+    },
+  });
+  server.serve(answer);
+  const mute = await listening(); // takes connections and never says a word
+  open.push(server, mute);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  return {
+    asker: new HttpPeerApi({ key, port: null, socket: null, onTrouble: () => undefined }),
+    served: `127.0.0.1:${port}`,
+    unserved: `127.0.0.1:${await freePort()}`,
+    silent: `127.0.0.1:${portOf(mute)}`,
+    settle: (work) => work,
+    nowMs: () => performance.now(),
+  };
+}
+
+function simulated(): Promise<PeersUnderTest> {
+  const time = new VirtualTime();
+  const endpoints = new Map<string, SimEndpoint>();
+  const make = (self: string) =>
+    new SimPeerApi({
+      process: new SimProcess(time),
+      random: new SeededRandom(2),
+      self,
+      endpoints,
+      reaches: (to) => to !== 'silent',
+    });
+  make('served').serve(answer);
+  return Promise.resolve({
+    asker: make('asker'),
+    served: 'served:1',
+    unserved: 'unserved:1',
+    silent: 'silent:1',
+    settle: settleIn(time),
+    nowMs: () => time.nowMs,
+  });
+}
+
+describe.each([
+  ['real', real],
+  ['simulated', simulated],
+] as const)("the peer API's promises: %s", (_side, setUp) => {
+  let under: PeersUnderTest;
+  beforeAll(async () => {
+    under = await setUp();
+  });
+  const question = { kind: 'agree', node: 'node1', incarnation: 'x', epoch: 3 } as const;
+
+  it('a question is answered', async () => {
+    expect(await under.settle(under.asker.ask(under.served, question, 2000))).toMatchObject({
+      ok: true,
+      answer: { kind: 'agree', agrees: true, because: 'node1 may go on' },
+    });
+  });
+
+  it('API2: nobody there is refused, silence is timeout', async () => {
+    expect(await under.settle(under.asker.ask(under.unserved, question, 500))).toMatchObject({
+      ok: false,
+      code: 'refused',
+    });
+    expect(await under.settle(under.asker.ask(under.silent, question, 300))).toMatchObject({
+      ok: false,
+      code: 'timeout',
+    });
+  });
+
+  it('API1: it ends within its deadline, also when the other side only listens', async () => {
+    for (const ask of [
+      () => under.asker.ask(under.silent, question, 400),
+      () => under.asker.ask<'debug'>(under.served, { kind: 'debug' }, 400),
+    ]) {
+      const startMs = under.nowMs();
+      expect(await under.settle<{ ok: boolean }>(ask())).toMatchObject({ ok: false, code: 'timeout' });
+      expect(under.nowMs() - startMs).toBeLessThan(900);
+    }
+  });
+
+  it('API4: questions about the time of a machine are not answered to another', async () => {
+    const asked = await under.settle(under.asker.ask<'lease'>(under.served, { kind: 'lease', forMs: 0 }, 1000));
+    expect(asked).toMatchObject({ ok: false, code: 'failed' });
+  });
+});
+
+describe('the real one', () => {
+  it('API3: another key gets no answer, and takes none', async () => {
+    const { served } = await real();
+    const stranger = new HttpPeerApi({
+      key: Buffer.alloc(32, 8),
+      port: null,
+      socket: null,
+      onTrouble: () => undefined,
+    });
+    expect(await stranger.ask<'leave-election'>(served, { kind: 'leave-election' }, 1000)).toMatchObject({
+      ok: false,
+      code: 'failed',
+    });
+  });
+
+  it('API3: plain HTTP, garbage and oversized questions are not answered and end nothing', async () => {
+    const { served, asker } = await real();
+    await expect(fetch(`http://${served}/ask`, { method: 'POST', body: '{}' })).rejects.toThrow();
+    const huge = { kind: 'agree', node: 'n', incarnation: 'x'.repeat(200_000), epoch: 1 } as const;
+    expect(await asker.ask<'agree'>(served, huge, 2000)).toMatchObject({ ok: false, code: 'failed' });
+    const odd = { kind: 'no-such-question' } as unknown as { kind: 'status' };
+    expect(await asker.ask<'status'>(served, odd, 2000)).toMatchObject({ ok: false, code: 'failed' });
+    expect((await asker.ask<'leave-election'>(served, { kind: 'leave-election' }, 2000)).ok).toBe(true);
+  });
+
+  it('API4: the socket is for root only, and answers what belongs to this machine', async () => {
+    const { asker } = await real();
+    expect(statSync(join(dir, 'noded.sock')).mode & 0o077).toBe(0);
+    expect(
+      await asker.askLocal<'leave-election'>(join(dir, 'noded.sock'), { kind: 'leave-election' }, 1000),
+    ).toMatchObject({ ok: true });
+    expect(await asker.askLocal<'status'>(join(dir, 'nothing.sock'), { kind: 'status' }, 1000)).toMatchObject({
+      ok: false,
+      code: 'refused',
+    });
+  });
+});

@@ -17,12 +17,12 @@ Usage: noded [--config FILE]
   --version      print the version
   --help         print this text
 
-Exit codes: 0 stopped in good order, 1 this life ended (start it again), 2 usage or configuration, 4 the name is taken
+Exit codes: 0 stopped in good order, 1 this life ended (start it again), 2 usage or configuration, 4 the name, or this machine, is taken
 `;
 
-function refuse(message: string): never {
+function refuse(message: string, code = 2): never {
   process.stderr.write(`noded: ${message}\n`);
-  process.exit(2);
+  process.exit(code);
 }
 
 function version(): string {
@@ -58,14 +58,18 @@ async function main(): Promise<number> {
 
   const log = realLog(config.value.log.level, name);
   log.info('noded starts', { version: version(), config: file, node: process.version });
-  const wire = () => wireAgent({ config: config.value, name, version: version(), key: key.value, bmc: bmc.value, log });
-  let agent = wire();
+  const parts = { config: config.value, name, version: version(), key: key.value, bmc: bmc.value, log };
+  const wire = async () => {
+    const wired = await wireAgent(parts);
+    return typeof wired === 'string' ? refuse(wired, 4) : wired;
+  };
+  let agent = await wire();
   handleSignals(() => agent, log, file);
   let ending = await agent.run();
   while (ending.kind === 'left') {
     // Out of the cluster, but not gone: the next life waits outside until somebody says "nodectl join".
     log.info('left', { because: ending.because });
-    agent = wire();
+    agent = await wire();
     ending = await agent.run();
   }
   log.info('noded ends', { ending: ending.kind, because: ending.because, droppedLogLines: log.dropped() });

@@ -25,8 +25,16 @@ export interface Parts {
   readonly log: RealLog;
 }
 
-/** A noded on real parts; it does nothing before `run`. */
-export function wireAgent({ config, name, version, key, bmc, log }: Parts): Agent {
+/** A noded on real parts; it does nothing before `run`. A sentence instead: why this machine may have no second one. */
+export async function wireAgent({ config, name, version, key, bmc, log }: Parts): Promise<Agent | string> {
+  const peerApi = new HttpPeerApi({
+    key: key.apiKey,
+    port: config.api.enabled ? config.api.port : null,
+    socket: config.api.socket,
+    onTrouble: (because) => log.error('API not served', { because }),
+  });
+  const taken = await peerApi.claim();
+  if (taken !== null) return taken;
   const power = new Ipmitool();
   const { timing } = config;
   const store = openZooKeeperStore({
@@ -52,12 +60,7 @@ export function wireAgent({ config, name, version, key, bmc, log }: Parts): Agen
       processLives: nodedLives,
       primary: realResources(config.primary),
       journal: fileJournal(config.node.stateDir),
-      peerApi: new HttpPeerApi({
-        key: key.apiKey,
-        port: config.api.enabled ? config.api.port : null,
-        socket: config.api.socket,
-        onTrouble: (because) => log.error('API not served', { because }),
-      }),
+      peerApi,
       reset: commandReset(config.node.resetCommand, (because) => log.error('the reset did not work', { because })),
     },
     { config, name, version, bmc },

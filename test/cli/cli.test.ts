@@ -35,7 +35,10 @@ const write = (name: string, text: string, mode = 0o600): string => {
 
 beforeAll(async () => {
   await nodectl('keygen', '--out', join(dir, 'key'));
-  write('config.yaml', `cluster: { name: c, keyFile: ${join(dir, 'key')} }\nzookeeper: { servers: ['127.0.0.1:1'] }\n`);
+  write(
+    'config.yaml',
+    `cluster: { name: c, keyFile: ${join(dir, 'key')} }\nzookeeper: { servers: ['127.0.0.1:1'] }\napi: { socket: ${join(dir, 'noded.sock')} }\n`,
+  );
 });
 
 it.each([
@@ -46,6 +49,12 @@ it.each([
   [['status', '--bogus'], /Unknown argument: bogus/],
   [['fence', 'node1', '--action', 'explode'], /Invalid values[\s\S]*off[\s\S]*reboot/],
   [['config', 'chekc'], /Unknown argument: chekc|Did you mean check/],
+  [['primary'], /say what to do/],
+  [['primary', 'takover'], /Unknown argument: takover|Did you mean takeover/],
+  [['election'], /say what to do/],
+  [['maintenance'], /say what to do/],
+  [['wait'], /Missing required argument: for/],
+  [['wait', '--for', 'godot'], /Invalid values[\s\S]*primary/],
 ])('wrong usage %j: exit 2, what is wrong, where to look', async (args, message) => {
   const said = await nodectl(...args);
   expect(said.code).toBe(2);
@@ -57,13 +66,57 @@ it.each([
 it('--help lists the commands and the exit codes, and every command has a help of its own', async () => {
   const help = await nodectl('--help');
   expect(help.code).toBe(0);
-  for (const word of ['status', 'node', 'fence-check', 'fence', 'events', 'config', 'keygen', 'version', 'Exit codes'])
+  for (const word of [
+    'status',
+    'node',
+    'primary',
+    'election',
+    'maintenance',
+    'leave',
+    'join',
+    'wait',
+    'fence-check',
+    'fence',
+    'events',
+    'config',
+    'keygen',
+    'version',
+    'Exit codes',
+  ])
     expect(help.stdout).toContain(word);
-  for (const command of ['status', 'node', 'fence-check', 'fence', 'events', 'config', 'keygen', 'version']) {
+  for (const command of [
+    'status',
+    'node',
+    'primary',
+    'election',
+    'maintenance',
+    'leave',
+    'join',
+    'wait',
+    'fence-check',
+    'fence',
+    'events',
+    'config',
+    'keygen',
+    'version',
+  ]) {
     const own = await nodectl(command, '--help');
     expect({ command, code: own.code }).toEqual({ command, code: 0 });
     expect(own.stdout).toContain(`nodectl ${command}`);
   }
+});
+
+it.each([
+  [['primary', 'run'], 2, /say the command after --/],
+  [['primary', 'is-leader', '--for', 'soon'], 2, /--for takes a duration above 0/],
+  [['primary', 'is-leader'], 3, /does not answer on .*noded\.sock .*whether this node is primary is not known/],
+  [['primary', 'run', '--no-wait', '--', 'true'], 3, /nothing was run/],
+  [['wait', '--for', 'fenced'], 3, /no ZooKeeper server answers/],
+  [['election', 'status'], 3, /and the noded of this machine does not answer either/],
+  [['maintenance', 'on'], 3, /no ZooKeeper server answers/],
+])('%j without store and noded: exit %i', async (args, code, message) => {
+  const said = await nodectl(...args);
+  expect(said).toMatchObject({ code, stderr: expect.stringMatching(message) as string });
 });
 
 it('no configuration: exit 2, and the file that was looked for', async () => {

@@ -1,5 +1,5 @@
 /** The promises of environment/peer-api.ts on both sides of the seam. */
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo, Server } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -55,22 +55,24 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-async function real(): Promise<PeersUnderTest & { readonly asker: HttpPeerApi }> {
+async function real(): Promise<PeersUnderTest & { readonly asker: HttpPeerApi; readonly socket: string }> {
   const port = await freePort();
   const server = new HttpPeerApi({
     key,
     port,
-    socket: join(dir, 'noded.sock'),
+    socket: join(dir, `noded${port}.sock`),
     onTrouble: (because) => {
       throw new Error(because);
     },
   });
+  expect(await server.claim()).toBeNull();
   server.serve(answer);
   const mute = await listening(); // takes connections and never says a word
   open.push(server, mute);
   await new Promise((resolve) => setTimeout(resolve, 300));
   return {
     asker: new HttpPeerApi({ key, port: null, socket: null, onTrouble: () => undefined }),
+    socket: join(dir, `noded${port}.sock`),
     served: `127.0.0.1:${port}`,
     unserved: `127.0.0.1:${await freePort()}`,
     silent: `127.0.0.1:${portOf(mute)}`,
@@ -172,14 +174,27 @@ describe('the real one', () => {
   });
 
   it('API4: the socket is for root only, and answers what belongs to this machine', async () => {
-    const { asker } = await real();
-    expect(statSync(join(dir, 'noded.sock')).mode & 0o077).toBe(0);
-    expect(
-      await asker.askLocal<'leave-election'>(join(dir, 'noded.sock'), { kind: 'leave-election' }, 1000),
-    ).toMatchObject({ ok: true });
+    const { asker, socket } = await real();
+    expect(statSync(socket).mode & 0o077).toBe(0);
+    expect(await asker.askLocal<'leave-election'>(socket, { kind: 'leave-election' }, 1000)).toMatchObject({
+      ok: true,
+    });
     expect(await asker.askLocal<'status'>(join(dir, 'nothing.sock'), { kind: 'status' }, 1000)).toMatchObject({
       ok: false,
       code: 'refused',
     });
+  });
+
+  it('API4: the socket makes it the only one on its machine, until it is gone', async () => {
+    const socket = join(dir, 'only.sock');
+    const make = () => new HttpPeerApi({ key, port: null, socket, onTrouble: () => undefined });
+    const first = make();
+    expect(await first.claim()).toBeNull();
+    expect(await make().claim()).toMatch(/another noded of this machine serves/);
+    await first.close();
+    writeFileSync(socket, ''); // what a killed one leaves behind
+    const next = make();
+    expect(await next.claim()).toBeNull();
+    await next.close();
   });
 });

@@ -220,7 +220,7 @@ it('nodectl fence: status only reads, off leaves it off and is called fenced, on
 });
 
 it('a second noded with a name that is taken refuses to start and says which machine holds it', async () => {
-  const words = `sed 's/name: node1/name: node2/' /etc/nodekeeper/config.yaml > /tmp/second.yaml; chmod 600 /tmp/second.yaml; /opt/lab/node /opt/nodekeeper/dist/daemon/main.js --config /tmp/second.yaml`;
+  const words = `sed 's/name: node1/name: node2\\n  stateDir: \\/tmp\\/second/; s/^api:/api:\\n  socket: \\/tmp\\/second.sock\\n  port: 7481/' /etc/nodekeeper/config.yaml > /tmp/second.yaml; chmod 600 /tmp/second.yaml; /opt/lab/node /opt/nodekeeper/dist/daemon/main.js --config /tmp/second.yaml`;
   const said = await lab.say(['exec', 'node1', '--', 'bash', '-c', words], 30_000);
   expect(said.code).toBe(4);
   expect(said.stderr).toMatch(/the name "node2" is held by another machine: node2 \(machine id/);

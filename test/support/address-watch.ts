@@ -64,17 +64,19 @@ export class AddressWatch {
    * within one stay): a role that goes there and back faster than we sample shows only three of them.
    */
   overlaps(): string[] {
-    const hosts = [...this.samples.keys()];
-    return hosts.flatMap((one) =>
-      hosts
-        .filter((other) => other !== one)
-        .flatMap((other) =>
-          this.stays(one).flatMap(([a, c]) => {
-            const crossing = this.stays(other).find(([b, d]) => a < b && b < c && c < d);
-            return crossing === undefined ? [] : [`${one} at ${a} and ${c}, ${other} at ${crossing.join(' and ')}`];
-          }),
-        ),
-    );
+    const found: string[] = [];
+    for (const one of this.samples.keys())
+      for (const other of this.samples.keys()) {
+        if (one === other) continue;
+        const others = this.stays(other);
+        let next = 0; // both lists are in order of time: one walk through each
+        for (const [a, c] of this.stays(one)) {
+          while ((others[next]?.[0] ?? Infinity) <= a) next += 1;
+          const [b, d] = others[next] ?? [Infinity, Infinity];
+          if (b < c && c < d) found.push(`${one} at ${a} and ${c}, ${other} at ${b} and ${d}`);
+        }
+      }
+    return found;
   }
 
   private seenMs(host: string): number[] {

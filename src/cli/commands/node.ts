@@ -61,7 +61,7 @@ const remove: Command = {
   options: { yes: { type: 'boolean', default: false, describe: 'do not ask' } },
   run: (args, output) =>
     withStore(args, async ({ store, config }) => {
-      const { nodes } = await readCluster(store, config);
+      const { nodes, primary } = await readCluster(store, config);
       const found = findNode(nodes, text(args, 'name') ?? '');
       const gone =
         found.state === 'stop' || found.state === 'fenced' || (found.state === 'unknown' && found.throws === 0);
@@ -72,6 +72,11 @@ const remove: Command = {
           `${found.name} is not forgotten: ${why}; stop its noded, or fence it with --action off`,
         );
       }
+      if (primary.holder === found.name)
+        throw new CommandError(
+          exitCodes.refused,
+          `${found.name} is not forgotten: it holds the primary role ("${primary.state}"), and nobody may take over before it is surely off; nodectl fence ${found.name} --action off`,
+        );
       await confirmName(
         args,
         found.name,
@@ -93,6 +98,7 @@ export const node: Command = {
 async function forget(store: Store, name: string): Promise<void> {
   const paths = [
     tree.keepalive(name),
+    tree.left(name),
     tree.verification(name),
     tree.node(name),
     tree.fenceLocks(name),

@@ -8,6 +8,7 @@ import type { IncomingMessage } from 'node:http';
 import { request as plainRequest } from 'node:http';
 import type { RequestOptions } from 'node:https';
 import { request as tlsRequest } from 'node:https';
+import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { fastify } from 'fastify';
@@ -60,29 +61,37 @@ export class HttpPeerApi implements PeerApi {
     return ask({ socket }, question, deadlineMs);
   }
 
+  /**
+   * Opens the local socket; it is also what makes this the only noded of its configuration on this machine. Null: it is ours;
+   * else who has it. Until `serve` every question is answered with "not ready".
+   */
+  async claim(): Promise<string | null> {
+    const { socket } = this.settings;
+    if (socket === null) return null;
+    mkdirSync(dirname(socket), { recursive: true, mode: 0o755 });
+    for (let tries = 0; tries < 2; tries += 1) {
+      const server = this.server(fastify({ bodyLimit: bodyMax, forceCloseConnections: true }), true);
+      try {
+        await server.listen({ path: socket });
+        chmodSync(socket, 0o600);
+        return null;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE')
+          return `${socket} could not be opened: ${String(error)}`;
+      }
+      if (await isServed(socket)) return `another noded of this machine serves ${socket}`;
+      rmSync(socket, { force: true }); // a former life's
+    }
+    return `${socket} could not be opened`;
+  }
+
   serve(answer: Answerer): void {
-    const first = this.answer === null;
     this.answer = answer;
-    if (!first) return;
-    const { port, socket } = this.settings;
-    if (socket !== null) void this.listenLocally(socket);
-    if (port !== null) void this.listenToPeers(port);
+    if (this.settings.port !== null) void this.listenToPeers(this.settings.port);
   }
 
   async close(): Promise<void> {
     await Promise.all(this.servers.map((server) => server.close()));
-  }
-
-  private async listenLocally(socket: string): Promise<void> {
-    try {
-      mkdirSync(dirname(socket), { recursive: true, mode: 0o755 });
-      rmSync(socket, { force: true }); // a former life's
-      const server = this.server(fastify({ bodyLimit: bodyMax, forceCloseConnections: true }), true);
-      await server.listen({ path: socket });
-      chmodSync(socket, 0o600);
-    } catch (error) {
-      this.settings.onTrouble(`the socket ${socket} could not be opened: ${String(error)}`);
-    }
   }
 
   private async listenToPeers(port: number): Promise<void> {
@@ -106,13 +115,26 @@ export class HttpPeerApi implements PeerApi {
     this.servers.push(server);
     server.post('/ask', async (request, reply) => {
       const question = ApiQuestion.safeParse(request.body);
-      if (!question.success || this.answer === null) return reply.code(400).send({ because: 'not a question' });
+      if (!question.success) return reply.code(400).send({ because: 'not a question' });
+      if (this.answer === null) return reply.code(503).send({ because: 'not ready' });
       if (!isLocal && localKinds.includes(question.data.kind))
         return reply.code(403).send({ because: 'answered on its own machine only' });
       return this.answer(question.data);
     });
     return server;
   }
+}
+
+/** Whether anybody listens there; a frozen process does. */
+function isServed(socket: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const connection = connect(socket);
+    connection.once('connect', () => {
+      connection.destroy();
+      resolve(true);
+    });
+    connection.once('error', () => resolve(false));
+  });
 }
 
 type Target = { readonly address: string; readonly key: Buffer } | { readonly socket: string };

@@ -8,8 +8,7 @@ import type { GuardFacts, Refusal } from '../core/guards.ts';
 import { maxUnhealthyDefault, refusals } from '../core/guards.ts';
 import type { Operation } from '../environment/store.ts';
 import type { FenceRecord } from '../records/fence.ts';
-import { Maintenance } from '../records/maintenance.ts';
-import { parseRecord, printRecord } from '../records/record.ts';
+import { printRecord } from '../records/record.ts';
 import type { FenceRequest } from '../records/request.ts';
 import { tree } from '../records/tree.ts';
 import type { Context } from './context.ts';
@@ -18,6 +17,8 @@ import type { FenceFile } from './fence-file.ts';
 import { readLedger } from './fence-file.ts';
 import type { LastSign } from './life-sign.ts';
 import { readSign } from './life-sign.ts';
+import type { ReadMaintenance } from './maintenance.ts';
+import { readMaintenance } from './maintenance.ts';
 import type { HeldLock } from './lock.ts';
 import type { Peers } from './peers.ts';
 
@@ -163,8 +164,8 @@ export class FenceStarter {
       quietLeftMs: board.quietUntilMs - env.clock.monotonicMs(),
       steppedDown: board.steppedDown !== null,
       targetState: sign.state,
-      clusterMaintenance,
-      targetMaintenance,
+      clusterMaintenance: reasonOf(clusterMaintenance),
+      targetMaintenance: reasonOf(targetMaintenance),
       nodesTotal,
       silentNodes: this.silentNodes(),
       maxUnhealthy: config.fencing.maxUnhealthy ?? maxUnhealthyDefault(nodesTotal),
@@ -213,11 +214,7 @@ function stillHolds(target: string, trigger: Trigger, sign: LastSign): Operation
   return [{ kind: 'check', path: tree.keepalive(target), version: sign.version }];
 }
 
-async function readMaintenance(context: Context, path: string): Promise<string | null> {
-  const read = await context.env.store.read(path);
-  if (!read.ok || read.text === '') return null;
-  const parsed = parseRecord(Maintenance, read.text);
-  if (!parsed.ok) return `its record cannot be read (${parsed.because})`; // doubt holds the shot
-  if (!parsed.record.on) return null;
-  return `${parsed.record.reason === '' ? 'no reason given' : parsed.record.reason} (by ${parsed.record.by})`;
+/** A pause that could not be read holds the shot: doubt never shoots. */
+function reasonOf(maintenance: ReadMaintenance | null): string | null {
+  return maintenance === null ? 'whether it is could not be read' : maintenance.reason;
 }

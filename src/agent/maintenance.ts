@@ -41,5 +41,5 @@ export async function readMaintenance(context: Context, path: string): Promise<R
       );
     }
   }
-  return { reason: standing, keepsRole };
+  return { reason: standing === null ? null : `${standing} (by ${by})`, keepsRole };
 }

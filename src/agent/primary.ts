@@ -176,6 +176,8 @@ export class PrimaryLoop {
     const { board, self } = this.context;
     const own = await readMaintenance(this.context, tree.nodeMaintenance(self.name));
     if (own === null) return;
+    // Nobody fences while the cluster is in maintenance, so nobody else would notice that its time is over.
+    if (this.tenure.role.state === 'primary') await readMaintenance(this.context, tree.maintenance);
     board.ownMaintenance = own.reason;
     board.keepsRoleInMaintenance = own.keepsRole;
   }

@@ -109,7 +109,10 @@ const verbs: Readonly<Record<string, Verb>> = {
   },
   leave: (world, [node = '']) => mark(world, node, true),
   join: (world, [node = '']) => mark(world, node, false),
-  maintenance(world, [what = '', ...reason]) {
+  /** maintenance NODE|cluster REASON... [for=DURATION] | NODE off | off */
+  maintenance(world, [what = '', ...words]) {
+    const limit = words.map((word) => /^for=(.+)$/.exec(word)?.[1]).find((found) => found !== undefined);
+    const reason = words.filter((word) => !word.startsWith('for='));
     const path = what === 'cluster' || what === 'off' ? '/maintenance' : `/maintenance/${what}`;
     const on = what !== 'off' && reason[0] !== 'off';
     const record = {
@@ -118,7 +121,7 @@ const verbs: Readonly<Record<string, Verb>> = {
       by: 'operator',
       reason: reason.join(' '),
       sinceWallMs: 0,
-      forMs: null,
+      forMs: limit === undefined ? null : parseDuration(limit),
       keepsRole: false,
     };
     world.ensemble.vandalise(path, JSON.stringify(record));

@@ -1,6 +1,7 @@
 import { test as property, fc } from '@fast-check/jest';
 import { turnMs, bestOther, judgeEligibility } from '../../src/core/contention.ts';
 import type { EligibilityFacts } from '../../src/core/contention.ts';
+import { disagreements } from '../../src/core/election.ts';
 import { judgeAgreement } from '../../src/core/failsafe.ts';
 import { judgeLease, leaseLeftMs, leaseMs, renewalMs } from '../../src/core/lease.ts';
 import { step } from '../../src/core/machine.ts';
@@ -232,4 +233,29 @@ describe('the ring of transitions', () => {
     expect(nameOfCycle(['a', 'b', 'c'])).toBe(nameOfCycle(['c', 'a', 'b']));
     expect([3, 4, 5, 20].map(loopPauseMs)).toEqual([1000, 2000, 4000, 60_000]);
   });
+});
+
+it('R54: answers of coordinators that do not fit together are named, each once', () => {
+  const answer = (node: string, status: number, primary: string | null, epoch = 4) => ({
+    node,
+    status: { status, primary, epoch, message: 'm' },
+    because: '',
+  });
+  const fine = [answer('a', 200, 'a'), answer('b', 303, 'a')];
+  expect(disagreements(fine)).toEqual([]);
+  expect(disagreements([...fine, answer('c', 200, 'c', 5)])).toContain(
+    'a (epoch 4) and c (epoch 5) both say that they are primary',
+  );
+  expect(disagreements([...fine, answer('c', 303, 'b')])).toEqual(['c holds b for primary, but a says that it is']);
+  expect(disagreements([...fine, answer('c', 303, 'a', 3)])).toEqual([
+    'c knows epoch 3, but a is primary with epoch 4',
+  ]);
+  expect(disagreements([...fine, { node: 'c', status: null, because: 'timeout: late' }])).toEqual([
+    'c does not answer: timeout: late',
+  ]);
+  expect(disagreements([answer('a', 202, 'a'), answer('b', 503, null)])).toEqual([
+    'nobody says that it is primary',
+    'a is in transition: m',
+    'b: m',
+  ]);
 });

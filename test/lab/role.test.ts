@@ -96,21 +96,25 @@ describe('one address', () => {
     expect(await primary()).toMatchObject({ holder, epoch });
   });
 
-  it(`S1: every coordinator is asked to take over at the same moment, ${rounds} times: one gets it, nobody flaps`, async () => {
-    for (let round = 0; round < rounds; round += 1) {
-      await settled();
-      const before = await primary();
-      const said = await Promise.all(hosts.map((host) => lab.say(['ctl', 'primary', 'takeover', '--node', host])));
-      // The commands start some 100 ms apart: one that asks when the transfer before it is over is carried out in its turn.
-      const carriedOut = said.filter(({ code }) => code === 0).length;
-      expect(carriedOut).toBeGreaterThan(0);
-      expect(said.filter(({ code }) => code === 4).length).toBe(hosts.length - carriedOut);
-      const after = await primary();
-      expect(after).toMatchObject({ state: 'primary', epoch: before.epoch + carriedOut });
-      await pause(calmMs);
-      expect(await primary()).toEqual(after);
-    }
-  });
+  it(
+    `S1: every coordinator is asked to take over at the same moment, ${rounds} times: one gets it, nobody flaps`,
+    async () => {
+      for (let round = 0; round < rounds; round += 1) {
+        await settled();
+        const before = await primary();
+        const said = await Promise.all(hosts.map((host) => lab.say(['ctl', 'primary', 'takeover', '--node', host])));
+        // The commands start some 100 ms apart: one that asks when the transfer before it is over is carried out in its turn.
+        const carriedOut = said.filter(({ code }) => code === 0).length;
+        expect(carriedOut).toBeGreaterThan(0);
+        expect(said.filter(({ code }) => code === 4).length).toBe(hosts.length - carriedOut);
+        const after = await primary();
+        expect(after).toMatchObject({ state: 'primary', epoch: before.epoch + carriedOut });
+        await pause(calmMs);
+        expect(await primary()).toEqual(after);
+      }
+    },
+    60_000 + rounds * (20_000 + calmMs),
+  );
 
   it('SIGTERM of the primary: one transfer, no fence, no saving throw; it waits for its successor', async () => {
     const before = await settled();
@@ -306,7 +310,7 @@ describe('failsafe, hooks and commands', () => {
   // Each is steered by files on the host: /run/fail-start, /run/hang-stop, /run/fail-hook.
   const app = `{type: command, name: app, stopTimeout: 2s, start: [bash, -c, 'test -e /run/fail-start && exit 1; yes megabytes | head -c 3000000; (sleep 1000 &) ; touch /run/app'], stop: [bash, -c, 'trap "" TERM; test -e /run/hang-stop && sleep 100; rm -f /run/app'], status: [bash, -c, 'test -e /run/app || exit 3']}`;
   const more = [
-    `primary.resources=[{type: address, name: vip, address: 10.77.0.200/24, interface: eth0}, ${app}]`,
+    `primary.resources=[{type: address, name: vip, address: 10.77.0.200/24, interface: eth0}, {type: address, name: vip6, address: 'fd77::200/64', interface: eth0}, ${app}]`,
     `primary.hooks.takeover=[{command: [bash, -c, 'test ! -e /run/fail-hook'], timeout: 2s}]`,
     `primary.hooks.deposed=[{command: [bash, -c, 'echo "deposed epoch=$NODEKEEPER_EPOCH node=$NODEKEEPER_NODE" >> /opt/lab/log/hooks']}]`,
     'primary.failsafe=true',
@@ -338,6 +342,22 @@ describe('failsafe, hooks and commands', () => {
     expect(watch.longestGapMs(fromMs)).toBeLessThan(1000);
     const said = (await lab.events()).map((event) => event.because).join('\n');
     expect(said).toMatch(/goes on without the store: all 2 other coordinators agree/);
+  });
+
+  it('an IPv6 address moves too, and its neighbours learn it at once', async () => {
+    const before = await settled();
+    const [target = '', third = ''] = hosts.filter((host) => host !== before);
+    for (const [index, host] of hosts.entries())
+      await lab.do('exec', host, '--', 'ip', 'addr', 'replace', `fd77::1${index}/64`, 'dev', 'eth0', 'nodad');
+    const reaches = () => lab.say(['exec', third, '--', 'ping', '-6', '-c', '1', '-W', '1', 'fd77::200']);
+    await lab.until('the third host reaches it', 5000, async () => (await reaches()).code === 0);
+    await lab.do('ctl', 'primary', 'takeover', '--node', target);
+    await pause(300);
+    expect((await reaches()).code).toBe(0);
+    expect(await lab.do('exec', third, '--', 'ip', '-6', 'neigh', 'show', 'fd77::200')).toContain(
+      `lladdr 02:77:00:00:00:0${target.slice(4)}`,
+    );
+    await settled();
   });
 
   it('a stop that hangs and ignores SIGTERM: the transfer fails, the old primary works on, and the reason is told', async () => {

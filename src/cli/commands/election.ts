@@ -2,6 +2,7 @@
 import type { Config } from '../../config/load.ts';
 import { printTransition } from '../../core/transitions.ts';
 import type { Asked } from '../../environment/peer-api.ts';
+import { disagreements } from '../../core/election.ts';
 import type { ApiQuestion, DebugAnswer } from '../../records/api.ts';
 import { HttpPeerApi } from '../../real/http/peer-api.ts';
 import { readClusterKey } from '../../real/config-file.ts';
@@ -101,6 +102,27 @@ function printDebug(
   if (transitions.length === 0) output.line('  no transition so far');
 }
 
+const check: Command = {
+  usage: 'check',
+  describe:
+    'Compare what every coordinator holds true, and name each disagreement: two primaries, other epochs, other holders, silent nodes.',
+  options,
+  async run(args, output) {
+    const all = await askAll(args, { kind: 'debug' });
+    const found = disagreements(
+      all.map(({ node, asked }) => ({
+        node,
+        status: asked.ok ? asked.answer.status : null,
+        because: asked.ok ? '' : `${asked.code}: ${asked.because}`,
+      })),
+    );
+    if (flag(args, 'json')) output.json({ coordinators: all.length, disagreements: found });
+    else if (found.length === 0) output.line(`${all.length} coordinators agree`);
+    else for (const sentence of found) output.line(output.paint('red', `! ${sentence}`));
+    return found.length === 0 ? exitCodes.done : exitCodes.failed;
+  },
+};
+
 const leave: Command = {
   usage: 'leave',
   describe:
@@ -133,7 +155,7 @@ const leave: Command = {
 export const election: Command = {
   usage: 'election',
   describe: 'Find out why nobody, or the wrong one, is primary.',
-  commands: [status, debug, leave],
+  commands: [status, debug, check, leave],
 };
 
 async function askAll<Kind extends 'status' | 'debug' | 'leave-election'>(

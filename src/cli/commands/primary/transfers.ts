@@ -3,13 +3,14 @@ import { readCluster } from '../../cluster-view.ts';
 import type { ClusterView } from '../../cluster-view.ts';
 import type { Arguments, Command } from '../../command.ts';
 import { flag, jsonOption, text } from '../../command.ts';
+import type { TransferRecord } from '../../../records/transfer.ts';
 import type { Connected } from '../../connect.ts';
 import { withStore } from '../../connect.ts';
 import { CommandError, exitCodes } from '../../exit-codes.ts';
 import type { Output } from '../../output.ts';
 import { durationOption } from '../../seconds.ts';
 import { ownName } from '../../this-node.ts';
-import { askForTransfer, followTransfer, hindrances } from '../../transfer.ts';
+import { askForTransfer, followTransfer, hindrances, readTransfers } from '../../transfer.ts';
 
 const options = {
   reason: { type: 'string', default: '', describe: 'why, for the record and for the hooks' },
@@ -42,6 +43,29 @@ export const relinquish: Command = {
   run: (args, output) => withStore(args, (connected) => move(args, connected, output, () => text(args, 'to') ?? null)),
 };
 
+export const follow: Command = {
+  usage: 'follow <id>',
+  describe: 'Follow a transfer that was asked for with --no-wait, from anywhere.',
+  positionals: { id: { type: 'string', describe: 'what --no-wait printed' } },
+  options: { timeout: options.timeout, ...jsonOption },
+  run: (args, output) =>
+    withStore(args, async ({ store }) => {
+      const id = text(args, 'id') ?? '';
+      const known = (await readTransfers(store)).map((transfer) => transfer.id);
+      if (!known.includes(id))
+        throw new CommandError(
+          exitCodes.usage,
+          `there is no transfer "${id}"; known are: ${known.join(', ') || 'none'}`,
+        );
+      return tellEnd(
+        args,
+        id,
+        await followTransfer(store, id, durationOption(args, 'timeout'), flag(args, 'json') ? null : output),
+        output,
+      );
+    }),
+};
+
 async function move(
   args: Arguments,
   { store, config }: Connected,
@@ -59,8 +83,11 @@ async function move(
     else output.line(id);
     return exitCodes.done;
   }
-  const record = await followTransfer(store, id, withinMs, json ? null : output);
-  if (json) output.json({ id, ...record });
+  return tellEnd(args, id, await followTransfer(store, id, withinMs, json ? null : output), output);
+}
+
+function tellEnd(args: Arguments, id: string, record: TransferRecord, output: Output): number {
+  if (flag(args, 'json')) output.json({ id, ...record });
   else {
     for (const [name, ms] of Object.entries(record.awayMs)) output.line(`  ${name} was away for ${ms} ms`);
     output.line(output.paint('green', `${record.to ?? '?'} is primary`));

@@ -8,6 +8,10 @@ interface SchemaNode {
   readonly type?: string;
   readonly properties?: Record<string, SchemaNode>;
   readonly items?: SchemaNode;
+  readonly oneOf?: readonly SchemaNode[];
+  readonly anyOf?: readonly SchemaNode[];
+  readonly const?: unknown;
+  readonly unit?: string;
   readonly required?: readonly string[];
 }
 
@@ -29,10 +33,42 @@ function leaves(node: SchemaNode, path: string): ConfigKey[] {
     if (child.properties !== undefined) return leaves(child, at);
     const required = node.required?.includes(name) === true && child.default === undefined;
     const fallback =
-      child.default === undefined ? (required ? '(required)' : '(derived)') : JSON.stringify(child.default);
+      child.default !== undefined
+        ? JSON.stringify(child.default)
+        : required
+          ? '(required)'
+          : child.type === 'array'
+            ? '[]'
+            : '(derived)';
     const own = { path: at, text: child.description ?? '', fallback, range: child.range ?? child.type ?? '' };
-    return child.items?.properties === undefined ? [own] : [own, ...leaves(child.items, `${at}[]`)];
+    return [own, ...variantsOf(child.items).flatMap((variant) => leaves(variant.node, `${at}[${variant.name}]`))];
   });
+}
+
+/** What an entry of a list may look like: one shape, or several told apart by their `type`. */
+function variantsOf(items: SchemaNode | undefined): { readonly name: string; readonly node: SchemaNode }[] {
+  if (items === undefined) return [];
+  const several = items.oneOf ?? items.anyOf;
+  if (several === undefined) return items.properties === undefined ? [] : [{ name: '', node: items }];
+  return several.map((node) => {
+    const { type, ...properties } = node.properties ?? {};
+    return { name: `type: ${String(type?.const)}`, node: { ...node, properties } };
+  });
+}
+
+/** The names of the keys whose values are durations, wherever they stand. */
+export function durationKeys(): Set<string> {
+  const found = new Set<string>();
+  const walk = (node: SchemaNode): void => {
+    for (const [name, child] of Object.entries(node.properties ?? {})) {
+      if (child.unit === 'duration') found.add(name);
+      walk(child);
+    }
+    for (const child of [node.items, ...(node.oneOf ?? []), ...(node.anyOf ?? [])])
+      if (child !== undefined) walk(child);
+  };
+  walk(configJsonSchema());
+  return found;
 }
 
 /** docs/configuration.md. */

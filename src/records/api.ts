@@ -1,6 +1,7 @@
 /** What one noded asks another (or nodectl its own), and what it is answered. One question, one answer, both JSON. */
 import { z } from 'zod';
 import { nodeNamePattern } from '../core/node.ts';
+import { TransitionEntry } from './transition.ts';
 
 const name = z.string().regex(nodeNamePattern);
 
@@ -26,16 +27,6 @@ export const ApiQuestion = z.discriminatedUnion('kind', [
 ]);
 export type ApiQuestion = z.output<typeof ApiQuestion>;
 
-const Transition = z.object({
-  wallMs: z.number(),
-  monotonicMs: z.number(),
-  epoch: z.number(),
-  from: z.string(),
-  event: z.string(),
-  to: z.string(),
-  because: z.string(),
-});
-
 /** 200 primary · 202 in transition · 303 secondary, `primary` says who · 503 neither, `message` says why. */
 const StatusAnswer = z.object({
   kind: z.literal('status'),
@@ -55,7 +46,7 @@ const DebugAnswer = z.object({
   status: StatusAnswer,
   record: z.unknown(),
   view: z.record(z.string(), z.unknown()),
-  transitions: z.array(Transition),
+  transitions: z.array(TransitionEntry),
   /** Whom this node knows, for a nodectl that cannot ask the store. */
   coordinators: z.array(z.object({ name, apiAddress: z.string().nullable() })),
   loop: z.object({ cycle: z.array(z.string()), times: z.int(), advice: z.string() }).nullable(),

@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import { transitionsMax } from '../core/transitions.ts';
+import { TransitionEntry } from './transition.ts';
 
 export const TenureJournal = z.object({
   schema: z.literal(1),
@@ -15,19 +16,7 @@ export type TenureJournal = z.output<typeof TenureJournal>;
 
 export const TransitionJournal = z.object({
   schema: z.literal(1),
-  ring: z
-    .array(
-      z.object({
-        wallMs: z.number(),
-        monotonicMs: z.number(),
-        epoch: z.number(),
-        from: z.string(),
-        event: z.string(),
-        to: z.string(),
-        because: z.string(),
-      }),
-    )
-    .max(transitionsMax),
+  ring: z.array(TransitionEntry).max(transitionsMax),
 });
 export type TransitionJournal = z.output<typeof TransitionJournal>;
 

@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { loadConfig } from '../../src/config/load.ts';
 
 const nodectlMain = new URL('../../dist/cli/main.js', import.meta.url).pathname;
 const nodedMain = new URL('../../dist/daemon/main.js', import.meta.url).pathname;
@@ -168,6 +169,22 @@ it('config show prints every key with defaults, durations as people write them, 
   expect(said.stdout).toMatch(/sessionTimeout: 10s/);
   const json = JSON.parse((await nodectl('config', 'show', '--json')).stdout) as { keepalive: { interval: string } };
   expect(json.keepalive.interval).toBe('5s');
+  // What it prints is a configuration again: the same one.
+  const { derived, ...again } = JSON.parse(
+    (
+      await nodectl(
+        'config',
+        'show',
+        '--json',
+        '--config',
+        write('example.yaml', readFileSync('config.example.yaml', 'utf8')),
+      )
+    ).stdout,
+  ) as Record<string, unknown>;
+  expect(Object.keys(derived as object).length).toBeGreaterThan(5);
+  const example = loadConfig(readFileSync('config.example.yaml', 'utf8'));
+  expect(loadConfig(JSON.stringify(again))).toEqual(example);
+  expect(example.ok).toBe(true);
 });
 
 it('config schema is a JSON schema with every section', async () => {

@@ -2,6 +2,7 @@
 import { printDuration } from '../../config/duration.ts';
 import type { Config } from '../../config/load.ts';
 import { configJsonSchema } from '../../config/load.ts';
+import { durationKeys } from '../../config/reference.ts';
 import { worstCase } from '../../config/timing.ts';
 import { inWords } from '../../core/decision.ts';
 import { readBmc, readClusterKey } from '../../real/config-file.ts';
@@ -28,10 +29,22 @@ const check: Command = {
       if (config.bmc === undefined)
         output.line(output.paint('yellow', '! no bmc section: nobody will be able to fence this machine'));
       output.line();
-      output.line('worst case from the last keepalive of a dying node to its recorded fence:');
+      output.line('worst case from the last keepalive of a dying primary to its resources on another node:');
       for (const step of steps)
         output.line(`  ${inWords(step.ms).padStart(8)}  ${step.step}\n${' '.repeat(12)}= ${step.sum}`);
       output.line(`  ${inWords(totalMs).padStart(8)}  in all`);
+      const { leaseMs, renewalMs, stopBoundMs, graceMs } = config.timing;
+      output.line();
+      output.line('a primary that is cut off stops by itself:');
+      output.line(
+        `  ${inWords(leaseMs).padStart(8)}  after its last proof at most: the lease, 2/3 of the session; renewed every ${inWords(renewalMs)}`,
+      );
+      output.line(
+        `  ${inWords(stopBoundMs).padStart(8)}  later at most everything has stopped (the longest stopTimeout + 1 s), or the machine resets itself`,
+      );
+      output.line(
+        `  ${inWords(graceMs).padStart(8)}  is what a successor would have to wait besides if it relied on that; it never does: it waits for power off`,
+      );
     }
     return Promise.resolve(exitCodes.done);
   },
@@ -64,17 +77,15 @@ export const config: Command = {
   commands: [check, show, schema],
 };
 
-const durationKeys =
-  /^(interval|timeout|tickTime|sessionTimeout|connectTimeout|quietPeriod|startDeadline|levelDeadline|pollInterval|repeatOrder|retryBackoff|retryBackoffMax|commandTimeout|\w+Ms)$/;
-
 /** Durations as people write them. */
 function readable(config: Config): unknown {
   const { timing, ...written } = config;
   const derived = Object.fromEntries(
     Object.entries(timing).map(([key, ms]) => [key.replace(/Ms$/, ''), printDuration(ms as number)]),
   );
+  const durations = durationKeys();
   const walk = (value: unknown, key: string): unknown => {
-    if (typeof value === 'number' && durationKeys.test(key)) return printDuration(value);
+    if (typeof value === 'number' && durations.has(key)) return printDuration(value);
     if (Array.isArray(value)) return value.map((item: unknown) => walk(item, ''));
     if (typeof value !== 'object' || value === null) return value;
     return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, walk(item, name)]));

@@ -48,6 +48,9 @@ export class Role {
   /** Enters what did not come through the table (a contention lost, an election left) into the ring. */
   note(entry: { readonly from: string; readonly event: string; readonly to: string; readonly because: string }): void {
     const { env } = this.context;
+    const last = this.ring.at(-1);
+    // What is merely tried again and again for the same reason stands there once.
+    if (entry.from === entry.to && last?.event === entry.event && last.because === entry.because.slice(0, 400)) return;
     const times = { wallMs: env.clock.wallMs(), monotonicMs: Math.round(env.clock.monotonicMs()), epoch: this.epoch };
     this.ring = withTransition(this.ring, { ...times, ...entry, because: entry.because.slice(0, 400) });
     this.save();

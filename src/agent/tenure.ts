@@ -34,6 +34,9 @@ export class Tenure {
   private readonly onChange: () => void;
   /** Monotonic sending time of the newest proof. */
   private provenMs = -Infinity;
+  /** How much this machine had slept when we last looked, and when (monotonic) it woke up: no proof sent before counts. */
+  private suspendedMs: number;
+  private wokeMs = -Infinity;
   private aborting = new AbortController();
   private waking = new AbortController();
   private deposition: Promise<void> | null = null;
@@ -48,6 +51,7 @@ export class Tenure {
     this.keeper = new ResourceKeeper(context);
     this.holds = new Holds(context.env.clock);
     this.facts = { node: context.self.name, epoch: 0, peer: null, reason: '' };
+    this.suspendedMs = context.env.clock.suspendedMs();
   }
 
   /** Aborted when this tenure ends. */
@@ -89,7 +93,19 @@ export class Tenure {
 
   leaseLeftMs(): number {
     const { env, config } = this.context;
+    this.countSleep();
     return leaseLeftMs({ nowMs: env.clock.monotonicMs(), provenMs: this.provenMs, leaseMs: config.timing.leaseMs });
+  }
+
+  /** The monotonic clock stands still while the machine sleeps; the lease does not. */
+  private countSleep(): void {
+    const { clock } = this.context.env;
+    const suspendedMs = clock.suspendedMs();
+    const sleptMs = suspendedMs - this.suspendedMs;
+    this.suspendedMs = suspendedMs;
+    if (sleptMs <= 0) return;
+    this.wokeMs = clock.monotonicMs();
+    this.provenMs -= sleptMs;
   }
 
   /** Right before each irreversible act: is the role still certainly ours? */
@@ -111,7 +127,8 @@ export class Tenure {
     const { record } = file;
     if (!this.holdsRole()) return;
     if (namesThisLife(this.context, record) && record.epoch === this.role.epoch) {
-      this.provenMs = Math.max(this.provenMs, sentMs);
+      this.countSleep();
+      if (sentMs >= this.wokeMs) this.provenMs = Math.max(this.provenMs, sentMs);
       return;
     }
     this.lose(`the record names ${record.holder ?? 'nobody'} with epoch ${record.epoch}: ${record.because}`);

@@ -57,6 +57,7 @@ export class TransferDesk {
   async asHolder(file: PrimaryFile, wish: Wish | null): Promise<OpenTransfer | null> {
     const open = await openTransfers(this.context, this.onHint, this.over);
     if (open === null) return null;
+    for (const id of this.since.keys()) if (!open.some((transfer) => transfer.id === id)) this.since.delete(id);
     const [first, ...rest] = open;
     if (first === undefined) {
       if (wish !== null) await this.ask(file, wish);

@@ -13,6 +13,8 @@ export class SimProcess implements Clock {
   frozen = false;
   private readonly time: VirtualTime;
   private readonly held: (() => void)[] = [];
+  private sleptMs = 0;
+  private asleepSinceMs = 0;
   /** By how much this machine's wall clock is wrong. */
   wallSkewMs = 0;
 
@@ -35,13 +37,24 @@ export class SimProcess implements Clock {
     for (const act of this.held.splice(0)) act();
   }
 
+  /** The whole machine sleeps (suspend to RAM): its monotonic clock stands still meanwhile. */
+  suspend(): void {
+    this.freeze();
+    this.asleepSinceMs = this.time.nowMs;
+  }
+
+  resume(): void {
+    this.sleptMs += this.time.nowMs - this.asleepSinceMs;
+    this.thaw();
+  }
+
   die(): void {
     this.alive = false;
     this.held.length = 0;
   }
 
   monotonicMs(): number {
-    return this.time.nowMs;
+    return this.time.nowMs - this.sleptMs;
   }
 
   wallMs(): number {
@@ -49,7 +62,7 @@ export class SimProcess implements Clock {
   }
 
   suspendedMs(): number {
-    return 0;
+    return this.sleptMs;
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {

@@ -127,7 +127,7 @@ export class SimStore implements Store {
     const { time, process, ensemble, sessionTimeoutMs } = this.options;
     const { id, generation } = this;
     if (this.state !== 'connected' || id === null) return Promise.resolve({ ok: false, code: 'not-connected' });
-    const sentMs = time.nowMs;
+    const sentMs = process.monotonicMs();
     return new Promise((resolve) => {
       let settled = false;
       const settle = (reply: Applied<T>) => {

@@ -185,6 +185,27 @@ it('a frozen primary that comes back acts on nothing of its former tenure', asyn
   expect(twice()).toEqual([]);
 });
 
+it('CLOCK4, S9: a primary whose whole machine slept lets go before it does anything else', async () => {
+  const under = world(5, 3, { 'fencing.enabled': false });
+  const twice = checkOnePrimary(under);
+  under.powerAll();
+  await under.run(10_000);
+  const process = under.machine('node1').process;
+  expect(roleOf(under).holder).toBe('node1');
+  process?.suspend();
+  await under.run(60_000);
+  process?.resume();
+  await under.run(20); // its resources are stopped: a few ms
+  expect([...under.machine('node1').running]).toEqual([]);
+  const said = under.trace.lines
+    .filter((line) => line.node === 'node1' && line.atMs >= 70_000)
+    .map((line) => line.event);
+  expect(said.findIndex((event) => event.includes('deposed'))).toBeGreaterThanOrEqual(0);
+  await under.run(15_000);
+  await settled(under);
+  expect(twice()).toEqual([]);
+});
+
 describe('failsafe (6.5)', () => {
   const set = { 'primary.failsafe': true };
   it('the store is away for everybody for 60 s: the primary goes on all along; without failsafe it steps down and comes back', async () => {

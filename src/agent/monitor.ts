@@ -14,7 +14,7 @@ import type { PeerView } from '../records/keepalive.ts';
 import { parseRecord } from '../records/record.ts';
 import { tree } from '../records/tree.ts';
 import type { Beat, Context } from './context.ts';
-import type { FencingLoop } from './fencing.ts';
+import type { FencingLoop } from './fencing/fencing.ts';
 import type { Peers } from './peers.ts';
 
 export class Monitor {

@@ -11,7 +11,7 @@ import { parseRecord, printRecord } from '../records/record.ts';
 import { tree, treeRoots } from '../records/tree.ts';
 import { withSteps } from '../records/fence.ts';
 import type { Context } from './context.ts';
-import { entered, readFence, readLedger } from './fence-file.ts';
+import { entered, readFence, readLedger } from './fencing/fence-file.ts';
 
 export type Claimed =
   | { readonly kind: 'claimed' }

@@ -1,7 +1,7 @@
 /**
  * One attempt of one power level, step by step: read -> (off already? done) -> request off -> poll until it reads off
  * or the deadline is over. Never `cycle`, never `reset` (they answer before, or without, power going away; RH KB
- * 1990513). The loop that walks these steps is agent/fencing.ts.
+ * 1990513). The loop that walks these steps is agent/fencing/fencing.ts.
  */
 export interface LevelFacts {
   readonly reading: 'on' | 'off' | 'unknown';

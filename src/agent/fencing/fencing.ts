@@ -5,22 +5,22 @@
  * F-order: verdict, lock, keepalive read again in the same session, guards, intent (one transaction that also checks the
  * keepalive's version, so that a stale replica cannot mislead: S3), shot, power read off, recorded, restored.
  */
-import { inWords } from '../core/decision.ts';
-import type { PeerMemory } from '../core/detection.ts';
-import { retryTurn } from '../core/fencers.ts';
-import { isConfirmedOff } from '../core/fencing.ts';
-import type { FenceRecord } from '../records/fence.ts';
-import { parseRecord } from '../records/record.ts';
-import { OperatorRequest } from '../records/request.ts';
-import { tree } from '../records/tree.ts';
-import type { Context } from './context.ts';
+import { inWords } from '../../core/decision.ts';
+import type { PeerMemory } from '../../core/detection.ts';
+import { retryTurn } from '../../core/fencers.ts';
+import { isConfirmedOff } from '../../core/fencing.ts';
+import type { FenceRecord } from '../../records/fence.ts';
+import { parseRecord } from '../../records/record.ts';
+import { OperatorRequest } from '../../records/request.ts';
+import { tree } from '../../records/tree.ts';
+import type { Context } from '../context.ts';
 import { shoot } from './fence-attempt.ts';
 import { FenceFile, readFence, readLedger } from './fence-file.ts';
 import { FenceStarter } from './fence-start.ts';
 import type { Trigger } from './fence-start.ts';
-import { acquire, release } from './lock.ts';
-import type { HeldLock } from './lock.ts';
-import type { Peers } from './peers.ts';
+import { acquire, release } from '../lock.ts';
+import type { HeldLock } from '../lock.ts';
+import type { Peers } from '../peers.ts';
 
 export class FencingLoop {
   /** Set by the monitor at each look: who is silent right now (storm guard). */

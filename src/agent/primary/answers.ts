@@ -1,9 +1,9 @@
 /** What this noded answers to questions of its peers and of nodectl (records/api.ts). Reads only, but for `leave-election`. */
-import { judgeAgreement } from '../core/failsafe.ts';
-import { findLoop, loopAdvice } from '../core/transitions.ts';
-import type { ApiAnswer, ApiQuestion, LeaseAnswer, StatusAnswer } from '../records/api.ts';
-import type { Context } from './context.ts';
-import type { Peers } from './peers.ts';
+import { judgeAgreement } from '../../core/failsafe.ts';
+import { findLoop, loopAdvice } from '../../core/transitions.ts';
+import type { ApiAnswer, ApiQuestion, LeaseAnswer, StatusAnswer } from '../../records/api.ts';
+import type { Context } from '../context.ts';
+import type { Peers } from '../peers.ts';
 import type { PrimaryLoop } from './primary.ts';
 
 /** Longest wait inside one `hold`; the asker asks again. */

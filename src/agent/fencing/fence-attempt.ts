@@ -3,19 +3,19 @@
  * last of all power it on again. Every step begins with what power reads now, so it can be entered at any point by any
  * coordinator, as often as need be: nothing is ever ordered twice that once would do.
  */
-import { inWords } from '../core/decision.ts';
-import { afterFenced } from '../core/fencing.ts';
-import { nextLevelStep, offIsCredible } from '../core/levels.ts';
-import { BmcReference, SessionHolder } from '../records/registration.ts';
-import { parseRecord } from '../records/record.ts';
-import { tree } from '../records/tree.ts';
-import type { Context } from './context.ts';
-import { contactAgeMs } from './context.ts';
+import { inWords } from '../../core/decision.ts';
+import { afterFenced } from '../../core/fencing.ts';
+import { nextLevelStep, offIsCredible } from '../../core/levels.ts';
+import { BmcReference, SessionHolder } from '../../records/registration.ts';
+import { parseRecord } from '../../records/record.ts';
+import { tree } from '../../records/tree.ts';
+import type { Context } from '../context.ts';
+import { contactAgeMs } from '../context.ts';
 import type { FenceFile } from './fence-file.ts';
 import type { LastSign } from './life-sign.ts';
 import { readSign } from './life-sign.ts';
-import { readPrimary, writePrimary } from './primary-file.ts';
-import type { Peers } from './peers.ts';
+import { readPrimary, writePrimary } from '../primary/primary-file.ts';
+import type { Peers } from '../peers.ts';
 
 /** How long power may take to read on before the restore is called failed (a fence is not undone by that: F3). */
 const powerOnDeadlineMs = 30_000;

@@ -1,11 +1,11 @@
 /** Who could be primary right now: the coordinators' own word (keepalive), their session, and what we saw of them. */
-import type { Candidate } from '../core/contention.ts';
-import { judgeEligibility } from '../core/contention.ts';
-import { Keepalive } from '../records/keepalive.ts';
-import { parseRecord } from '../records/record.ts';
-import { tree } from '../records/tree.ts';
-import type { Context } from './context.ts';
-import type { Peers } from './peers.ts';
+import type { Candidate } from '../../core/contention.ts';
+import { judgeEligibility } from '../../core/contention.ts';
+import { Keepalive } from '../../records/keepalive.ts';
+import { parseRecord } from '../../records/record.ts';
+import { tree } from '../../records/tree.ts';
+import type { Context } from '../context.ts';
+import type { Peers } from '../peers.ts';
 
 export interface Surveyed extends Candidate {
   /** Why it cannot be primary; null: it can. */

@@ -2,12 +2,12 @@
  * Starts and stops what the primary runs, and knows since when each is away. One thing is done to a resource at a time; an
  * emergency stop waits only for the aborted call before it.
  */
-import { inWords } from '../core/decision.ts';
-import { stopOrder } from '../core/resources.ts';
-import type { HookKind, Resource, ResourceOutcome, TenureFacts } from '../environment/resources.ts';
-import { TenureJournal, tenureFile } from '../records/journal.ts';
-import { parseRecord, printRecord } from '../records/record.ts';
-import type { Context } from './context.ts';
+import { inWords } from '../../core/decision.ts';
+import { stopOrder } from '../../core/resources.ts';
+import type { HookKind, Resource, ResourceOutcome, TenureFacts } from '../../environment/resources.ts';
+import { TenureJournal, tenureFile } from '../../records/journal.ts';
+import { parseRecord, printRecord } from '../../records/record.ts';
+import type { Context } from '../context.ts';
 
 export interface KeeperOutcome {
   readonly ok: boolean;

@@ -2,14 +2,14 @@
  * What this node is with respect to the primary role: the table of core/primary.ts with its history. Every event goes
  * through `on`, also one that is ignored, and enters the ring that `election debug` shows and that outlives this process.
  */
-import { step } from '../core/machine.ts';
-import type { PrimaryAction, PrimaryEvent, PrimaryState } from '../core/primary.ts';
-import { primaryTable } from '../core/primary.ts';
-import type { Transition } from '../core/transitions.ts';
-import { findLoop, loopAdvice, loopPauseMs, nameOfCycle, withTransition } from '../core/transitions.ts';
-import { TransitionJournal, transitionsFile } from '../records/journal.ts';
-import { parseRecord, printRecord } from '../records/record.ts';
-import type { Context } from './context.ts';
+import { step } from '../../core/machine.ts';
+import type { PrimaryAction, PrimaryEvent, PrimaryState } from '../../core/primary.ts';
+import { primaryTable } from '../../core/primary.ts';
+import type { Transition } from '../../core/transitions.ts';
+import { findLoop, loopAdvice, loopPauseMs, nameOfCycle, withTransition } from '../../core/transitions.ts';
+import { TransitionJournal, transitionsFile } from '../../records/journal.ts';
+import { parseRecord, printRecord } from '../../records/record.ts';
+import type { Context } from '../context.ts';
 
 export class Role {
   state: PrimaryState = 'secondary';

@@ -1,9 +1,9 @@
 /** A node's last sign of life as the store shows it now: what a verdict is checked against before the shot. */
-import type { DaemonState } from '../core/node.ts';
-import { Keepalive } from '../records/keepalive.ts';
-import { parseRecord } from '../records/record.ts';
-import { tree } from '../records/tree.ts';
-import type { Context } from './context.ts';
+import type { DaemonState } from '../../core/node.ts';
+import { Keepalive } from '../../records/keepalive.ts';
+import { parseRecord } from '../../records/record.ts';
+import { tree } from '../../records/tree.ts';
+import type { Context } from '../context.ts';
 
 /** What a keepalive says, with the version that a transaction can check. */
 export interface LastSign {

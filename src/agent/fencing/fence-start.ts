@@ -2,25 +2,25 @@
  * From the verdict (or a request) to the recorded intent, under the fence's lock, with everything read anew: the keepalive
  * in the same session, the guards, and one transaction that checks lock, keepalive and record together (S3, S6).
  */
-import type { PeerMemory } from '../core/detection.ts';
-import type { FenceState } from '../core/fencing.ts';
-import type { GuardFacts, Refusal } from '../core/guards.ts';
-import { maxUnhealthyDefault, refusals } from '../core/guards.ts';
-import type { Operation } from '../environment/store.ts';
-import type { FenceRecord } from '../records/fence.ts';
-import { printRecord } from '../records/record.ts';
-import type { FenceRequest } from '../records/request.ts';
-import { tree } from '../records/tree.ts';
-import type { Context } from './context.ts';
-import { contactAgeMs } from './context.ts';
+import type { PeerMemory } from '../../core/detection.ts';
+import type { FenceState } from '../../core/fencing.ts';
+import type { GuardFacts, Refusal } from '../../core/guards.ts';
+import { maxUnhealthyDefault, refusals } from '../../core/guards.ts';
+import type { Operation } from '../../environment/store.ts';
+import type { FenceRecord } from '../../records/fence.ts';
+import { printRecord } from '../../records/record.ts';
+import type { FenceRequest } from '../../records/request.ts';
+import { tree } from '../../records/tree.ts';
+import type { Context } from '../context.ts';
+import { contactAgeMs } from '../context.ts';
 import type { FenceFile } from './fence-file.ts';
 import { readLedger } from './fence-file.ts';
 import type { LastSign } from './life-sign.ts';
 import { readSign } from './life-sign.ts';
-import type { ReadMaintenance } from './maintenance.ts';
-import { readMaintenance } from './maintenance.ts';
-import type { HeldLock } from './lock.ts';
-import type { Peers } from './peers.ts';
+import type { ReadMaintenance } from '../maintenance.ts';
+import { readMaintenance } from '../maintenance.ts';
+import type { HeldLock } from '../lock.ts';
+import type { Peers } from '../peers.ts';
 
 /** Why somebody looks at a fence. */
 export type Trigger =

@@ -3,14 +3,14 @@
  * waits for none of them: the moment that this node can no longer prove that it holds the role, everything of it is stopped
  * at once (S9).
  */
-import { inWords } from '../core/decision.ts';
-import { judgeLease, leaseLeftMs } from '../core/lease.ts';
-import { holdsSomething } from '../core/primary.ts';
-import type { TenureFacts } from '../environment/resources.ts';
-import type { Context } from './context.ts';
+import { inWords } from '../../core/decision.ts';
+import { judgeLease, leaseLeftMs } from '../../core/lease.ts';
+import { holdsSomething } from '../../core/primary.ts';
+import type { TenureFacts } from '../../environment/resources.ts';
+import type { Context } from '../context.ts';
 import { agreed } from './failsafe.ts';
 import { Holds } from './holds.ts';
-import type { Peers } from './peers.ts';
+import type { Peers } from '../peers.ts';
 import type { PrimaryFile } from './primary-file.ts';
 import { namesThisLife, readPrimary } from './primary-file.ts';
 import { ResourceKeeper } from './resource-keeper.ts';

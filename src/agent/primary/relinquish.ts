@@ -1,7 +1,7 @@
 /** The graceful end of a tenure (6.3): stop in reverse, then one write hands the role over. Who cannot stop goes on. */
-import type { Operation } from '../environment/store.ts';
-import { tree } from '../records/tree.ts';
-import type { Context } from './context.ts';
+import type { Operation } from '../../environment/store.ts';
+import { tree } from '../../records/tree.ts';
+import type { Context } from '../context.ts';
 import type { PrimaryFile } from './primary-file.ts';
 import { writePrimary } from './primary-file.ts';
 import type { KeeperOutcome } from './resource-keeper.ts';

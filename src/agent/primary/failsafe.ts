@@ -1,6 +1,6 @@
 /** Asks every other coordinator whether this primary may go on without the store (6.5). One that does not agree is enough. */
-import type { Context } from './context.ts';
-import type { Peers } from './peers.ts';
+import type { Context } from '../context.ts';
+import type { Peers } from '../peers.ts';
 
 export async function agreed(
   context: Context,

@@ -1,7 +1,7 @@
 /** The health of the running resources, on a slow beat: what died is restarted a bounded number of times (6.2). */
-import { judgeHealth } from '../core/resources.ts';
-import type { Resource, TenureFacts } from '../environment/resources.ts';
-import type { Context } from './context.ts';
+import { judgeHealth } from '../../core/resources.ts';
+import type { Resource, TenureFacts } from '../../environment/resources.ts';
+import type { Context } from '../context.ts';
 import type { ResourceKeeper } from './resource-keeper.ts';
 
 const hourMs = 3_600_000;

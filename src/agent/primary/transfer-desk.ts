@@ -1,17 +1,17 @@
 /**
  * Both ends of a graceful transfer before and after the hand-over itself: the holder judges what is asked and closes what
- * is over; the target says whether it is ready. The hand-over is agent/primary.ts.
+ * is over; the target says whether it is ready. The hand-over is agent/primary/primary.ts.
  */
-import { inWords } from '../core/decision.ts';
-import { bestOther } from '../core/contention.ts';
-import { inTheWay } from '../core/transfer.ts';
-import { printRecord } from '../records/record.ts';
-import type { TransferRecord } from '../records/transfer.ts';
-import { tree } from '../records/tree.ts';
+import { inWords } from '../../core/decision.ts';
+import { bestOther } from '../../core/contention.ts';
+import { inTheWay } from '../../core/transfer.ts';
+import { printRecord } from '../../records/record.ts';
+import type { TransferRecord } from '../../records/transfer.ts';
+import { tree } from '../../records/tree.ts';
 import type { Surveyed } from './candidates.ts';
 import { ownHindrance, survey } from './candidates.ts';
-import type { Context } from './context.ts';
-import type { Peers } from './peers.ts';
+import type { Context } from '../context.ts';
+import type { Peers } from '../peers.ts';
 import type { PrimaryFile } from './primary-file.ts';
 import type { ResourceKeeper } from './resource-keeper.ts';
 import type { OpenTransfer } from './transfers.ts';

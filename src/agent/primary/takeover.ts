@@ -1,7 +1,7 @@
 /** The takeover: from a record that names this life to `primary`, or back (6.2, 6.3). */
-import type { Operation } from '../environment/store.ts';
-import { tree } from '../records/tree.ts';
-import type { Context } from './context.ts';
+import type { Operation } from '../../environment/store.ts';
+import { tree } from '../../records/tree.ts';
+import type { Context } from '../context.ts';
 import type { PrimaryFile } from './primary-file.ts';
 import { writePrimary } from './primary-file.ts';
 import type { KeeperOutcome } from './resource-keeper.ts';

@@ -1,12 +1,12 @@
 /** The records of transfers: which are open, and each move of one by the table of core/transfer.ts. */
-import { step } from '../core/machine.ts';
-import type { TransferEvent } from '../core/transfer.ts';
-import { isOver, transferTable } from '../core/transfer.ts';
-import type { Operation } from '../environment/store.ts';
-import { parseRecord, printRecord } from '../records/record.ts';
-import { TransferRecord, withTransferStep } from '../records/transfer.ts';
-import { tree } from '../records/tree.ts';
-import type { Context } from './context.ts';
+import { step } from '../../core/machine.ts';
+import type { TransferEvent } from '../../core/transfer.ts';
+import { isOver, transferTable } from '../../core/transfer.ts';
+import type { Operation } from '../../environment/store.ts';
+import { parseRecord, printRecord } from '../../records/record.ts';
+import { TransferRecord, withTransferStep } from '../../records/transfer.ts';
+import { tree } from '../../records/tree.ts';
+import type { Context } from '../context.ts';
 
 export interface OpenTransfer {
   readonly id: string;

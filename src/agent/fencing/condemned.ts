@@ -3,8 +3,8 @@
  * goes on with all counts forgotten. If it is recorded as fenced while it is alive, its life is over all the same: what
  * it held may run elsewhere by now, so this noded ends, and its next life starts clean.
  */
-import { isConfirmedOff } from '../core/fencing.ts';
-import type { Context } from './context.ts';
+import { isConfirmedOff } from '../../core/fencing.ts';
+import type { Context } from '../context.ts';
 import { readFence } from './fence-file.ts';
 
 /** Looks at the own fence record once; called with each beat. Returns why this life must end, or null. */

@@ -1,9 +1,9 @@
 /** Reading and writing the primary record: always by version, an unclear answer resolved by reading back (S6). */
-import { PrimaryRecord, noPrimary } from '../records/primary.ts';
-import { parseRecord, printRecord } from '../records/record.ts';
-import { tree } from '../records/tree.ts';
-import type { Operation, StoreFailureCode } from '../environment/store.ts';
-import type { Context } from './context.ts';
+import { PrimaryRecord, noPrimary } from '../../records/primary.ts';
+import { parseRecord, printRecord } from '../../records/record.ts';
+import { tree } from '../../records/tree.ts';
+import type { Operation, StoreFailureCode } from '../../environment/store.ts';
+import type { Context } from '../context.ts';
 
 export interface PrimaryFile {
   readonly record: PrimaryRecord;

@@ -5,13 +5,13 @@
  * S1 rests on: `takeOver` is entered only with a record that names this life, and the record is freed only by `release`
  * (after every resource was stopped), by the hand-over (ditto), or with the record that power read off (fence-attempt.ts).
  */
-import { tree } from '../records/tree.ts';
+import { tree } from '../../records/tree.ts';
 import { ownHindrance } from './candidates.ts';
 import { contend } from './contend.ts';
-import type { Context } from './context.ts';
+import type { Context } from '../context.ts';
 import { Health } from './health.ts';
-import { readMaintenance } from './maintenance.ts';
-import type { Peers } from './peers.ts';
+import { readMaintenance } from '../maintenance.ts';
+import type { Peers } from '../peers.ts';
 import type { PrimaryFile } from './primary-file.ts';
 import { namesThisLife, readPrimary, writePrimary } from './primary-file.ts';
 import { relinquish } from './relinquish.ts';

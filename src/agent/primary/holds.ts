@@ -2,7 +2,7 @@
  * What this node has promised to commands on this machine: "you are primary until then" (6.6). A graceful hand-over waits for
  * every promise to end or to be given back; a lost lease needs no waiting, since no promise outlives the lease.
  */
-import type { Clock } from '../environment/clock.ts';
+import type { Clock } from '../../environment/clock.ts';
 
 export class Holds {
   private readonly clock: Clock;

@@ -3,16 +3,16 @@
  * transaction: our lock still stands, record and ledger by their versions (S6). An unclear answer is resolved by reading
  * back; a lost session ends the matter here, and whoever gets the lock next goes on from what is written.
  */
-import type { FenceAction, FenceEvent } from '../core/fencing.ts';
-import { fenceTable, isUnderWay } from '../core/fencing.ts';
-import { step } from '../core/machine.ts';
-import type { Operation, StoreFailure } from '../environment/store.ts';
-import type { FenceLedger, FenceStep } from '../records/fence.ts';
-import { FenceLedger as FenceLedgerSchema, FenceRecord, emptyLedger, noFence, withSteps } from '../records/fence.ts';
-import { parseRecord, printRecord } from '../records/record.ts';
-import { tree } from '../records/tree.ts';
-import type { Context } from './context.ts';
-import type { HeldLock } from './lock.ts';
+import type { FenceAction, FenceEvent } from '../../core/fencing.ts';
+import { fenceTable, isUnderWay } from '../../core/fencing.ts';
+import { step } from '../../core/machine.ts';
+import type { Operation, StoreFailure } from '../../environment/store.ts';
+import type { FenceLedger, FenceStep } from '../../records/fence.ts';
+import { FenceLedger as FenceLedgerSchema, FenceRecord, emptyLedger, noFence, withSteps } from '../../records/fence.ts';
+import { parseRecord, printRecord } from '../../records/record.ts';
+import { tree } from '../../records/tree.ts';
+import type { Context } from '../context.ts';
+import type { HeldLock } from '../lock.ts';
 
 export type Moved =
   | { readonly ok: true; readonly actions: readonly FenceAction[] }

@@ -2,12 +2,12 @@
  * One try to win the role (6.1): our turn by rank, the exclusive lock, the record read again, one transaction that checks
  * the lock and writes holder and epoch + 1 by version. Whoever loses is a secondary again at once (R18).
  */
-import { turnMs } from '../core/contention.ts';
-import { tree } from '../records/tree.ts';
+import { turnMs } from '../../core/contention.ts';
+import { tree } from '../../records/tree.ts';
 import { ownHindrance, survey } from './candidates.ts';
-import type { Context } from './context.ts';
-import { acquire, release } from './lock.ts';
-import type { Peers } from './peers.ts';
+import type { Context } from '../context.ts';
+import { acquire, release } from '../lock.ts';
+import type { Peers } from '../peers.ts';
 import type { PrimaryFile } from './primary-file.ts';
 import { readPrimary, writePrimary } from './primary-file.ts';
 

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { nodeNamePattern } from '../core/node.ts';
 import { configFile, readBmc, readClusterKey, readConfig } from '../real/config-file.ts';
 import { realLog } from '../real/log.ts';
+import { missingTools } from '../real/resources/tools.ts';
 import { handleSignals } from './signals.ts';
 import { wireAgent } from './wiring.ts';
 
@@ -58,6 +59,7 @@ async function main(): Promise<number> {
 
   const log = realLog(config.value.log.level, name);
   log.info('noded starts', { version: version(), config: file, node: process.version });
+  for (const missing of await missingTools(config.value)) log.warn('a program is missing', { because: missing });
   const parts = { config: config.value, name, version: version(), key: key.value, bmc: bmc.value, log };
   const wire = async () => {
     const wired = await wireAgent(parts);

@@ -146,6 +146,20 @@ it('config check: valid, with the worst case in seconds', async () => {
   expect(said.stdout).toMatch(/in all/);
 });
 
+it('config check names the programs that the resources need and this machine lacks', async () => {
+  const file = write(
+    'tools.yaml',
+    `cluster: { name: c, keyFile: ${join(dir, 'key')} }\nzookeeper: { servers: ['127.0.0.1:1'] }\nnode: { resetCommand: [/no/such/reset] }\nprimary: { resources: [{ type: address, name: vip, address: 10.0.0.9/24, interface: eth0 }] }\n`,
+  );
+  const said = await nodectl('config', 'check', '--config', file);
+  expect(said).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/! \/no\/such\/reset is not installed: a machine that cannot stop/) as string,
+  });
+  expect(said.stdout).not.toMatch(/! ip is not installed/);
+  expect(said.stdout).toMatch(/a primary that is cut off stops by itself/);
+});
+
 it('config check: all errors at once', async () => {
   const file = write('bad.yaml', 'cluster: { nam: c }\nzookeeper: { servers: [] }\nkeepalive: { interval: soon }\n');
   const said = await nodectl('config', 'check', '--config', file);

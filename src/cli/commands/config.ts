@@ -6,6 +6,7 @@ import { durationKeys } from '../../config/reference.ts';
 import { worstCase } from '../../config/timing.ts';
 import { inWords } from '../../core/decision.ts';
 import { readBmc, readClusterKey } from '../../real/config-file.ts';
+import { missingTools } from '../../real/resources/tools.ts';
 import { stringify } from 'yaml';
 import type { Command } from '../command.ts';
 import { flag, jsonOption } from '../command.ts';
@@ -17,17 +18,19 @@ const check: Command = {
   describe: 'Check the configuration, its key and password files and its timings; print the worst case to recovery.',
   options: jsonOption,
   examples: [['nodectl config check --config ./config.yaml', 'check a file before it is installed']],
-  run(args, output) {
+  async run(args, output) {
     const { config, file } = loadedConfig(args);
+    const missing = await missingTools(config);
     const files = [readClusterKey(config), readBmc(config)].flatMap((read) => (read.ok ? [] : [read.message]));
     if (files.length > 0) throw new CommandError(exitCodes.usage, files.join('\n'));
     const steps = worstCase(config);
     const totalMs = steps.reduce((sum, step) => sum + step.ms, 0);
-    if (flag(args, 'json')) output.json({ file, ok: true, worstCase: steps, totalMs, timing: config.timing });
+    if (flag(args, 'json')) output.json({ file, ok: true, missing, worstCase: steps, totalMs, timing: config.timing });
     else {
       output.line(`${file}: valid`);
       if (config.bmc === undefined)
         output.line(output.paint('yellow', '! no bmc section: nobody will be able to fence this machine'));
+      for (const sentence of missing) output.line(output.paint('yellow', `! ${sentence}`));
       output.line();
       output.line('worst case from the last keepalive of a dying primary to its resources on another node:');
       for (const step of steps)
@@ -46,7 +49,7 @@ const check: Command = {
         `  ${inWords(graceMs).padStart(8)}  is what a successor would have to wait besides if it relied on that; it never does: it waits for power off`,
       );
     }
-    return Promise.resolve(exitCodes.done);
+    return exitCodes.done;
   },
 };
 

@@ -83,7 +83,7 @@ async function announce(address: string, device: string, isV6: boolean, signal: 
     beforeMs = atMs;
     if (signal.aborted) return;
     const sent = run(program, args, { deadlineMs: announceTimeoutMs, signal });
-    if ((await sent).kind === 'missing') return; // `nodectl config check` and the start-up check name it
+    if ((await sent).kind === 'missing') return; // told at the start and by `nodectl config check` (tools.ts)
   }
 }
 

@@ -87,7 +87,14 @@ export class Agent {
       const verifying = rejoined.then((taken) => (taken ? new Verifier(context, peers).run() : undefined));
       const watching = this.holdName();
       await this.stopped();
-      await this.shutDown({ keepalive, fencing, primary, beating, loops: [rejoined, verifying, watching, steering] });
+      await this.shutDown({
+        keepalive,
+        fencing,
+        primary,
+        beating,
+        steering,
+        loops: [rejoined, verifying, watching, steering],
+      });
     }
     this.duties.abort();
     void collecting; // each collection ends by its own deadline; nobody waits for it here
@@ -218,7 +225,7 @@ export class Agent {
   }
 
   /** Says `shutdown`, hands the role on, lets go of everything, says `stop`, and only then stops beating. */
-  private async shutDown({ keepalive, fencing, primary, beating, loops }: Running): Promise<void> {
+  private async shutDown({ keepalive, fencing, primary, beating, steering, loops }: Running): Promise<void> {
     const { env, board, context, identity, settings } = this;
     const because = this.ending?.because ?? 'told to stop';
     env.supervisor.stopping(`stopping: ${because}`);
@@ -229,11 +236,9 @@ export class Agent {
       board.daemonState = 'shutdown';
       keepalive.poke();
       context.history.happened('node-stopping', `${identity.name} is stopping: ${because}`, { node: identity.name });
-      released =
-        (await primary?.handOver(
-          `${identity.name} is stopping: ${because}`,
-          settings.config.primary.handOverTimeout,
-        )) ?? true;
+      const { handOverTimeout } = settings.config.primary;
+      const why = `${identity.name} is stopping: ${because}`;
+      released = (await primary?.handOver(why, handOverTimeout, this.steering.signal)) ?? true;
     }
     this.duties.abort();
     this.steering.abort();
@@ -241,6 +246,8 @@ export class Agent {
     await Promise.race([fencing.settle(), env.clock.sleep(stopDeadlineMs / 2, this.beating.signal)]);
     // S8: a probe of a slow BMC, or a resource that stops slowly, may still be under way; the keepalive goes on meanwhile.
     await Promise.race([Promise.all(loops), env.clock.sleep(stopDeadlineMs / 2, this.beating.signal)]);
+    // In a hurry too: what the primary runs is stopped, within the time that the configuration promises for it.
+    await Promise.race([steering, env.clock.sleep(settings.config.timing.stopBoundMs)]);
     // S1: who still holds something may not say `stop`: its silence must count, and its peers fence it.
     const stops = clean && (released || primary?.tenure.holdsRole() === false);
     if (stops)
@@ -273,5 +280,7 @@ interface Running {
   readonly fencing: FencingLoop;
   readonly primary: PrimaryLoop | null;
   readonly beating: Promise<void>;
+  /** The role's loop. */
+  readonly steering: Promise<void>;
   readonly loops: readonly Promise<unknown>[];
 }

@@ -99,10 +99,10 @@ export class World {
     return this.time.runUntil(this.time.nowMs + forMs);
   }
 
-  /** SIGTERM to a node's noded. */
-  stopNoded(name: string): void {
+  /** SIGTERM to a node's noded; a second one is `fast`. */
+  stopNoded(name: string, kind: 'graceful' | 'fast' = 'graceful'): void {
     this.machine(name).stoppedOnPurpose = true;
-    this.agents.get(name)?.stop('graceful', 'SIGTERM');
+    this.agents.get(name)?.stop(kind, 'SIGTERM');
   }
 
   private addMachine(node: SimNode): void {

@@ -168,6 +168,23 @@ it('S9: a primary that cannot stop what it must stop resets its machine', async 
   expect(twice()).toEqual([]);
 });
 
+it('a second SIGTERM is in a hurry: nobody waits for a successor, but everything is stopped and the role is free', async () => {
+  const under = world(5, 3, { 'primary.prepareTimeout': '30s', 'fencing.enabled': false });
+  const twice = checkOnePrimary(under);
+  under.powerAll();
+  await under.run(10_000);
+  for (const node of ['node2', 'node3']) obey(under, `freeze ${node}`); // nobody will prepare
+  under.stopNoded('node1');
+  await under.run(2000);
+  expect(roleOf(under)).toMatchObject({ holder: 'node1', state: 'primary' });
+  under.stopNoded('node1', 'fast');
+  await under.run(1500);
+  expect(under.machine('node1').running.size).toBe(0);
+  expect(roleOf(under)).toMatchObject({ holder: null, state: 'none' });
+  expect(under.machine('node1').process).toBeNull();
+  expect(twice()).toEqual([]);
+});
+
 it('a frozen primary that comes back acts on nothing of its former tenure', async () => {
   const under = world(5, 3, { 'fencing.enabled': false });
   const twice = checkOnePrimary(under);

@@ -95,25 +95,29 @@ export class PrimaryLoop {
     tenure.lose('noded ends');
     await tenure.settled();
     await guarding;
+    // In a hurry nobody waits for a successor, but nobody has to wait for a fence either.
+    const last = await readPrimary(this.context);
+    if (last?.readable === true && namesThisLife(this.context, last.record) && !tenure.holdsRole())
+      await release(this.context, tenure, last, `${this.context.self.name} has stopped everything and ends`);
   }
 
   wake(): void {
     this.waking.abort();
   }
 
-  /** For a stop in good order: hands the role on. True when this node holds nothing, and a successor was seen or none can be. */
-  async handOver(because: string, withinMs: number): Promise<boolean> {
+  /** For a stop in good order: hands the role on, until `hurry`. True when this node holds nothing, and a successor was seen or none can be. */
+  async handOver(because: string, withinMs: number, hurry: AbortSignal): Promise<boolean> {
     const { env } = this.context;
     const { tenure } = this;
     const held = tenure.holdsRole();
     const endMs = env.clock.monotonicMs() + withinMs;
     this.closing = because;
-    while (env.clock.monotonicMs() < endMs) {
+    while (env.clock.monotonicMs() < endMs && !hurry.aborted) {
       this.wake();
       const record = this.known?.record;
       const free = !tenure.holdsRole() && record !== undefined && !namesThisLife(this.context, record);
       if (free && (!held || record.state === 'primary' || (await this.desk.isNobodyElse()))) return true;
-      await env.clock.sleep(100);
+      await env.clock.sleep(100, hurry);
     }
     return !tenure.holdsRole();
   }

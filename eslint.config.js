@@ -21,7 +21,7 @@ const arrows = {
 const packages = {
   records: ['zod'],
   config: ['zod', 'yaml', 'leven'],
-  real: ['execa', 'fastify', 'node-zookeeper-client', 'pino', 'zod'],
+  real: ['@rgrove/parse-xml', 'leven', 'execa', 'fastify', 'node-zookeeper-client', 'pino', 'zod'],
   cli: ['yargs', 'yargs/helpers', 'yaml'],
   lab: ['yargs', 'yargs/helpers', 'yaml'],
 };

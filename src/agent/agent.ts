@@ -5,7 +5,7 @@
 import type { Config } from '../config/load.ts';
 import { inWords } from '../core/decision.ts';
 import type { Environment } from '../environment/environment.ts';
-import type { BmcReference } from '../records/registration.ts';
+import type { FenceDevice } from '../records/device.ts';
 import { runCollectors } from './collectors.ts';
 import { lookAtOwnFence } from './fencing/condemned.ts';
 import type { Beat, Board, Context, Identity } from './context.ts';
@@ -25,7 +25,8 @@ export interface AgentSettings {
   readonly config: Config;
   readonly name: string;
   readonly version: string;
-  readonly bmc: BmcReference | null;
+  /** What can switch this machine off, passwords included. */
+  readonly devices: readonly FenceDevice[];
 }
 
 /** Why a life ended: told to, told to stay out, the name is taken by another, or recorded as fenced while alive. */
@@ -148,7 +149,7 @@ export class Agent {
       told = because;
     };
     while (!this.stopping.signal.aborted) {
-      const hindrance = await this.tryJoin(settings.bmc);
+      const hindrance = await this.tryJoin(settings.devices);
       if (hindrance === null) return true;
       if (this.ending !== null) return false;
       tell(hindrance);
@@ -159,7 +160,7 @@ export class Agent {
     return false;
   }
 
-  private async tryJoin(bmc: BmcReference | null): Promise<string | null> {
+  private async tryJoin(devices: readonly FenceDevice[]): Promise<string | null> {
     const { env, context } = this;
     if (env.store.session().state !== 'connected') return 'ZooKeeper is not reachable; nobody is fenced from here';
     const made = await makeTree(context);
@@ -175,7 +176,7 @@ export class Agent {
     const left = await readLeft(context);
     if (left === null) return 'the mark of having left could not be read';
     if (left.left) return `this node has left the cluster (${left.because}); "nodectl join" lets it in again`;
-    return (await register(context, bmc)) ? null : 'the registration could not be written';
+    return (await register(context, devices)) ? null : 'the registration could not be written';
   }
 
   /** After the first acknowledged keepalive: closes the former life's fence and says `run`. False: stopped before that. */

@@ -49,6 +49,14 @@ export interface Board {
   barredBecause: string; // primary, health
   subsystems: Map<string, CollectedReading>; // collectors
   peers: Map<string, PeerView>; // monitor
+  /** The newest keepalive of each peer that this observer saw, and when (monotonic) it saw it first. */
+  lastSeen: Map<string, { readonly incarnation: string; readonly sequence: number; readonly atMs: number }>; // monitor
+  /** When (monotonic) this coordinator last agreed that a primary goes on without the store. */
+  agreedAtMs: number; // answers
+  /** The life of each node whose devices read on when they were last probed: a reading of off is a change since then. */
+  provedOn: Map<string, string>; // verifier
+  /** Whether this machine's watchdog is armed: the bound may be published. */
+  watchdogArmed: boolean; // self-fence
   steppedDown: string | null; // condemned
   lastBeat: Beat | null; // keepalive
   /** By how much the keepalive's last beat came late. */
@@ -75,6 +83,10 @@ export function newBoard(role: NodeRole): Board {
     coordinatorState: role === 'coordinator' ? 'secondary' : null,
     subsystems: new Map(),
     peers: new Map(),
+    lastSeen: new Map(),
+    agreedAtMs: -Infinity,
+    provedOn: new Map(),
+    watchdogArmed: false,
     primaryEpoch: 0,
     ineligible: role === 'coordinator' ? 'it has just started' : null,
     ownMaintenance: null,

@@ -8,12 +8,13 @@ import { inWords } from '../core/decision.ts';
 import type { ObserverHealth, PeerMemory, Sighting } from '../core/detection.ts';
 import { forgetThrows, observe, unseenPeer } from '../core/detection.ts';
 import type { RankedNode } from '../core/observers.ts';
-import { observedBy } from '../core/observers.ts';
+import { monitors, observedBy } from '../core/observers.ts';
 import { Keepalive } from '../records/keepalive.ts';
 import type { PeerView } from '../records/keepalive.ts';
 import { parseRecord } from '../records/record.ts';
 import { tree } from '../records/tree.ts';
 import type { Beat, Context } from './context.ts';
+import { EarlyEvidence } from './early-evidence.ts';
 import type { FencingLoop } from './fencing/fencing.ts';
 import type { Peers } from './peers.ts';
 
@@ -27,11 +28,13 @@ export class Monitor {
   private generation = -1;
   private lastBeatSentMs: number | null = null;
   private lastPauseMs: number | null = null;
+  private readonly early: EarlyEvidence;
 
   constructor(context: Context, peers: Peers, fencing: FencingLoop) {
     this.context = context;
     this.peers = peers;
     this.fencing = fencing;
+    this.early = new EarlyEvidence(context, peers, (name, memory, because) => this.foundOff(name, memory, because));
   }
 
   /** One look; called with each acknowledged beat. A look that is still going on makes this one void. */
@@ -88,13 +91,18 @@ export class Monitor {
       const memory = quiet ? forgetThrows(seen.memory, nowMs) : seen.memory;
       const { verdict, because } = seen.decision;
       this.memories.set(name, memory);
+      this.remember(name, memory);
       if (quiet && (verdict === 'silent' || verdict === 'dead')) {
         this.show(name, memory, 'unknown', 'the quiet period lasts; nothing is counted', nowMs);
         continue;
       }
       this.tell(name, before, memory, verdict, because);
       this.show(name, memory, verdict, because, nowMs);
-      if (verdict === 'dead') dead.push({ name, memory, because });
+      if (verdict === 'alive') this.early.forget(name);
+      if (verdict === 'silent') this.early.silent(name, memory, this.placeBeside(name));
+      const off = this.early.offBecause(name);
+      if (verdict === 'silent' && off !== null) dead.push({ name, memory, because: off });
+      if (verdict === 'dead') dead.push({ name, memory, because: withWord(because, this.early.wordOf(name)) });
     }
     for (const name of [...board.peers.keys()]) if (!watched.includes(name)) board.peers.delete(name);
     this.fencing.silentNodes = [...board.peers]
@@ -103,8 +111,36 @@ export class Monitor {
           view.throws >= Math.ceil(config.detection.savingThrows / 2) &&
           (view.verdict === 'silent' || view.verdict === 'dead'),
       )
-      .map(([name]) => name);
+      .map(([name]) => name)
+      .filter((name) => this.early.offBecause(name) === null);
     for (const { name, memory, because } of dead) this.fencing.condemn(name, memory, because);
+  }
+
+  /** Power reads off: the other saving throws are not waited for. */
+  private foundOff(name: string, memory: PeerMemory, because: string): void {
+    const current = this.memories.get(name);
+    const { env, board, history, duties } = this.context;
+    const stands = current?.incarnation === memory.incarnation && current.sequence === memory.sequence;
+    if (!stands || duties.aborted || env.clock.monotonicMs() < board.quietUntilMs) return;
+    if (this.fencing.isConfirmedOff(name, memory.incarnation)) return;
+    this.show(name, current, 'dead', because, env.clock.monotonicMs());
+    history.happened('verdict', `${name} is held for dead: ${because}`, {
+      node: name,
+      evidence: { throws: current.throws, incarnation: current.incarnation, sequence: current.sequence },
+    });
+    this.fencing.condemn(name, current, because);
+  }
+
+  /** How many observers ask before this one when `name` falls silent. */
+  private placeBeside(name: string): number {
+    const asking = monitors(this.ranked().filter((node) => node.name !== name));
+    const place = asking.indexOf(this.context.self.name);
+    return place < 0 ? asking.length : place;
+  }
+
+  private remember(name: string, { incarnation, sequence, lastNewAtMs }: PeerMemory): void {
+    if (incarnation !== null && sequence !== null && lastNewAtMs !== null)
+      this.context.board.lastSeen.set(name, { incarnation, sequence, atMs: lastNewAtMs });
   }
 
   private show(name: string, memory: PeerMemory, verdict: PeerView['verdict'], because: string, nowMs: number): void {
@@ -194,4 +230,8 @@ export class Monitor {
     this.peers.saw(name, incarnation);
     return { kind: 'seen', incarnation, sequence, state, intervalMs, shutdownMs };
   }
+}
+
+function withWord(because: string, word: string): string {
+  return word === '' ? because : `${because}; ${word}`;
 }

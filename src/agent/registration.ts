@@ -6,11 +6,14 @@ import { forbidsRejoin } from '../core/fencing.ts';
 import { fenceTable } from '../core/fencing.ts';
 import { step } from '../core/machine.ts';
 import { Registration, SessionHolder } from '../records/registration.ts';
-import type { BmcReference } from '../records/registration.ts';
+import type { FenceDevice } from '../records/device.ts';
 import { parseRecord, printRecord } from '../records/record.ts';
 import { tree, treeRoots } from '../records/tree.ts';
 import { withSteps } from '../records/fence.ts';
+import { fenceLevels } from '../config/fence-levels.ts';
+import { whereIs } from '../records/device.ts';
 import type { Context } from './context.ts';
+import { sealFor } from './fencing/devices.ts';
 import { entered, readFence, readLedger } from './fencing/fence-file.ts';
 
 export type Claimed =
@@ -97,8 +100,8 @@ export async function closeOwnFence(context: Context): Promise<boolean> {
 }
 
 /** Writes who this node is now. False: try again. */
-export async function register(context: Context, bmc: BmcReference | null): Promise<boolean> {
-  const { env, self, config } = context;
+export async function register(context: Context, devices: readonly FenceDevice[]): Promise<boolean> {
+  const { env, self, config, board } = context;
   const registration: Registration = {
     schema: 1,
     name: self.name,
@@ -112,8 +115,10 @@ export async function register(context: Context, bmc: BmcReference | null): Prom
     apiAddress: config.api.enabled ? `${config.api.address ?? env.machine.hostname}:${config.api.port}` : null,
     leaseMs: config.timing.leaseMs,
     stopBoundMs: config.timing.stopBoundMs,
-    bmcAddress: bmc === null ? null : `${bmc.address}:${bmc.port}`,
-    bmcSealed: bmc === null ? null : env.secrets.seal(JSON.stringify(bmc), `bmc ${self.name}`),
+    levels: fenceLevels(config).map((level) => [...level]),
+    devices: devices.map((device) => ({ name: device.name, kind: device.kind, where: whereIs(device) })),
+    devicesSealed: devices.length === 0 ? null : env.secrets.seal(JSON.stringify({ devices }), sealFor(self.name)),
+    watchdogBoundMs: board.watchdogArmed ? config.timing.watchdogBoundMs : null,
   };
   const read = await env.store.read(tree.node(self.name));
   if (!read.ok) return false;

@@ -1,10 +1,11 @@
 /**
- * The verifier, first form (5.5): at start, when a registration changes, and then on a slow beat, this node proves for
- * itself and every peer that fencing would work, without changing power. A few BMCs at a time: some hold four sessions.
+ * The verifier (5.5): at start, when a registration changes, and then on a slow beat, this node proves for itself and every
+ * peer that fencing would work, without changing power: each device of each level. A few at a time: some BMCs hold four
+ * sessions. What is proved stands in the store as this node's row of the matrix, and changes what is done in an emergency.
  */
-import { judgeProbe, sharedBmcs } from '../core/verification.ts';
-import type { Verification } from '../core/verification.ts';
-import { BmcReference } from '../records/registration.ts';
+import { judgeLevels, judgeNode, judgeProbe, liesOff, sharedBmcs } from '../core/verification.ts';
+import type { DeviceVerification, Verification } from '../core/verification.ts';
+import type { FenceDevice } from '../records/device.ts';
 import type { Registration } from '../records/registration.ts';
 import { parseRecord, printRecord } from '../records/record.ts';
 import { OperatorRequest } from '../records/request.ts';
@@ -12,13 +13,21 @@ import { tree } from '../records/tree.ts';
 import { VerificationRow } from '../records/verification.ts';
 import type { VerificationEntry } from '../records/verification.ts';
 import type { Context } from './context.ts';
+import { openDevices } from './fencing/devices.ts';
+import { readSign } from './fencing/life-sign.ts';
 import type { Peers } from './peers.ts';
 
-const periodMs = 300_000;
 const lookMs = 1000;
 const atOnceMax = 4;
 /** Reading all accounts of a BMC takes more than one command's time on slow ones. */
 const probeDeadlineFactor = 2;
+
+/** What one probe brought. */
+interface Proved {
+  readonly verification: DeviceVerification;
+  readonly power: 'on' | 'off' | 'unknown';
+  readonly guid: string | null;
+}
 
 export class Verifier {
   private readonly context: Context;
@@ -33,16 +42,18 @@ export class Verifier {
   }
 
   async run(): Promise<void> {
-    const { env, duties } = this.context;
+    const { env, duties, config } = this.context;
     let dueMs = 0;
     while (!duties.aborted) {
       const nowMs = env.clock.monotonicMs();
       const registrations = this.wanted();
-      const mark = registrations.map((peer) => `${peer.name} ${peer.bmcSealed ?? ''}`).join('\n');
+      const mark = registrations
+        .map((peer) => `${peer.name} ${peer.devicesSealed ?? ''} ${peer.watchdogBoundMs ?? ''}`)
+        .join('\n');
       if (registrations.length > 0 && (mark !== this.checked || nowMs >= dueMs)) {
         this.checked = mark;
         await this.checkAll(registrations, null);
-        dueMs = env.clock.monotonicMs() + periodMs * (0.9 + 0.2 * env.random.fraction());
+        dueMs = env.clock.monotonicMs() + config.fencing.verifyInterval * (0.9 + 0.2 * env.random.fraction());
       }
       await this.answerRequests();
       await env.clock.sleep(lookMs, duties);
@@ -76,68 +87,124 @@ export class Verifier {
   }
 
   private async checkAll(registrations: readonly Registration[], answers: string | null): Promise<void> {
-    const queue = [...registrations];
-    const shared = sharedBmcs(
-      new Map(
-        registrations.flatMap((peer) => (peer.bmcAddress === null ? [] : [[peer.name, peer.bmcAddress] as const])),
-      ),
-    );
+    const { duties } = this.context;
+    const shared = sharedBmcs(this.places());
+    const jobs: (() => Promise<void>)[] = [];
+    const done: Promise<void>[] = [];
+    for (const peer of registrations) {
+      const probes = this.devicesOf(peer).map(
+        (device) =>
+          new Promise<Proved>((resolve) =>
+            jobs.push(async () => resolve(await this.checkDevice(peer, device, shared))),
+          ),
+      );
+      done.push(Promise.all(probes).then((proved) => this.conclude(peer, proved)));
+    }
     const worker = async () => {
-      for (let peer = queue.shift(); peer !== undefined && !this.context.duties.aborted; peer = queue.shift()) {
-        await this.checkOne(peer, sharing(shared, peer.name));
-      }
+      for (let job = jobs.shift(); job !== undefined && !duties.aborted; job = jobs.shift()) await job();
     };
     await Promise.all(Array.from({ length: atOnceMax }, worker));
+    if (duties.aborted) return;
+    await Promise.all(done);
     await this.publish(answers);
   }
 
-  private async checkOne(peer: Registration, shared: readonly string[] | null): Promise<void> {
-    const { env, self, history } = this.context;
-    const startMs = env.clock.monotonicMs();
-    const verification = shared === null ? await this.probe(peer) : sharedBmc(shared);
-    const { canFence, fault, because, advice } = verification;
+  /** By what a fence of one node could hit another: addresses, and the GUIDs that BMCs told. */
+  private places(): Map<string, string[]> {
+    const found = new Map<string, string[]>();
+    for (const peer of this.peers.all()) {
+      const wheres = peer.devices.filter((device) => device.kind === 'ipmi').map((device) => device.where);
+      const guid = this.entries.get(peer.name)?.guid ?? null;
+      found.set(peer.name, [...new Set([...wheres, ...(guid === null ? [] : [`GUID ${guid}`])])]);
+    }
+    return found;
+  }
+
+  private devicesOf(peer: Registration): FenceDevice[] {
+    const opened = openDevices(this.context.env.secrets, peer, peer.name);
+    return opened.ok ? opened.value : [];
+  }
+
+  private async checkDevice(
+    peer: Registration,
+    device: FenceDevice,
+    shared: readonly (readonly string[])[],
+  ): Promise<Proved> {
+    const { env } = this.context;
+    const group = shared.find((names) => names.includes(peer.name));
+    if (device.kind === 'ipmi' && group !== undefined)
+      return {
+        verification: { device: device.name, ...sharedBmc(group) },
+        power: 'unknown',
+        guid: this.entries.get(peer.name)?.guid ?? null,
+      };
+    const before = await readSign(this.context, peer.name);
+    const probe = await env.power.probe(device, device.commandTimeoutMs * probeDeadlineFactor);
+    let verdict: Verification = judgeProbe(probe, device.kind === 'ipmi' ? peer.systemGuid : null);
+    if (verdict.canFence && probe.power === 'off' && before !== null) {
+      // Off, and yet keepalives go on? Then it would be believed in the emergency (S4).
+      await env.clock.sleep(Math.round(before.intervalMs * 1.5), this.context.duties);
+      const after = await readSign(this.context, peer.name);
+      const again = await env.power.read(device, device.commandTimeoutMs);
+      const lives = after !== null && after.incarnation === before.incarnation && after.sequence !== before.sequence;
+      if (lives && again.power === 'off') verdict = liesOff(again.because);
+    }
+    return { verification: { device: device.name, ...verdict }, power: probe.power, guid: probe.guid };
+  }
+
+  private conclude(peer: Registration, proved: readonly Proved[]): void {
+    const { env, board } = this.context;
+    const devices = proved.map((one) => one.verification);
+    const opened = openDevices(env.secrets, peer, peer.name);
+    const levels = judgeLevels(peer.levels, devices, peer.watchdogBoundMs);
+    const sealed: Verification = {
+      canFence: false,
+      fault: 'no-bmc',
+      because: opened.ok ? '' : opened.because,
+      advice: 'give it a bmc section, and the same cluster key on all machines',
+    };
+    const whole = !opened.ok && levels.every((level) => level.proof !== 'holds') ? sealed : judgeNode(levels, devices);
+    const powers = proved.map((one) => one.power);
+    const power =
+      powers.length > 0 && powers.every((one) => one === 'on') ? 'on' : powers.includes('off') ? 'off' : 'unknown';
+    if (power === 'on') board.provedOn.set(peer.name, peer.incarnation);
+    else if (power === 'off') board.provedOn.delete(peer.name);
     const before = this.entries.get(peer.name);
+    const isSame = before?.fault === whole.fault && before.canFence === whole.canFence;
+    const nowMs = env.clock.wallMs();
     this.entries.set(peer.name, {
-      canFence,
-      fault,
-      because,
-      advice,
-      tookMs: Math.round(env.clock.monotonicMs() - startMs),
-      wallMs: env.clock.wallMs(),
+      canFence: whole.canFence,
+      levels: levels.map((level) => ({ ...level, because: level.because.slice(0, 600) })),
+      power,
+      incarnation: peer.incarnation,
+      guid: proved.find((one) => one.guid !== null)?.guid ?? null,
+      fault: whole.fault,
+      because: whole.because.slice(0, 1000),
+      advice: whole.advice,
+      tookMs: 0,
+      sinceWallMs: isSame ? before.sinceWallMs : nowMs,
+      wallMs: nowMs,
     });
-    if (before?.fault === fault && before.canFence === canFence) return;
-    if (before === undefined && canFence) {
+    if (!isSame) this.tell(peer, before !== undefined, whole);
+  }
+
+  /** A change is an event long before it matters; that something new works is only a line of the log. */
+  private tell(peer: Registration, isKnown: boolean, verdict: Verification): void {
+    const { env, self, history } = this.context;
+    const { canFence, fault, because, advice } = verdict;
+    if (!isKnown && canFence && fault === null) {
       env.log.info('fencing verified', { node: peer.name, because });
       return;
     }
     const who =
       peer.name === self.name ? `${self.name} (itself; the proof that counts comes from its peers)` : peer.name;
+    const hint = advice === null ? '' : `; ${advice}`;
     const text = canFence
-      ? `${self.name} can fence ${who} again: ${because}`
-      : `${self.name} could not fence ${who}: ${because}${advice === null ? '' : `; ${advice}`}`;
+      ? `${self.name} can fence ${who}: ${because}${hint}`
+      : `${self.name} could not fence ${who}: ${because}${hint}`;
     if (!canFence) env.log.warn('fencing would fail', { node: peer.name, fault, because, advice });
-    history.happened('verification', text, { node: peer.name, evidence: { fault, canFence } });
-  }
-
-  private async probe(peer: Registration): Promise<Verification> {
-    const { env } = this.context;
-    const none = (because: string, advice: string): Verification => ({
-      canFence: false,
-      fault: 'no-bmc',
-      because,
-      advice,
-    });
-    if (peer.bmcSealed === null) return none('it has no BMC configured', 'add a bmc section to its configuration');
-    const plain = env.secrets.open(peer.bmcSealed, `bmc ${peer.name}`);
-    if (plain === null)
-      return none(
-        'its BMC reference was sealed with another cluster key',
-        'use the same cluster key file on all machines',
-      );
-    const parsed = parseRecord(BmcReference, plain);
-    if (!parsed.ok) return none(`its BMC reference cannot be read: ${parsed.because}`, 'restart its noded');
-    const probe = await env.power.probe(parsed.record, parsed.record.commandTimeoutMs * probeDeadlineFactor);
-    return judgeProbe(probe, peer.systemGuid);
+    const kind = fault === 'lies-off' ? 'bmc-lies' : 'verification';
+    history.happened(kind, text, { node: peer.name, evidence: { fault, canFence } });
   }
 
   private async publish(answers: string | null): Promise<void> {
@@ -156,15 +223,11 @@ export class Verifier {
   }
 }
 
-function sharing(groups: readonly string[][], name: string): string[] | null {
-  return groups.find((group) => group.includes(name)) ?? null;
-}
-
 function sharedBmc(group: readonly string[]): Verification {
   return {
     canFence: false,
     fault: 'shared-bmc',
-    because: `${group.join(' and ')} name the same BMC address: a fence of one would switch off another`,
+    because: `${group.join(' and ')} name the same BMC: a fence of one would switch off another`,
     advice: 'correct bmc.address on these machines',
   };
 }

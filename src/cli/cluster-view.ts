@@ -5,6 +5,9 @@
 import type { FenceStanding, NodeRole, NodeState } from '../core/node.ts';
 import { displayedState } from '../core/node.ts';
 import type { FenceState } from '../core/fencing.ts';
+import { levelName } from '../core/levels.ts';
+import type { Fenceability } from '../core/verification.ts';
+import { fenceabilityOf } from '../core/verification.ts';
 import { printDuration } from '../config/duration.ts';
 import type { Config } from '../config/load.ts';
 import type { Store } from '../environment/store.ts';
@@ -18,6 +21,7 @@ import { Registration } from '../records/registration.ts';
 import type { Parsed } from '../records/record.ts';
 import { parseRecord } from '../records/record.ts';
 import { tree } from '../records/tree.ts';
+import { VerificationRow } from '../records/verification.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 
 export interface NodeView {
@@ -37,7 +41,12 @@ export interface NodeView {
   /** Whether the noded's session with the store lives right now. */
   readonly session: boolean;
   readonly sequence: number | null;
-  readonly bmc: string | null;
+  /** How the others fence it, level by level, and through what. */
+  readonly levels: readonly string[];
+  readonly devices: Registration['devices'];
+  /** Who could fence it when that was proved last, and whether that is enough; `unknown`: nobody has proved anything yet. */
+  readonly fencers: readonly string[];
+  readonly fenceability: Fenceability;
   readonly version: string | null;
   readonly steppedDown: string | null;
   readonly subsystems: Readonly<Record<string, SubsystemReport>>;
@@ -70,6 +79,7 @@ interface RawNode {
   readonly fence: FenceRecord | null;
   readonly maintenance: string | null;
   readonly left: string | null;
+  readonly verification: VerificationRow | null;
   readonly problems: readonly string[];
 }
 
@@ -98,13 +108,14 @@ export async function readCluster(store: Store, config: Config): Promise<Cluster
 }
 
 async function readNode(store: Store, name: string): Promise<RawNode> {
-  const [registration, keepalive, session, fence, maintenance, left] = await Promise.all([
+  const [registration, keepalive, session, fence, maintenance, left, verification] = await Promise.all([
     store.read(tree.node(name)),
     store.read(tree.keepalive(name)),
     store.read(tree.session(name)),
     store.read(tree.fence(name)),
     store.read(tree.nodeMaintenance(name)),
     store.read(tree.left(name)),
+    store.read(tree.verification(name)),
   ]);
   const problems: string[] = [];
   const parsed = <T>(path: string, text: string | null, parse: (text: string) => Parsed<T>): T | null => {
@@ -126,6 +137,9 @@ async function readNode(store: Store, name: string): Promise<RawNode> {
     fence: parsed(tree.fence(name), fence.ok ? fence.text : null, (text) => parseRecord(FenceRecord, text)),
     maintenance: maintenanceOf(maintenance.ok ? maintenance.text : ''),
     left: leftOf(left.ok ? left.text : ''),
+    verification: parsed(tree.verification(name), verification.ok ? verification.text : null, (text) =>
+      parseRecord(VerificationRow, text),
+    ),
     problems,
   };
 }
@@ -178,6 +192,11 @@ function viewOf(node: RawNode, all: readonly RawNode[], config: Config, nowMs: n
       return view === undefined ? [] : ([[other.name, view]] as const);
     });
   const { fence, keepalive } = node;
+  const others = all.filter((other) => other.name !== node.name && other.registration?.role === 'coordinator');
+  const proofs = others.flatMap((other) => {
+    const entry = other.verification?.entries[node.name];
+    return entry === undefined ? [] : [{ by: other.name, canFence: entry.canFence }];
+  });
   const state = displayedState({
     keepalive: keepalive === null ? null : { state: keepalive.state, incarnation: keepalive.incarnation },
     fence: fence === null ? null : { standing: standingOf(fence.state), incarnation: fence.incarnation ?? '' },
@@ -198,7 +217,10 @@ function viewOf(node: RawNode, all: readonly RawNode[], config: Config, nowMs: n
     apiAddress: node.registration?.apiAddress ?? null,
     session: node.session,
     sequence: keepalive?.sequence ?? null,
-    bmc: node.registration?.bmcAddress ?? null,
+    devices: node.registration?.devices ?? [],
+    fencers: proofs.filter((proof) => proof.canFence).map((proof) => proof.by),
+    fenceability: fenceabilityOf(proofs, others.length),
+    levels: (node.registration?.levels ?? []).map(levelName),
     version: node.registration?.version ?? null,
     steppedDown: keepalive?.steppedDown ?? null,
     subsystems: keepalive?.subsystems ?? {},

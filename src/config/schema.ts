@@ -87,6 +87,21 @@ const node = z.strictObject({
   resetCommand: command(
     'Resets this machine at once, without stopping anything in good order: the last resort for what cannot be stopped.',
   ).default(['systemctl', 'reboot', '--force', '--force']),
+  watchdog: z
+    .strictObject({
+      device: path('The watchdog device.').default('/dev/watchdog'),
+      timeout: durationOr(
+        '10s',
+        'How long after the last sign from noded it resets the machine. Whole seconds.',
+        1000,
+        600_000,
+      ),
+    })
+    .optional()
+    .meta({
+      description:
+        'The watchdog that resets this machine when noded hangs, or when it can no longer prove that it may hold what it holds.',
+    }),
   role: choice('`coordinator` may be primary, observes and fences; `worker` is only observed.', [
     'coordinator',
     'worker',
@@ -180,6 +195,24 @@ const detection = z.strictObject({
   ),
 });
 
+const optionName = /^[a-zA-Z][a-zA-Z0-9_-]{0,60}$/;
+/** No line feed: on standard input a line is an option. */
+const optionValue = z
+  .union(
+    [
+      z.string().regex(/^[^\0\n\r]{0,500}$/, { error: 'expected one line of at most 500 characters' }),
+      z.number(),
+      z.boolean(),
+    ],
+    { error: (issue) => `expected a text, a number or true/false, got ${shown(issue.input)}` },
+  )
+  .transform(String);
+
+const deviceLimits = {
+  delay: durationOr('0ms', 'Before it is ordered off for the first time in a fence, this long is waited.', 0, 60_000),
+  retries: whole('How often the order to go off is repeated while power still reads on.', 0, 100).default(3),
+};
+
 const fencing = z.strictObject({
   enabled: flag(
     'Whether this coordinator fences by its own verdict. Requests of an operator are carried out either way.',
@@ -210,6 +243,63 @@ const fencing = z.strictObject({
     3_600_000,
   ),
   retryBackoffMax: durationOr('5m', 'Longest pause between two rounds.', 1000, 86_400_000),
+  primaryDelay: durationOr(
+    '0ms',
+    'Before a node that holds the primary role is shot, this long is waited, once: so that of two nodes that would shoot each other the primary wins.',
+    0,
+    60_000,
+  ),
+  earlyEvidence: flag(
+    'Whether power that reads off twice ends the wait for the other saving throws. Only a BMC that read on while the node lived is believed.',
+    true,
+  ),
+  verifyInterval: durationOr('5m', 'How often it is proved anew that fencing would work.', 5000, 86_400_000),
+  quorumRecovery: choice(
+    'While ZooKeeper has no quorum, the coordinators that still reach each other may switch machines on that read off (`power-on`), or do nothing (`off`). Nothing is ever switched off then.',
+    ['power-on', 'off'],
+  ).default('power-on'),
+  levels: z
+    .array(
+      z
+        .array(nodeName('A device, or `ipmi` (the section bmc), `watchdog`, `manual`.'))
+        .min(1, { error: 'expected at least one name in each level' })
+        .max(8, { error: 'expected at most 8 devices in one level' }),
+      { error: (issue) => `expected a list of lists of device names, got ${shown(issue.input)}` },
+    )
+    .max(16, { error: 'expected at most 16 levels' })
+    .optional()
+    .meta({
+      description:
+        'How the others fence this machine: tried in this order; all devices of one level must read off together. Default: `ipmi` where there is a bmc, each further device, `watchdog` where there is one.',
+      range: 'a list of lists of names, e.g. [[ipmi], [pdu-a, pdu-b], [watchdog], [manual]]',
+    }),
+  devices: z
+    .array(
+      z.strictObject({
+        name: nodeName('Name of the device, as levels call it.'),
+        agent: word(
+          'A fence agent as ClusterLabs defines them (Debian: fence-agents), the same on every coordinator.',
+          /^(fence_[a-z0-9_]{1,40}|\/[^\0\n]{1,200})$/,
+          'the name of a fence agent such as fence_apc_snmp, or an absolute path',
+        ),
+        options: z
+          .record(word('Name of the option.', optionName, 'an option name'), optionValue)
+          .default({})
+          .meta({ description: 'Its options, as `fence_NAME -o metadata` lists them.', range: 'name: value' }),
+        secretFiles: z
+          .record(word('Name of the option.', optionName, 'an option name'), path('The file.'))
+          .default({})
+          .meta({
+            description: 'Options whose value is a secret: the file that holds it, readable by root only.',
+            range: 'name: file',
+          }),
+        ...deviceLimits,
+        timeout: durationOr('20s', 'How long one call of the agent may take.', 500, 600_000),
+      }),
+    )
+    .max(16, { error: 'expected at most 16 devices' })
+    .default([])
+    .meta({ description: 'Further devices that can switch this machine off, beside its BMC.', range: 'at most 16' }),
 });
 
 const bmc = z.strictObject({
@@ -235,6 +325,7 @@ const bmc = z.strictObject({
     }),
   privilege: choice('Privilege level asked of the BMC.', ['operator', 'administrator']).default('operator'),
   commandTimeout: durationOr('5s', 'How long one ipmitool call may take, its own retries included.', 500, 60_000),
+  ...deviceLimits,
 });
 
 const resourceTimeouts = {

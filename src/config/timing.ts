@@ -6,6 +6,8 @@
  */
 import { inWords } from '../core/decision.ts';
 import { clockRateError, leaseMs, renewalMs } from '../core/lease.ts';
+import type { ConfigViolation } from './fence-levels.ts';
+import { levelViolations } from './fence-levels.ts';
 import type { WrittenConfig } from './schema.ts';
 
 export interface Timing {
@@ -25,17 +27,20 @@ export interface Timing {
   readonly renewalMs: number;
   /** Within what time after the end of its lease everything of the primary has stopped, or the machine resets itself. */
   readonly stopBoundMs: number;
+  /**
+   * Within what time after its last acknowledged write this machine certainly holds nothing any more, enforced by its
+   * watchdog; null: it has none.
+   */
+  readonly watchdogBoundMs: number | null;
   /** What a successor would have to wait after owning the lock if it relied on the lease alone; it never does (decision 0004). */
   readonly graceMs: number;
 }
 
-export interface TimingViolation {
-  readonly path: string;
-  readonly because: string;
-}
-
 /** Between the deadline of a command and the certainty that its process group is gone. */
 const killMarginMs = 1000;
+
+/** How often the watchdog is fed while all is well; so long after its last right to do so the feeder may have fed it. */
+export const watchdogFeedMs = 250;
 
 /** Fills in what hangs on other values: two numbers changed, five follow. */
 export function deriveTiming(config: WrittenConfig): Timing {
@@ -55,6 +60,8 @@ export function deriveTiming(config: WrittenConfig): Timing {
     leaseMs: lease,
     renewalMs: renewal,
     stopBoundMs,
+    watchdogBoundMs:
+      config.node.watchdog === undefined ? null : lease + stopBoundMs + watchdogFeedMs + config.node.watchdog.timeout,
     graceMs: Math.max(0, lease + stopBoundMs - certainMs),
     sessionTimeoutMs,
     connectTimeoutMs,
@@ -71,10 +78,10 @@ export function deriveTiming(config: WrittenConfig): Timing {
 }
 
 /** Every inequality that does not hold, with its sum. Empty: all hold. */
-export function timingViolations(config: WrittenConfig): TimingViolation[] {
+export function timingViolations(config: WrittenConfig): ConfigViolation[] {
   const timing = deriveTiming(config);
   const { interval } = config.keepalive;
-  const found: TimingViolation[] = [];
+  const found: ConfigViolation[] = [];
   const must = (holds: boolean, path: string, because: string) => {
     if (!holds) found.push({ path, because });
   };
@@ -111,6 +118,20 @@ export function timingViolations(config: WrittenConfig): TimingViolation[] {
       `a level must have the time to order and to read: 2 x bmc.commandTimeout ${inWords(one)} = ${inWords(2 * one)} <= levelDeadline ${inWords(config.fencing.levelDeadline)} does not hold`,
     );
   }
+  const watchdog = config.node.watchdog;
+  if (watchdog !== undefined) {
+    must(
+      watchdog.timeout % 1000 === 0,
+      'node.watchdog.timeout',
+      `a watchdog counts whole seconds, got ${inWords(watchdog.timeout)}`,
+    );
+    must(
+      watchdog.timeout >= 4 * watchdogFeedMs,
+      'node.watchdog.timeout',
+      `the watchdog must outlast a few feedings: timeout ${inWords(watchdog.timeout)} >= 4 x ${inWords(watchdogFeedMs)} does not hold`,
+    );
+  }
+  for (const violation of levelViolations(config)) found.push(violation);
   must(
     config.fencing.retryBackoff <= config.fencing.retryBackoffMax,
     'fencing.retryBackoffMax',

@@ -2,9 +2,10 @@
  * The table of one fence, from the verdict to the node's return. The record in the store carries the state; whoever
  * holds the record's lock may move it, so a fence survives its fencer (R27).
  *
- * F1 (S4) only a power reading of "off" leads to `fenced`; no exit code, no timeout, no silence of a BMC does.
+ * F1 (S4) only a power reading of "off", the end of an armed watchdog's bound (S1c) or an operator's word leads to
+ *    `fenced`; no exit code, no timeout, no silence of a BMC does.
  * F2 From `intent` on there is no way back: the shot may have been fired. Only between attempts (`failed`) may a node
- *    that lives again be let go (S3).
+ *    that lives again be let go (S3); and the condemned node itself, where nobody is left who could go on.
  * F3 Whatever happens after `fenced` (power on fails, the fencer dies) undoes nothing.
  */
 import type { Table } from './machine.ts';
@@ -16,7 +17,7 @@ export const fenceStates = {
   restoring: 'power on was ordered, so that the node can come back',
   finished: 'the fence is done; the node has not come back yet',
   closed: 'the node has come back as a new incarnation',
-  failed: 'it could not be made sure that the node is off; nothing is recovered, and it is tried again',
+  failed: 'it could not be made sure yet that the node is off; nothing is recovered, and the next attempt follows',
   cancelled: 'the node was found alive before power was touched, or between two attempts; it was let go',
 } as const;
 export type FenceState = keyof typeof fenceStates;
@@ -24,6 +25,10 @@ export type FenceState = keyof typeof fenceStates;
 export type FenceEvent =
   | 'verdict'
   | 'powerReadsOff'
+  | 'watchdogCertain'
+  | 'operatorConfirms'
+  | 'passedOn'
+  | 'fencerGone'
   | 'levelsExhausted'
   | 'retryDue'
   | 'aliveAgain'
@@ -45,6 +50,10 @@ export const fenceTable: Table<FenceState, FenceEvent, FenceAction> = {
   none: {
     verdict: begin,
     powerReadsOff: noFence,
+    watchdogCertain: noFence,
+    operatorConfirms: noFence,
+    passedOn: noFence,
+    fencerGone: noFence,
     levelsExhausted: noFence,
     retryDue: noFence,
     aliveAgain: noFence,
@@ -57,6 +66,10 @@ export const fenceTable: Table<FenceState, FenceEvent, FenceAction> = {
   intent: {
     verdict: already,
     powerReadsOff: { to: 'fenced', actions: ['announce', 'free-what-it-held'] },
+    watchdogCertain: { to: 'fenced', actions: ['announce', 'free-what-it-held'] },
+    operatorConfirms: { to: 'fenced', actions: ['announce', 'free-what-it-held'] },
+    passedOn: { to: 'failed', actions: [] },
+    fencerGone: { to: 'cancelled', actions: ['announce'] },
     levelsExhausted: { to: 'failed', actions: ['raise-alarm'] },
     retryDue: already,
     aliveAgain: { ignored: 'the shot may have been fired: there is no way back' },
@@ -69,6 +82,10 @@ export const fenceTable: Table<FenceState, FenceEvent, FenceAction> = {
   fenced: {
     verdict: already,
     powerReadsOff: isOff,
+    watchdogCertain: isOff,
+    operatorConfirms: isOff,
+    passedOn: isOff,
+    fencerGone: isOff,
     levelsExhausted: isOff,
     retryDue: isOff,
     aliveAgain: isOff,
@@ -81,6 +98,10 @@ export const fenceTable: Table<FenceState, FenceEvent, FenceAction> = {
   restoring: {
     verdict: already,
     powerReadsOff: isOff,
+    watchdogCertain: isOff,
+    operatorConfirms: isOff,
+    passedOn: isOff,
+    fencerGone: isOff,
     levelsExhausted: isOff,
     retryDue: isOff,
     aliveAgain: isOff,
@@ -93,6 +114,10 @@ export const fenceTable: Table<FenceState, FenceEvent, FenceAction> = {
   finished: {
     verdict: begin,
     powerReadsOff: isOff,
+    watchdogCertain: isOff,
+    operatorConfirms: isOff,
+    passedOn: isOff,
+    fencerGone: isOff,
     levelsExhausted: isOff,
     retryDue: isOff,
     aliveAgain: isOff,
@@ -105,6 +130,10 @@ export const fenceTable: Table<FenceState, FenceEvent, FenceAction> = {
   closed: {
     verdict: begin,
     powerReadsOff: noFence,
+    watchdogCertain: noFence,
+    operatorConfirms: noFence,
+    passedOn: noFence,
+    fencerGone: noFence,
     levelsExhausted: noFence,
     retryDue: noFence,
     aliveAgain: noFence,
@@ -117,6 +146,10 @@ export const fenceTable: Table<FenceState, FenceEvent, FenceAction> = {
   failed: {
     verdict: begin,
     powerReadsOff: { impossible: 'a fence goes on from failed only through a new intent' },
+    watchdogCertain: { impossible: 'a fence goes on from failed only through a new intent' },
+    operatorConfirms: { impossible: 'a fence goes on from failed only through a new intent' },
+    passedOn: { ignored: 'no attempt is under way' },
+    fencerGone: { ignored: 'no attempt is under way' },
     levelsExhausted: { ignored: 'the attempt has already failed' },
     retryDue: begin,
     aliveAgain: { to: 'cancelled', actions: ['announce'] },
@@ -129,6 +162,10 @@ export const fenceTable: Table<FenceState, FenceEvent, FenceAction> = {
   cancelled: {
     verdict: begin,
     powerReadsOff: noFence,
+    watchdogCertain: noFence,
+    operatorConfirms: noFence,
+    passedOn: noFence,
+    fencerGone: noFence,
     levelsExhausted: noFence,
     retryDue: noFence,
     aliveAgain: noFence,
@@ -157,6 +194,8 @@ export function forbidsRejoin(state: FenceState): boolean {
 
 export interface RestoreFacts {
   readonly action: 'off' | 'reboot';
+  /** The level that made sure that it is off. */
+  readonly level: string;
   /** How often the node was fenced within the last hour, this fence included. */
   readonly fencesInLastHour: number;
   readonly maxFencesPerHour: number;
@@ -165,6 +204,13 @@ export interface RestoreFacts {
 /** After `fenced`: whether power is ordered on again, and why (loop guard: too many fences, it stays off). */
 export function afterFenced(facts: RestoreFacts): { event: 'orderPowerOn' | 'leaveOff'; because: string } {
   if (facts.action === 'off') return { event: 'leaveOff', because: 'the action asked for is off: the node stays off' };
+  if (facts.level === 'watchdog')
+    return {
+      event: 'leaveOff',
+      because: 'its own watchdog has reset it, or it holds nothing any more: it comes back by itself',
+    };
+  if (facts.level === 'manual')
+    return { event: 'leaveOff', because: 'a person has confirmed by hand that it is off, and will power it on' };
   if (facts.fencesInLastHour > facts.maxFencesPerHour) {
     return {
       event: 'leaveOff',

@@ -1,13 +1,35 @@
 /**
- * One attempt of one power level, step by step: read -> (off already? done) -> request off -> poll until it reads off
+ * The fence levels, and one attempt of one power level, step by step: read -> (off already? done) -> request off -> poll until it reads off
  * or the deadline is over. Never `cycle`, never `reset` (they answer before, or without, power going away; RH KB
- * 1990513). The loop that walks these steps is agent/fencing/fencing.ts.
+ * 1990513). Several devices in one level (two power supplies) must all read off in the same pass. The loop that walks
+ * these steps is agent/fencing/power-level.ts.
  */
+import type { Attempt } from './fencers.ts';
+
+/** Names in a list of levels that stand for something else than a device of `fencing.devices`. */
+export const fenceLevelWords = ['ipmi', 'watchdog', 'manual'] as const;
+
+/** A level as it is called in records and told to people: its devices, joined. */
+export function levelName(devices: readonly string[]): string {
+  return devices.join('+');
+}
+
+/** Levels at which somebody can try something; `manual` waits for a person. */
+export function triableLevels(levels: readonly (readonly string[])[]): string[] {
+  return levels.map(levelName).filter((name) => name !== 'manual');
+}
+
+/** "level ipmi by node1". */
+export function attemptInWords({ level, by }: Attempt): string {
+  return `level ${level} by ${by}`;
+}
+
 export interface LevelFacts {
   readonly reading: 'on' | 'off' | 'unknown';
   readonly readingBecause: string;
-  /** How often off was requested in this attempt. */
+  /** How often off was requested in this attempt, and how often at most. */
   readonly requests: number;
+  readonly requestsMax: number;
   readonly sinceRequestMs: number;
   readonly elapsedMs: number;
   readonly deadlineMs: number;
@@ -38,8 +60,26 @@ export function nextLevelStep(facts: LevelFacts): LevelStep {
           : `power could not be read: ${facts.readingBecause}`,
     };
   }
+  if (facts.requests >= facts.requestsMax) return { step: 'read-again' };
   if (facts.requests === 0 || facts.sinceRequestMs >= facts.repeatRequestMs) return { step: 'request-off' };
   return { step: 'read-again' };
+}
+
+/** One device of a level, and its next step. */
+export interface DeviceStep {
+  readonly device: string;
+  readonly next: LevelStep;
+}
+
+/** What a level with these devices does next: it is off only when every one reads off in the same pass (S4). */
+export function levelOutcome(steps: readonly DeviceStep[]): LevelStep {
+  const quoted = (step: DeviceStep & { readonly next: { readonly because: string } }) =>
+    steps.length === 1 ? step.next.because : `${step.device}: ${step.next.because}`;
+  const over = steps.flatMap(({ device, next }) => (next.step === 'give-up' ? [quoted({ device, next })] : []));
+  if (over.length > 0) return { step: 'give-up', because: over.join('; ') };
+  const off = steps.flatMap(({ device, next }) => (next.step === 'confirm' ? [quoted({ device, next })] : []));
+  if (off.length === steps.length) return { step: 'confirm', because: off.join('; ') };
+  return steps.some(({ next }) => next.step === 'request-off') ? { step: 'request-off' } : { step: 'read-again' };
 }
 
 /** What a node's keepalive said when the intent was written, and what it says after power read off. */

@@ -11,7 +11,7 @@ export const bmcFaults = {
   'refused-now': 'the BMC refuses the command in its present state',
   nonsense: 'the BMC answered something that cannot be understood',
   timeout: 'the BMC did not finish in time',
-  'tool-missing': 'ipmitool is not installed on the machine that tried',
+  'tool-missing': 'the program that speaks with it is not installed on the machine that tried',
   misconfigured: 'the configuration of this BMC cannot work',
   other: 'the BMC could not be used',
 } as const;
@@ -36,7 +36,7 @@ export interface BmcProbe {
 
 export interface Verification {
   readonly canFence: boolean;
-  readonly fault: BmcFault | 'other-machine' | 'shared-bmc' | 'no-bmc' | null;
+  readonly fault: BmcFault | 'other-machine' | 'shared-bmc' | 'no-bmc' | 'lies-off' | null;
   readonly because: string;
   /** What to do about it; null when nothing is wrong. */
   readonly advice: string | null;
@@ -51,7 +51,7 @@ const advice: Readonly<Record<BmcFault, string>> = {
   'refused-now': 'look at the BMC: it may be updating or starting',
   nonsense: 'look at what it said; a firmware update or a reset of the BMC may help',
   timeout: 'the BMC is overloaded or the way to it loses packets; raise bmc.commandTimeout if it is always slow',
-  'tool-missing': 'install it: apt-get install ipmitool',
+  'tool-missing': 'install it: apt-get install ipmitool, or fence-agents',
   misconfigured: 'correct the bmc section of that node',
   other: 'read the detail',
 };
@@ -102,11 +102,94 @@ function swapped(hex: string): string {
   return flip(0, 4) + flip(4, 6) + flip(6, 8) + bytes.slice(8).join('');
 }
 
-/** Nodes that share one BMC address: a fence of one would hit the other. Returns groups of two and more. */
-export function sharedBmcs(addresses: ReadonlyMap<string, string>): string[][] {
-  const groups = new Map<string, string[]>();
-  for (const [node, address] of addresses) groups.set(address, [...(groups.get(address) ?? []), node]);
-  return [...groups.values()].filter((group) => group.length > 1);
+/** What was proved of one device, named. */
+export interface DeviceVerification extends Verification {
+  readonly device: string;
+}
+
+export interface LevelVerification {
+  readonly level: string;
+  readonly proof: 'holds' | 'failed' | 'unknown';
+  readonly because: string;
+}
+
+/** What each level is worth: all its devices must work; a watchdog must be armed; a person proves nothing. */
+export function judgeLevels(
+  levels: readonly (readonly string[])[],
+  devices: readonly DeviceVerification[],
+  watchdogBoundMs: number | null,
+): LevelVerification[] {
+  return levels.map((names) => {
+    const level = names.join('+');
+    if (level === 'manual') return { level, proof: 'unknown', because: 'it waits for the word of a person' };
+    if (level === 'watchdog')
+      return watchdogBoundMs === null
+        ? { level, proof: 'failed', because: 'this life of the node has published no armed watchdog' }
+        : {
+            level,
+            proof: 'holds',
+            because: `its watchdog is armed, with a bound of ${Math.round(watchdogBoundMs)} ms`,
+          };
+    const found = names.map((name) => devices.find((one) => one.device === name));
+    const failed = found.flatMap((one, index) =>
+      one === undefined
+        ? [`${names[index] ?? '?'} is not published`]
+        : one.canFence
+          ? []
+          : [told(one, names.length > 1)],
+    );
+    if (failed.length > 0) return { level, proof: 'failed', because: failed.join('; ') };
+    const because = found.flatMap((one) => (one === undefined ? [] : [told(one, names.length > 1)])).join('; ');
+    return { level, proof: 'holds', because };
+  });
+}
+
+function told(one: DeviceVerification, several: boolean): string {
+  return several ? `${one.device}: ${one.because}` : one.because;
+}
+
+/**
+ * The node's whole standing: it can be fenced when some level holds that needs no person. The fault told is that of the
+ * first level that does not hold.
+ */
+export function judgeNode(levels: readonly LevelVerification[], devices: readonly DeviceVerification[]): Verification {
+  const works = levels.find((level) => level.proof === 'holds');
+  const broken = levels.find((level) => level.proof === 'failed');
+  const fault = devices.find((one) => one.fault !== null);
+  if (works === undefined) {
+    if (fault !== undefined) return { ...fault, canFence: false };
+    const because =
+      broken?.because ??
+      (levels.length === 0 ? 'no fence level is configured' : 'only a person can confirm that it is off');
+    return {
+      canFence: false,
+      fault: 'no-bmc',
+      because,
+      advice: 'add a bmc section, or fencing.devices, to its configuration',
+    };
+  }
+  if (broken === undefined) return { canFence: true, fault: null, because: works.because, advice: null };
+  const because = `only by level ${works.level}: ${works.because}; level ${broken.level} fails: ${broken.because}`;
+  return { canFence: true, fault: fault?.fault ?? null, because, advice: fault?.advice ?? null };
+}
+
+/** S4 beforehand: a device that says off while the node lives would be believed in the emergency. */
+export function liesOff(because: string): Verification {
+  return {
+    canFence: false,
+    fault: 'lies-off',
+    because: `it says that power is off while the node lives: ${because}`,
+    advice: 'is this the device of another machine? restart the BMC, or correct its address',
+  };
+}
+
+/** Nodes of which a fence of one would hit another: the same BMC address, or one BMC under two addresses (its GUID). */
+export function sharedBmcs(places: ReadonlyMap<string, readonly string[]>): string[][] {
+  const groups = new Map<string, Set<string>>();
+  for (const [node, wheres] of places)
+    for (const where of wheres) groups.set(where, (groups.get(where) ?? new Set()).add(node));
+  const found = [...groups.values()].filter((group) => group.size > 1).map((group) => [...group].sort());
+  return [...new Map(found.map((group) => [group.join(' '), group])).values()];
 }
 
 /** Whether every node can be fenced by enough others: two, or all others where there are fewer (DESIGN 5.5). */
@@ -121,4 +204,14 @@ export function coverage(
     const needed = Math.max(1, Math.min(2, others.length));
     return { node, by, needed, enough: by.length >= needed };
   });
+}
+
+export type Fenceability = 'ok' | 'degraded' | 'none' | 'unknown';
+
+/** In one word: enough others can fence it, too few, nobody, or nothing was proved yet. */
+export function fenceabilityOf(proofs: readonly { readonly canFence: boolean }[], others: number): Fenceability {
+  if (proofs.length === 0) return 'unknown';
+  const able = proofs.filter((proof) => proof.canFence).length;
+  if (able === 0) return 'none';
+  return able >= Math.max(1, Math.min(2, others)) ? 'ok' : 'degraded';
 }

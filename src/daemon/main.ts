@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
 import { nodeNamePattern } from '../core/node.ts';
-import { configFile, readBmc, readClusterKey, readConfig } from '../real/config-file.ts';
+import { configFile, readDevices, readClusterKey, readConfig } from '../real/config-file.ts';
 import { realLog } from '../real/log.ts';
 import { missingTools } from '../real/resources/tools.ts';
 import { handleSignals } from './signals.ts';
@@ -51,8 +51,8 @@ async function main(): Promise<number> {
   if (!config.ok) return refuse(config.message);
   const key = readClusterKey(config.value);
   if (!key.ok) return refuse(key.message);
-  const bmc = readBmc(config.value);
-  if (!bmc.ok) return refuse(bmc.message);
+  const devices = readDevices(config.value);
+  if (!devices.ok) return refuse(devices.message);
   const name = config.value.node.name ?? hostname().split('.')[0]?.toLowerCase() ?? '';
   if (!nodeNamePattern.test(name))
     return refuse(`the host name ${JSON.stringify(name)} is no node name; set node.name in ${file}`);
@@ -60,7 +60,7 @@ async function main(): Promise<number> {
   const log = realLog(config.value.log.level, name);
   log.info('noded starts', { version: version(), config: file, node: process.version });
   for (const missing of await missingTools(config.value)) log.warn('a program is missing', { because: missing });
-  const parts = { config: config.value, name, version: version(), key: key.value, bmc: bmc.value, log };
+  const parts = { config: config.value, name, version: version(), key: key.value, devices: devices.value, log };
   const wire = async () => {
     const wired = await wireAgent(parts);
     return typeof wired === 'string' ? refuse(wired, 4) : wired;

@@ -1,13 +1,13 @@
 /** The only place where the real parts are chosen and put together. */
 import { Agent } from '../agent/agent.ts';
 import type { Config } from '../config/load.ts';
-import type { BmcReference } from '../records/registration.ts';
+import type { FenceDevice } from '../records/device.ts';
 import { realClock } from '../real/clock.ts';
 import { HttpPeerApi } from '../real/http/peer-api.ts';
 import { fileJournal } from '../real/journal.ts';
 import { machineIdentity, nodedLives } from '../real/machine.ts';
 import type { RealLog } from '../real/log.ts';
-import { Ipmitool } from '../real/power/ipmitool.ts';
+import { realPower } from '../real/power/power.ts';
 import { commandReset } from '../real/reset.ts';
 import { realResources } from '../real/resources/resources.ts';
 import { realRandom } from '../real/random.ts';
@@ -21,12 +21,12 @@ export interface Parts {
   readonly name: string;
   readonly version: string;
   readonly key: ClusterKey;
-  readonly bmc: BmcReference | null;
+  readonly devices: readonly FenceDevice[];
   readonly log: RealLog;
 }
 
 /** A noded on real parts; it does nothing before `run`. A sentence instead: why this machine may have no second one. */
-export async function wireAgent({ config, name, version, key, bmc, log }: Parts): Promise<Agent | string> {
+export async function wireAgent({ config, name, version, key, devices, log }: Parts): Promise<Agent | string> {
   const peerApi = new HttpPeerApi({
     key: key.apiKey,
     port: config.api.enabled ? config.api.port : null,
@@ -35,7 +35,7 @@ export async function wireAgent({ config, name, version, key, bmc, log }: Parts)
   });
   const taken = await peerApi.claim();
   if (taken !== null) return taken;
-  const power = new Ipmitool();
+  const power = realPower();
   const { timing } = config;
   const store = openZooKeeperStore({
     servers: config.zookeeper.servers,
@@ -55,7 +55,7 @@ export async function wireAgent({ config, name, version, key, bmc, log }: Parts)
       power,
       secrets: key,
       supervisor: systemdSupervisor(),
-      subsystems: realSubsystems(config, power, bmc),
+      subsystems: realSubsystems(config, power, devices.find((device) => device.kind === 'ipmi') ?? null),
       machine: machineIdentity(),
       processLives: nodedLives,
       primary: realResources(config.primary),
@@ -63,6 +63,6 @@ export async function wireAgent({ config, name, version, key, bmc, log }: Parts)
       peerApi,
       reset: commandReset(config.node.resetCommand, (because) => log.error('the reset did not work', { because })),
     },
-    { config, name, version, bmc },
+    { config, name, version, devices },
   );
 }

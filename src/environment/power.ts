@@ -7,7 +7,7 @@
  *   POWER5 probe and read never change power.
  */
 import type { BmcFault, BmcProbe } from '../core/verification.ts';
-import type { BmcReference } from '../records/registration.ts';
+import type { FenceDevice } from '../records/device.ts';
 
 export interface PowerReading {
   readonly power: 'on' | 'off' | 'unknown';
@@ -25,7 +25,7 @@ export interface PowerAnswer {
 }
 
 export interface Power {
-  read(bmc: BmcReference, deadlineMs: number): Promise<PowerReading>;
-  order(bmc: BmcReference, power: 'on' | 'off', deadlineMs: number): Promise<PowerAnswer>;
-  probe(bmc: BmcReference, deadlineMs: number): Promise<BmcProbe>;
+  read(device: FenceDevice, deadlineMs: number): Promise<PowerReading>;
+  order(device: FenceDevice, power: 'on' | 'off', deadlineMs: number): Promise<PowerAnswer>;
+  probe(device: FenceDevice, deadlineMs: number): Promise<BmcProbe>;
 }

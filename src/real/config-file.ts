@@ -3,7 +3,7 @@ import { readFileSync, statSync } from 'node:fs';
 import type { Config } from '../config/load.ts';
 import { loadConfig, printErrors } from '../config/load.ts';
 import { utf8Length } from '../config/schema.ts';
-import type { BmcReference } from '../records/registration.ts';
+import type { FenceDevice, IpmiDevice } from '../records/device.ts';
 import type { ClusterKey } from './secrets.ts';
 import { clusterKey } from './secrets.ts';
 
@@ -34,10 +34,30 @@ export function readClusterKey(config: Config): Loaded<ClusterKey> {
   return { ok: true, value: key };
 }
 
-/** This machine's own BMC reference, password included; null when none is configured. */
-export function readBmc(config: Config): Loaded<BmcReference | null> {
-  const { bmc } = config;
-  if (bmc === undefined) return { ok: true, value: null };
+/** Everything that can switch this machine off, passwords included: its BMC, and the further devices. */
+export function readDevices(config: Config): Loaded<FenceDevice[]> {
+  const found: FenceDevice[] = [];
+  if (config.bmc !== undefined) {
+    const bmc = readBmc(config.bmc);
+    if (!bmc.ok) return bmc;
+    found.push(bmc.value);
+  }
+  for (const { name, agent, options, secretFiles, delay, retries, timeout } of config.fencing.devices) {
+    const secrets: Record<string, string> = {};
+    for (const [option, file] of Object.entries(secretFiles)) {
+      const text = readGuarded(file, `the secret "${option}" of the device "${name}"`, 0o077);
+      if (!text.ok) return text;
+      const value = text.value.replace(/\r?\n$/, '');
+      if (value === '' || /[\0\n\r]/.test(value)) return { ok: false, message: `${file}: expected one line` };
+      secrets[option] = value;
+    }
+    const common = { name, commandTimeoutMs: timeout, delayMs: delay, retries };
+    found.push({ kind: 'agent', ...common, agent, options, secrets });
+  }
+  return { ok: true, value: found };
+}
+
+function readBmc(bmc: NonNullable<Config['bmc']>): Loaded<IpmiDevice> {
   const text = readGuarded(bmc.passwordFile, 'the BMC password', 0o077);
   if (!text.ok) return text;
   const password = text.value.replace(/\r?\n$/, '');
@@ -48,11 +68,9 @@ export function readBmc(config: Config): Loaded<BmcReference | null> {
       message: `${bmc.passwordFile}: expected one line of 1 to ${passwordBytesMax} bytes (IPMI allows no more), got ${bytes} bytes`,
     };
   }
-  const { address, port, username, cipherSuites, privilege, commandTimeout } = bmc;
-  return {
-    ok: true,
-    value: { address, port, username, password, cipherSuites, privilege, commandTimeoutMs: commandTimeout },
-  };
+  const { address, port, username, cipherSuites, privilege, commandTimeout, delay, retries } = bmc;
+  const common = { name: 'ipmi', commandTimeoutMs: commandTimeout, delayMs: delay, retries };
+  return { ok: true, value: { kind: 'ipmi', ...common, address, port, username, password, cipherSuites, privilege } };
 }
 
 /** Reads a file whose mode has none of the forbidden bits and that nobody but root or we could have replaced. */

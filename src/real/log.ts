@@ -8,7 +8,7 @@ import type { Log } from '../environment/log.ts';
 
 const bufferMax = 256 * 1024;
 /** Keys whose values never reach the log, wherever they stand (S10). The code does not log them; this is the second lock. */
-const secretKeys = ['password', 'bmcSealed', 'digest', 'key'];
+const secretKeys = ['password', 'devicesSealed', 'secrets', 'digest', 'key'];
 
 export interface RealLog extends Log {
   dropped(): number;

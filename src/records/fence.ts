@@ -40,9 +40,12 @@ export const FenceRecord = z.object({
   verdictWallMs: z.number(),
   confirmedWallMs: z.number().nullable(),
   recordedWallMs: z.number().nullable(),
-  level: z.string().nullable(),
-  /** Who has tried and failed in this round, and how many rounds are over. */
-  triedThisRound: z.array(z.string()).max(100),
+  /** The level that made sure of it: devices, `watchdog`, or `manual` for an operator's word. */
+  level: z.string().max(600).nullable(),
+  /** The level that is being tried, or was tried last. */
+  attempting: z.string().max(600).nullable(),
+  /** What was tried and failed in this round, and how many rounds are over. */
+  tried: z.array(z.object({ level: z.string().max(600), by: z.string() })).max(500),
   rounds: z.int().min(0),
   rejoinedAs: z.string().nullable(),
   steps: z.array(FenceStep).max(fenceStepsMax),
@@ -79,7 +82,8 @@ export function noFence(target: string): FenceRecord {
     confirmedWallMs: null,
     recordedWallMs: null,
     level: null,
-    triedThisRound: [],
+    attempting: null,
+    tried: [],
     rounds: 0,
     rejoinedAs: null,
     steps: [],

@@ -23,10 +23,19 @@ export const Registration = z.object({
   stopBoundMs: z.int().min(0),
   /** System GUID of the machine, for the check that a BMC is this machine's; null where the machine does not tell. */
   systemGuid: z.string().max(64).nullable(),
-  /** Where the BMC is, in clear, for people and for the check of shared BMCs; null: none configured. */
-  bmcAddress: z.string().max(300).nullable(),
-  /** The BMC reference with its password, sealed with the cluster key (AES-256-GCM); null: none configured. */
-  bmcSealed: z.string().max(4096).nullable(),
+  /** How this node is fenced, level by level: names of devices, or `watchdog`, or `manual`. */
+  levels: z.array(z.array(z.string().max(63)).min(1).max(8)).max(16),
+  /** The devices in clear, for people and for the check of shared ones. */
+  devices: z
+    .array(z.object({ name: z.string().max(63), kind: z.enum(['ipmi', 'agent']), where: z.string().max(600) }))
+    .max(17),
+  /** The devices with their passwords (records/device.ts), sealed with the cluster key (AES-256-GCM); null: none. */
+  devicesSealed: z.string().max(65_536).nullable(),
+  /**
+   * Within what time after its last acknowledged write this life certainly holds nothing any more, because its watchdog is
+   * armed; null: nobody may rely on that.
+   */
+  watchdogBoundMs: z.int().positive().nullable(),
 });
 export type Registration = z.output<typeof Registration>;
 
@@ -40,15 +49,3 @@ export const SessionHolder = z.object({
   pid: z.int(),
 });
 export type SessionHolder = z.output<typeof SessionHolder>;
-
-/** What is sealed into `bmcSealed`. */
-export const BmcReference = z.object({
-  address: z.string(),
-  port: z.int(),
-  username: z.string(),
-  password: z.string(),
-  cipherSuites: z.array(z.int()).min(1),
-  privilege: z.enum(['operator', 'administrator']),
-  commandTimeoutMs: z.int().positive(),
-});
-export type BmcReference = z.output<typeof BmcReference>;

@@ -1,8 +1,24 @@
 /** `nodes/<name>/verification`: this node's row of the matrix who-can-fence-whom. */
 import { z } from 'zod';
 
+export const LevelProof = z.object({
+  level: z.string().max(600),
+  proof: z.enum(['holds', 'failed', 'unknown']),
+  because: z.string().max(600),
+});
+export type LevelProof = z.output<typeof LevelProof>;
+
 export const VerificationEntry = z.object({
+  /** Whether some level works that needs no person. */
   canFence: z.boolean(),
+  /** Each level of the node in its order. */
+  levels: z.array(LevelProof).max(16),
+  /** What the devices said of power, and of which life of the node it was asked. */
+  power: z.enum(['on', 'off', 'unknown']),
+  incarnation: z.string().max(120),
+  guid: z.string().max(64).nullable(),
+  /** Since when `canFence` and `fault` are as they are. */
+  sinceWallMs: z.number(),
   fault: z.string().nullable(),
   because: z.string().max(1000),
   advice: z.string().max(500).nullable(),

@@ -1,8 +1,11 @@
-/** BMCs in the simulator, with the faults of the lab, and `Power` over them. */
+/**
+ * BMCs and power distribution units in the simulator, with the faults of the lab, and `Power` over them. A machine that hangs
+ * on outlets has power while one of them is on; its BMC dies with the last.
+ */
 import type { Power, PowerAnswer, PowerReading } from '../environment/power.ts';
 import type { BmcFault, BmcProbe } from '../core/verification.ts';
 import { bmcFaults } from '../core/verification.ts';
-import type { BmcReference } from '../records/registration.ts';
+import type { FenceDevice } from '../records/device.ts';
 import type { SimMachine } from './machine.ts';
 import type { SimProcess } from './process.ts';
 import type { SeededRandom } from './random.ts';
@@ -13,6 +16,8 @@ export type BmcMode = 'ok' | 'down' | 'badpass' | 'user-level' | 'stuck' | 'lies
 export interface SimBmc {
   readonly address: string;
   readonly machine: SimMachine;
+  /** An outlet of a power distribution unit; null: a BMC, which switches the machine itself. */
+  readonly outlet: { on: boolean } | null;
   mode: BmcMode;
   /** Added to each answer. */
   slowMs: number;
@@ -41,14 +46,14 @@ export class SimPower implements Power {
     this.options = options;
   }
 
-  async read(reference: BmcReference, deadlineMs: number): Promise<PowerReading> {
+  async read(reference: FenceDevice, deadlineMs: number): Promise<PowerReading> {
     const { bmc, fault, tookMs } = await this.talk(reference, deadlineMs);
     if (bmc === null) return { power: 'unknown', fault, because: fault === null ? '' : bmcFaults[fault], tookMs };
-    const power = bmc.mode === 'lies-off' ? 'off' : bmc.machine.power;
+    const power = bmc.mode === 'lies-off' ? 'off' : powerOf(bmc);
     return { power, fault: null, because: `Chassis Power is ${power}`, tookMs };
   }
 
-  async order(reference: BmcReference, power: 'on' | 'off', deadlineMs: number): Promise<PowerAnswer> {
+  async order(reference: FenceDevice, power: 'on' | 'off', deadlineMs: number): Promise<PowerAnswer> {
     const { bmc, fault, tookMs } = await this.talk(reference, deadlineMs);
     if (bmc === null) return { accepted: false, fault, because: fault === null ? '' : bmcFaults[fault], tookMs };
     if (bmc.mode === 'user-level') {
@@ -56,8 +61,7 @@ export class SimPower implements Power {
     }
     bmc.orders.push({ atMs: this.options.process.monotonicMs(), power, by: this.options.self });
     if (bmc.mode === 'ok') {
-      if (power === 'off') bmc.machine.powerOff();
-      else bmc.machine.powerOn();
+      this.switch(bmc, power);
     }
     return {
       accepted: true,
@@ -67,7 +71,7 @@ export class SimPower implements Power {
     };
   }
 
-  async probe(reference: BmcReference, deadlineMs: number): Promise<BmcProbe> {
+  async probe(reference: FenceDevice, deadlineMs: number): Promise<BmcProbe> {
     const { bmc, fault, tookMs } = await this.talk(reference, deadlineMs);
     const proved = {
       address: 'proved',
@@ -88,20 +92,41 @@ export class SimPower implements Power {
     if (bmc === null)
       return { checks: nothing, fault, detail: '', power: 'unknown', cipherSuite: null, guid: null, tookMs };
     const tooLow = bmc.mode === 'user-level' ? ('privilege-too-low' as const) : null;
-    const guid = `guid-${bmc.machine.name}`;
-    return { checks: proved, fault: tooLow, detail: '', power: bmc.machine.power, cipherSuite: 3, guid, tookMs };
+    const guid = bmc.outlet === null ? `guid-${bmc.machine.name}` : null;
+    return {
+      checks: proved,
+      fault: tooLow,
+      detail: '',
+      power: bmc.mode === 'lies-off' ? 'off' : powerOf(bmc),
+      cipherSuite: 3,
+      guid,
+      tookMs,
+    };
   }
 
-  private async talk(reference: BmcReference, deadlineMs: number): Promise<Answered> {
+  private outletsOf(machine: SimMachine): SimBmc[] {
+    return [...this.options.bmcs.values()].filter((one) => one.machine === machine && one.outlet !== null);
+  }
+
+  private switch(bmc: SimBmc, power: 'on' | 'off'): void {
+    if (bmc.outlet !== null) bmc.outlet.on = power === 'on';
+    const fed = bmc.outlet === null || this.outletsOf(bmc.machine).some((one) => one.outlet?.on === true);
+    if (power === 'on') bmc.machine.powerOn();
+    else if (bmc.outlet === null || !fed) bmc.machine.powerOff();
+  }
+
+  private async talk(reference: FenceDevice, deadlineMs: number): Promise<Answered> {
     const { process, random, bmcs, reaches } = this.options;
     const startMs = process.monotonicMs();
-    const bmc = bmcs.get(reference.address);
+    const bmc = bmcs.get(addressOf(reference));
     const answer = (fault: BmcFault | null): Answered => ({
       bmc: fault === null ? (bmc ?? null) : null,
       fault,
       tookMs: process.monotonicMs() - startMs,
     });
-    if (bmc === undefined || bmc.mode === 'down' || !reaches()) {
+    const outlets = bmc?.outlet === null ? this.outletsOf(bmc.machine) : [];
+    const isDark = outlets.length > 0 && outlets.every((one) => one.outlet?.on === false);
+    if (bmc === undefined || bmc.mode === 'down' || isDark || !reaches()) {
       await process.sleep(deadlineMs);
       return answer('no-answer');
     }
@@ -112,4 +137,13 @@ export class SimPower implements Power {
     if (bmc.mode === 'nonsense') return answer('nonsense');
     return answer(null);
   }
+}
+
+function powerOf(bmc: SimBmc): 'on' | 'off' {
+  if (bmc.outlet === null) return bmc.machine.power;
+  return bmc.outlet.on ? 'on' : 'off';
+}
+
+function addressOf(device: FenceDevice): string {
+  return device.kind === 'ipmi' ? device.address : (device.options['ip'] ?? '');
 }

@@ -8,8 +8,11 @@ export interface ClusterShape {
   /** How many of them are coordinators (the first ones); default: all. */
   readonly coordinators?: number;
   /** Any further keys, as YAML text of the config's sections. */
-  readonly set?: Readonly<Record<string, string | number | boolean>>;
+  readonly set?: Settings;
 }
+
+/** "section.key" -> value, as YAML would hold it; NODE in a text stands for the node's name. */
+export type Settings = Readonly<Record<string, unknown>>;
 
 /** node1..nodeN with the given settings, e.g. `{ 'keepalive.interval': '1s' }`. Throws when the config would be refused. */
 export function simCluster(shape: ClusterShape): SimNode[] {
@@ -20,7 +23,7 @@ export function simCluster(shape: ClusterShape): SimNode[] {
   });
 }
 
-function simConfig(name: string, role: string, set: Readonly<Record<string, string | number | boolean>>): Config {
+function simConfig(name: string, role: string, set: Settings): Config {
   const tree: Record<string, Record<string, unknown>> = {
     cluster: { name: 'sim' },
     node: { name, role },
@@ -30,9 +33,12 @@ function simConfig(name: string, role: string, set: Readonly<Record<string, stri
   };
   for (const [key, value] of Object.entries(set)) {
     const [section = '', leaf = ''] = key.split('.');
-    tree[section] = { ...tree[section], [leaf]: key === 'primary.resources' ? resources(String(value)) : value };
+    tree[section] = {
+      ...tree[section],
+      [leaf]: key === 'primary.resources' ? resources(value as string) : value,
+    };
   }
-  const loaded = loadConfig(JSON.stringify(tree)); // JSON is YAML
+  const loaded = loadConfig(JSON.stringify(tree).replaceAll('NODE', name)); // JSON is YAML
   if (!loaded.ok) throw new Error(printErrors(`config of ${name}`, loaded.errors));
   return loaded.config;
 }

@@ -5,6 +5,7 @@
 import { Agent } from '../agent/agent.ts';
 import type { Config } from '../config/load.ts';
 import type { Environment } from '../environment/environment.ts';
+import type { FenceDevice } from '../records/device.ts';
 import { SimPower } from './bmc.ts';
 import type { SimBmc } from './bmc.ts';
 import { VirtualTime } from './clock.ts';
@@ -78,9 +79,10 @@ export class World {
     return machine;
   }
 
+  /** The BMC of a node, or any device by its own address. */
   bmc(name: string): SimBmc {
-    const bmc = this.bmcs.get(`bmc-${name}`);
-    if (bmc === undefined) throw new Error(`no BMC of "${name}" in this world`);
+    const bmc = this.bmcs.get(`bmc-${name}`) ?? this.bmcs.get(name);
+    if (bmc === undefined) throw new Error(`no device "${name}" in this world`);
     return bmc;
   }
 
@@ -116,7 +118,11 @@ export class World {
     });
     this.machines.set(node.name, machine);
     const address = `bmc-${node.name}`;
-    this.bmcs.set(address, { address, machine, mode: 'ok', slowMs: 0, orders: [] });
+    this.bmcs.set(address, { address, machine, outlet: null, mode: 'ok', slowMs: 0, orders: [] });
+    for (const { options } of node.config.fencing.devices) {
+      const at = options['ip'] ?? '';
+      this.bmcs.set(at, { address: at, machine, outlet: { on: true }, mode: 'ok', slowMs: 0, orders: [] });
+    }
   }
 
   private async startAgent(node: SimNode, machine: SimMachine, process: SimProcess): Promise<void> {
@@ -125,15 +131,7 @@ export class World {
       config: node.config,
       name: node.name,
       version: 'sim',
-      bmc: {
-        address: `bmc-${node.name}`,
-        port: 623,
-        username: 'nodekeeper',
-        password: 'secret',
-        cipherSuites: [3],
-        privilege: 'operator',
-        commandTimeoutMs: node.config.bmc?.commandTimeout ?? 5000,
-      },
+      devices: devicesOf(node),
     });
     this.agents.set(node.name, agent);
     const ending = await agent.run();
@@ -211,4 +209,37 @@ export class World {
     machine.reset();
     return Promise.resolve();
   }
+}
+
+function devicesOf({ name, config }: SimNode): FenceDevice[] {
+  const { bmc, fencing } = config;
+  const ipmi: FenceDevice[] =
+    bmc === undefined
+      ? []
+      : [
+          {
+            kind: 'ipmi',
+            name: 'ipmi',
+            address: `bmc-${name}`,
+            port: 623,
+            username: 'nodekeeper',
+            password: 'secret',
+            cipherSuites: [3],
+            privilege: 'operator',
+            commandTimeoutMs: bmc.commandTimeout,
+            delayMs: bmc.delay,
+            retries: bmc.retries,
+          },
+        ];
+  const agents = fencing.devices.map((device): FenceDevice => ({
+    kind: 'agent',
+    name: device.name,
+    agent: device.agent,
+    options: device.options,
+    secrets: {},
+    commandTimeoutMs: device.timeout,
+    delayMs: device.delay,
+    retries: device.retries,
+  }));
+  return [...ipmi, ...agents];
 }

@@ -1,7 +1,7 @@
 /** The promises of environment/power.ts, as tests that both implementations must pass. */
 import { judgeProbe } from '../../src/core/verification.ts';
 import type { Power } from '../../src/environment/power.ts';
-import type { BmcReference } from '../../src/records/registration.ts';
+import type { IpmiDevice } from '../../src/records/device.ts';
 
 /** How the BMC stands that is asked: sound, with an account that may only look, with a wrong password, or away. */
 export type BmcCondition = 'sound' | 'viewer' | 'wrong-password' | 'away' | 'nonsense';
@@ -9,7 +9,7 @@ export type BmcCondition = 'sound' | 'viewer' | 'wrong-password' | 'away' | 'non
 export interface PowerUnderTest {
   readonly power: Power;
   /** A reference to a BMC in this condition. */
-  reference(condition: BmcCondition): BmcReference;
+  reference(condition: BmcCondition): IpmiDevice;
   setPower(power: 'on' | 'off'): void;
   /** How many orders to switch power have arrived so far. */
   ordersArrived(): number;

@@ -34,11 +34,15 @@ powerCompliance('in the simulator', () => {
   };
   const bmcs = new Map<string, SimBmc>();
   for (const [condition, mode] of Object.entries(modes))
-    bmcs.set(condition, { address: condition, machine, mode, slowMs: 0, orders: [] });
+    bmcs.set(condition, { address: condition, machine, outlet: null, mode, slowMs: 0, orders: [] });
   const process = new SimProcess(time);
   return Promise.resolve({
     power: new SimPower({ process, random: new SeededRandom(3), self: 'fencer', bmcs, reaches: () => true }),
     reference: (condition) => ({
+      kind: 'ipmi',
+      name: 'ipmi',
+      delayMs: 0,
+      retries: 3,
       address: condition,
       port: 623,
       username: 'nodekeeper',

@@ -15,18 +15,21 @@ it('every state answers every event, with a sentence where nothing happens', () 
   }
 });
 
-it('S4: the only way into fenced is a power reading of off', () => {
+it("S4, S1c: the only ways into fenced are a power reading of off, a watchdog's bound, an operator's word", () => {
+  const ways: string[] = [];
   for (const state of states) {
     for (const event of events) {
       const cell = fenceTable[state][event];
-      if ('to' in cell && cell.to === 'fenced')
-        expect({ state, event }).toEqual({ state: 'intent', event: 'powerReadsOff' });
+      if ('to' in cell && cell.to === 'fenced') ways.push(`${state} ${event}`);
     }
   }
+  expect(ways.sort()).toEqual(['intent operatorConfirms', 'intent powerReadsOff', 'intent watchdogCertain']);
 });
 
-it('F2: from intent there is no way back: only off or failed', () => {
-  const targets = events.flatMap((event) => {
+it('F2: from intent there is no way back: only off or failed, but for the condemned node that is left alone', () => {
+  expect(fenceTable.intent.fencerGone).toMatchObject({ to: 'cancelled' });
+  const others = events.filter((event) => event !== 'fencerGone');
+  const targets = others.flatMap((event) => {
     const cell = fenceTable.intent[event];
     return 'to' in cell ? [cell.to] : [];
   });
@@ -47,11 +50,15 @@ it('a node may not rejoin while the shot may still be fired', () => {
 });
 
 it('the loop guard: after too many fences within an hour the node stays off, and says so', () => {
-  expect(afterFenced({ action: 'reboot', fencesInLastHour: 3, maxFencesPerHour: 3 }).event).toBe('orderPowerOn');
-  const fourth = afterFenced({ action: 'reboot', fencesInLastHour: 4, maxFencesPerHour: 3 });
+  expect(afterFenced({ action: 'reboot', level: 'ipmi', fencesInLastHour: 3, maxFencesPerHour: 3 }).event).toBe(
+    'orderPowerOn',
+  );
+  const fourth = afterFenced({ action: 'reboot', level: 'ipmi', fencesInLastHour: 4, maxFencesPerHour: 3 });
   expect(fourth).toEqual({
     event: 'leaveOff',
     because: 'the node was fenced 4 times within an hour (limit 3): it stays off and waits for a person',
   });
-  expect(afterFenced({ action: 'off', fencesInLastHour: 1, maxFencesPerHour: 3 }).event).toBe('leaveOff');
+  expect(afterFenced({ action: 'off', level: 'ipmi', fencesInLastHour: 1, maxFencesPerHour: 3 }).event).toBe(
+    'leaveOff',
+  );
 });

@@ -5,6 +5,7 @@ const facts = {
   reading: 'on',
   readingBecause: '',
   requests: 1,
+  requestsMax: 4,
   sinceRequestMs: 100,
   elapsedMs: 100,
   deadlineMs: 20_000,
@@ -36,6 +37,7 @@ it('S4: at the deadline it has failed, whatever was answered; unknown is never o
 property.prop([
   fc.record({
     requests: fc.nat(9),
+    requestsMax: fc.nat(9),
     sinceRequestMs: fc.nat(99_999),
     elapsedMs: fc.nat(99_999),
     deadlineMs: fc.nat(99_999),

@@ -1,5 +1,6 @@
 import { test as property, fc } from '@fast-check/jest';
-import { retryTurn } from '../../src/core/fencers.ts';
+import type { Attempt, Proof } from '../../src/core/fencers.ts';
+import { fencersTurn, hopelessLevels, ownAttempt, plannedAttempts } from '../../src/core/fencers.ts';
 import { displayedState } from '../../src/core/node.ts';
 import type { NodeFacts } from '../../src/core/node.ts';
 import { monitors, observedBy } from '../../src/core/observers.ts';
@@ -50,34 +51,66 @@ describe('who observes whom', () => {
   });
 });
 
-describe('who tries a failed fence again', () => {
+describe('who fences, and by which level', () => {
   const base = {
     candidates: ['a', 'b', 'c', 't'].map((name) => ({ name, priority: 100 })),
     target: 't',
-    triedThisRound: ['a'],
+    levels: ['ipmi', 'pdu'],
+    proof: (): Proof => 'holds',
+    tried: [{ level: 'ipmi', by: 'a' }],
     rounds: 0,
     sinceSeenMs: 0,
     backoffMs: 10_000,
     backoffMaxMs: 60_000,
     turnMs: 2000,
   };
+  const every = base.levels.flatMap((level) => ['a', 'b', 'c'].map((by) => ({ level, by })));
 
-  it('the next by rank at once, the one after when that one stays silent, never the target', () => {
-    expect(retryTurn({ ...base, self: 'b' })).toMatchObject({ mine: true, newRound: false });
-    expect(retryTurn({ ...base, self: 'c' })).toMatchObject({ mine: false });
-    expect(retryTurn({ ...base, self: 'c', sinceSeenMs: 2000 })).toMatchObject({ mine: true });
-    expect(retryTurn({ ...base, self: 'a' })).toMatchObject({ mine: false });
-    expect(retryTurn({ ...base, self: 't', triedThisRound: ['a', 'b', 'c'], sinceSeenMs: 1e9 })).toMatchObject({
-      mine: false,
-    });
+  it('level by level, within a level by rank; the next at once, the one after when that one stays silent, never the target', () => {
+    expect(plannedAttempts(base).map(({ level, by }) => `${level} ${by}`)).toEqual([
+      'ipmi a',
+      'ipmi b',
+      'ipmi c',
+      'pdu a',
+      'pdu b',
+      'pdu c',
+    ]);
+    expect(fencersTurn({ ...base, self: 'b' })).toMatchObject({ mine: { level: 'ipmi', by: 'b' }, newRound: false });
+    expect(fencersTurn({ ...base, self: 'c' }).mine).toBeNull();
+    expect(fencersTurn({ ...base, self: 'c', sinceSeenMs: 2000 }).mine).toEqual({ level: 'ipmi', by: 'c' });
+    expect(fencersTurn({ ...base, self: 'a' }).mine).toBeNull();
+    expect(fencersTurn({ ...base, self: 'a', sinceSeenMs: 4000 }).mine).toEqual({ level: 'pdu', by: 'a' });
+    expect(fencersTurn({ ...base, self: 't', tried: every, sinceSeenMs: 1e9 }).mine).toBeNull();
   });
 
-  it('when all have tried, a new round begins after a pause that doubles, up to its limit', () => {
-    const all = { ...base, self: 'a', triedThisRound: ['a', 'b', 'c'] };
-    expect(retryTurn({ ...all, sinceSeenMs: 9999 })).toMatchObject({ mine: false, newRound: true });
-    expect(retryTurn({ ...all, sinceSeenMs: 10_000 })).toMatchObject({ mine: true, newRound: true });
-    expect(retryTurn({ ...all, rounds: 1, sinceSeenMs: 19_999 }).mine).toBe(false);
-    expect(retryTurn({ ...all, rounds: 30, sinceSeenMs: 60_000 }).mine).toBe(true);
+  it('when everything was tried, a new round begins after a pause that doubles, up to its limit', () => {
+    const all = { ...base, self: 'a', tried: every };
+    expect(fencersTurn({ ...all, sinceSeenMs: 9999 })).toMatchObject({ mine: null, newRound: true });
+    expect(fencersTurn({ ...all, sinceSeenMs: 10_000 })).toMatchObject({
+      mine: { level: 'ipmi', by: 'a' },
+      newRound: true,
+    });
+    expect(fencersTurn({ ...all, rounds: 1, sinceSeenMs: 19_999 }).mine).toBeNull();
+    expect(fencersTurn({ ...all, rounds: 30, sinceSeenMs: 60_000 }).mine).not.toBeNull();
+  });
+
+  it('what is proved to fail comes after everything else, and is tried all the same', () => {
+    const proof = ({ by, level }: Attempt): Proof => (level === 'ipmi' && by !== 'c' ? 'failed' : 'holds');
+    const order = plannedAttempts({ ...base, proof }).map(({ level, by }) => `${level} ${by}`);
+    expect(order).toEqual(['ipmi c', 'pdu a', 'pdu b', 'pdu c', 'ipmi a', 'ipmi b']);
+    const none = { ...base, proof: (): Proof => 'failed' };
+    expect(plannedAttempts(none)).toHaveLength(6);
+    expect(hopelessLevels({ ...base, proof })).toEqual([]);
+    expect(hopelessLevels(none)).toEqual(['ipmi', 'pdu']);
+  });
+
+  it('who writes the intent goes first itself, unless another one can do better', () => {
+    expect(ownAttempt(base, 'c').attempt).toEqual({ level: 'ipmi', by: 'c' });
+    const proof = ({ by, level }: Attempt): Proof => (level === 'ipmi' && by === 'a' ? 'failed' : 'holds');
+    expect(ownAttempt({ ...base, proof }, 'a')).toEqual({ attempt: null, next: { level: 'ipmi', by: 'b' } });
+    const hopeless = { ...base, proof: (): Proof => 'failed' };
+    expect(ownAttempt(hopeless, 'b').attempt).toEqual({ level: 'ipmi', by: 'b' });
+    expect(ownAttempt({ ...base, candidates: [] }, 'a')).toEqual({ attempt: null, next: null });
   });
 });
 
@@ -126,12 +159,16 @@ describe('what a probe proves', () => {
   });
 
   it('two nodes on one BMC are found', () => {
-    const addresses = new Map([
-      ['a', 'x:623'],
-      ['b', 'y:623'],
-      ['c', 'x:623'],
+    const places = new Map([
+      ['a', ['x:623', 'GUID 1']],
+      ['b', ['y:623', 'GUID 2']],
+      ['c', ['x:623']],
+      ['d', ['z:623', 'GUID 2']],
     ]);
-    expect(sharedBmcs(addresses)).toEqual([['a', 'c']]);
+    expect(sharedBmcs(places)).toEqual([
+      ['a', 'c'],
+      ['b', 'd'],
+    ]);
   });
 
   it('every node needs two fencers, or all others in a small cluster', () => {

@@ -1,7 +1,7 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { configFile, readBmc, readClusterKey, readConfig } from '../../src/real/config-file.ts';
+import { configFile, readClusterKey, readDevices, readConfig } from '../../src/real/config-file.ts';
 import type { Config } from '../../src/config/load.ts';
 import { clusterKey, newKeyText } from '../../src/real/secrets.ts';
 
@@ -54,18 +54,45 @@ it('what is missing is named', () => {
 
 it('a BMC password: one line, at most 20 bytes, for root only', () => {
   const bmc = (path: string) => config(`bmc: { address: b, username: u, passwordFile: ${path} }\n`);
-  expect(readBmc(bmc(file('pw', 'sesame\n')))).toMatchObject({
+  expect(readDevices(bmc(file('pw', 'sesame\n')))).toMatchObject({
     ok: true,
-    value: { password: 'sesame', port: 623, cipherSuites: [17, 3] },
+    value: [{ kind: 'ipmi', name: 'ipmi', password: 'sesame', port: 623, cipherSuites: [17, 3] }],
   });
-  expect(readBmc(bmc(file('pw', 'sesame\n', 0o644))).ok).toBe(false);
+  expect(readDevices(bmc(file('pw', 'sesame\n', 0o644))).ok).toBe(false);
   for (const bad of ['', '\n', 'x'.repeat(21), 'two\nlines', 'ü'.repeat(11)])
-    expect(readBmc(bmc(file('pw', bad)))).toMatchObject({
+    expect(readDevices(bmc(file('pw', bad)))).toMatchObject({
       ok: false,
       message: expect.stringMatching(/1 to 20 bytes/) as string,
     });
-  expect(JSON.stringify(readBmc(bmc(file('pw', 'a-secret-that-is-too-long'))))).not.toContain('a-secret');
-  expect(readBmc(config())).toEqual({ ok: true, value: null });
+  expect(JSON.stringify(readDevices(bmc(file('pw', 'a-secret-that-is-too-long'))))).not.toContain('a-secret');
+  expect(readDevices(config())).toEqual({ ok: true, value: [] });
+});
+
+it('S10: the secrets of a fence agent come from files for root only, one line each', () => {
+  const device = (path: string) =>
+    config(
+      `fencing: { devices: [{ name: pdu, agent: fence_apc_snmp, options: { ip: pdu1, plug: 3, lanplus: true }, secretFiles: { password: ${path} } }] }\n`,
+    );
+  expect(readDevices(device(file('pdu', 'sesame\n')))).toMatchObject({
+    ok: true,
+    value: [
+      {
+        kind: 'agent',
+        name: 'pdu',
+        options: { ip: 'pdu1', plug: '3', lanplus: 'true' },
+        secrets: { password: 'sesame' },
+      },
+    ],
+  });
+  expect(readDevices(device(file('pdu', 'sesame\n', 0o640)))).toMatchObject({
+    ok: false,
+    message: expect.stringMatching(/the secret "password" of the device "pdu" can be read by others/) as string,
+  });
+  for (const bad of ['', 'two\nlines'])
+    expect(readDevices(device(file('pdu', bad)))).toMatchObject({
+      ok: false,
+      message: expect.stringMatching(/expected one line/) as string,
+    });
 });
 
 it('--config goes before NODEKEEPER_CONFIG goes before the default', () => {

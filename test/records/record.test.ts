@@ -3,7 +3,8 @@ import { FenceLedger, FenceRecord, fenceStepsMax, noFence, withSteps } from '../
 import { HistoryEvent } from '../../src/records/history.ts';
 import { Keepalive } from '../../src/records/keepalive.ts';
 import { Maintenance } from '../../src/records/maintenance.ts';
-import { BmcReference, Registration, SessionHolder } from '../../src/records/registration.ts';
+import { IpmiDevice } from '../../src/records/device.ts';
+import { Registration, SessionHolder } from '../../src/records/registration.ts';
 import { parseRecord, printRecord, recordBytesMax } from '../../src/records/record.ts';
 import { OperatorRequest } from '../../src/records/request.ts';
 import { VerificationRow } from '../../src/records/verification.ts';
@@ -12,7 +13,7 @@ const schemas = {
   Keepalive,
   Registration,
   SessionHolder,
-  BmcReference,
+  IpmiDevice,
   FenceRecord,
   FenceLedger,
   HistoryEvent,

@@ -5,7 +5,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { createSocket } from 'node:dgram';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { BmcReference } from '../../src/records/registration.ts';
+import type { IpmiDevice } from '../../src/records/device.ts';
 import { Ipmitool } from '../../src/real/power/ipmitool.ts';
 import { until } from './zookeeper.ts';
 
@@ -33,8 +33,12 @@ export class IpmiSim {
     return sim;
   }
 
-  reference(username: string, more: Partial<BmcReference> = {}): BmcReference {
+  reference(username: string, more: Partial<IpmiDevice> = {}): IpmiDevice {
     return {
+      kind: 'ipmi',
+      name: 'ipmi',
+      delayMs: 0,
+      retries: 3,
       address: '127.0.0.1',
       port: this.port,
       username,

@@ -6,6 +6,8 @@ import type { PeerMemory } from '../../core/detection.ts';
 import type { FenceState } from '../../core/fencing.ts';
 import type { GuardFacts, Refusal } from '../../core/guards.ts';
 import { maxUnhealthyDefault, refusals } from '../../core/guards.ts';
+import type { Attempt, PlanFacts } from '../../core/fencers.ts';
+import { hopelessLevels, ownAttempt } from '../../core/fencers.ts';
 import type { Operation } from '../../environment/store.ts';
 import type { FenceRecord } from '../../records/fence.ts';
 import { printRecord } from '../../records/record.ts';
@@ -21,26 +23,42 @@ import type { ReadMaintenance } from '../maintenance.ts';
 import { readMaintenance } from '../maintenance.ts';
 import type { HeldLock } from '../lock.ts';
 import type { Peers } from '../peers.ts';
+import { planFacts } from './proofs.ts';
 
 /** Why somebody looks at a fence. */
 export type Trigger =
   | { readonly kind: 'verdict'; readonly memory: PeerMemory; readonly because: string; readonly wallMs: number }
   | { readonly kind: 'request'; readonly id: string; readonly version: number; readonly request: FenceRequest }
   | { readonly kind: 'resume' }
-  | { readonly kind: 'retry'; readonly newRound: boolean; readonly because: string };
+  | {
+      readonly kind: 'retry';
+      readonly attempt: Attempt;
+      readonly newRound: boolean;
+      readonly because: string;
+    };
+
+type Candidate = PlanFacts['candidates'][number];
 
 export class FenceStarter {
   private readonly context: Context;
   private readonly peers: Peers;
   /** Who is silent right now (storm guard). */
   private readonly silentNodes: () => readonly string[];
+  /** Who could go on with a fence right now. */
+  private readonly present: () => readonly Candidate[];
   private readonly toldRefusals = new Map<string, string>();
   private readonly toldRequests = new Set<string>();
 
-  constructor(context: Context, peers: Peers, silentNodes: () => readonly string[]) {
+  constructor(
+    context: Context,
+    peers: Peers,
+    silentNodes: () => readonly string[],
+    present: () => readonly Candidate[],
+  ) {
     this.context = context;
     this.peers = peers;
     this.silentNodes = silentNodes;
+    this.present = present;
   }
 
   /** True: the intent is written, and the fence has to be carried on. */
@@ -68,9 +86,14 @@ export class FenceStarter {
     }
     this.toldRefusals.delete(target);
 
+    const plan = await planFacts(this.context, this.peers, target, this.present());
+    const own =
+      trigger.kind === 'retry'
+        ? { attempt: trigger.attempt, next: trigger.attempt }
+        : ownAttempt(plan, this.context.self.name);
     const intended = await file.move(
       'verdict',
-      this.intent(target, trigger, file.record, sign),
+      this.intent(target, trigger, file.record, sign, own.attempt?.level ?? own.next?.level ?? null),
       stillHolds(target, trigger, sign),
     );
     if (!intended.ok) {
@@ -83,7 +106,21 @@ export class FenceStarter {
       fenceId: record.id,
       evidence: { action: record.action, incarnation: record.incarnation, sequence: record.sequence, lock: lock.path },
     });
-    return true;
+    const hopeless = hopelessLevels(plan);
+    if (hopeless.length > 0)
+      file.note('passed over at first', `as far as is known nobody can fence ${target} by: ${hopeless.join(', ')}`);
+    if (own.attempt !== null || own.next === null) return true;
+    await this.passOn(target, file, own.next);
+    return false;
+  }
+
+  /** What this node could try is proved to fail or comes later, and another one is there for whom that does not hold. */
+  private async passOn(target: string, file: FenceFile, next: Attempt): Promise<void> {
+    const { self, history } = this.context;
+    const because = `${next.by} goes on by level ${next.level}: as far as is known ${self.name} cannot`;
+    file.note('passed on', because);
+    const moved = await file.move('passedOn', {}, [], true);
+    if (moved.ok) history.happened('fence-step', `${target}: ${because}`, { node: target, fenceId: file.record.id });
   }
 
   private async letGo(target: string, file: FenceFile): Promise<void> {
@@ -94,7 +131,13 @@ export class FenceStarter {
     if (moved.ok) this.context.history.happened('fence-cancelled', because, { node: target, fenceId });
   }
 
-  private intent(target: string, trigger: Trigger, before: FenceRecord, sign: LastSign): Partial<FenceRecord> {
+  private intent(
+    target: string,
+    trigger: Trigger,
+    before: FenceRecord,
+    sign: LastSign,
+    attempting: string | null,
+  ): Partial<FenceRecord> {
     const { env, self, config } = this.context;
     const nowWallMs = env.clock.wallMs();
     const again = before.state === 'failed' && trigger.kind === 'retry';
@@ -102,6 +145,7 @@ export class FenceStarter {
       fencer: self.name,
       fencerIncarnation: self.incarnation,
       level: null,
+      attempting,
       confirmedWallMs: null,
       recordedWallMs: null,
       rejoinedAs: null,
@@ -112,7 +156,7 @@ export class FenceStarter {
       return {
         ...common,
         rounds,
-        triedThisRound: trigger.newRound ? [] : before.triedThisRound,
+        tried: trigger.newRound ? [] : before.tried,
         steps: [...before.steps, step].slice(-60),
       };
     }
@@ -134,7 +178,7 @@ export class FenceStarter {
       askedBy: request?.by ?? null,
       requestId: trigger.kind === 'request' ? trigger.id : null,
       verdictWallMs: trigger.kind === 'verdict' ? trigger.wallMs : nowWallMs,
-      triedThisRound: [],
+      tried: [],
       rounds: 0,
       steps: [{ wallMs: nowWallMs, by: self.name, what: 'intent', because: reason.slice(0, 1000) }],
       recentWallMs: [...before.recentWallMs.filter((at) => Math.abs(nowWallMs - at) < 3_600_000), nowWallMs].slice(-50),

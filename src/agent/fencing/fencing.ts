@@ -7,7 +7,7 @@
  */
 import { inWords } from '../../core/decision.ts';
 import type { PeerMemory } from '../../core/detection.ts';
-import { retryTurn } from '../../core/fencers.ts';
+import { fencersTurn } from '../../core/fencers.ts';
 import { isConfirmedOff } from '../../core/fencing.ts';
 import type { FenceRecord } from '../../records/fence.ts';
 import { parseRecord } from '../../records/record.ts';
@@ -21,6 +21,7 @@ import type { Trigger } from './fence-start.ts';
 import { acquire, release } from '../lock.ts';
 import type { HeldLock } from '../lock.ts';
 import type { Peers } from '../peers.ts';
+import { planFacts } from './proofs.ts';
 
 export class FencingLoop {
   /** Set by the monitor at each look: who is silent right now (storm guard). */
@@ -50,7 +51,7 @@ export class FencingLoop {
     this.context = context;
     this.peers = peers;
     this.presentCoordinators = presentCoordinators;
-    this.starter = new FenceStarter(context, peers, () => this.silentNodes);
+    this.starter = new FenceStarter(context, peers, () => this.silentNodes, presentCoordinators);
   }
 
   /** The monitor's verdict, repeated at each look for as long as it stands. Never waits. */
@@ -94,7 +95,10 @@ export class FencingLoop {
 
   private begin(target: string, trigger: Trigger): void {
     if (this.active.has(target) || !this.isOnDuty()) return;
-    const work = this.underLock(target, trigger).finally(() => this.active.delete(target));
+    const work = this.underLock(target, trigger).finally(() => {
+      this.active.delete(target);
+      void this.tick(); // what comes next of it does not wait for the next beat
+    });
     this.active.set(target, work);
   }
 
@@ -121,12 +125,12 @@ export class FencingLoop {
 
   /** One unfinished fence: resume it when nobody holds its lock, retry it when it is our turn, announce what never came up. */
   private async lookAfter(name: string): Promise<void> {
-    const { env, board, config, self } = this.context;
+    const { env, self } = this.context;
     const file = await readFence(this.context, name);
     if (file === null) return;
     const { record } = file;
     this.remember(name, record);
-    const mark = `${record.id} ${record.state} ${record.triedThisRound.join(',')} ${record.rounds}`;
+    const mark = `${record.id} ${record.state} ${record.tried.length} ${record.rounds}`;
     const nowMs = env.clock.monotonicMs();
     if (this.seen.get(name)?.mark !== mark)
       this.seen.set(name, { mark, sinceMs: nowMs, incarnation: record.incarnation });
@@ -137,27 +141,32 @@ export class FencingLoop {
       return;
     }
     if (record.state === 'failed') {
-      if (record.requestId === null && board.peers.get(name)?.verdict === 'alive') {
-        this.begin(name, { kind: 'retry', newRound: false, because: `${name} publishes keepalives again` });
-        return;
-      }
-      const turn = retryTurn({
-        self: self.name,
-        candidates: this.presentCoordinators(),
-        target: name,
-        triedThisRound: record.triedThisRound,
-        rounds: record.rounds,
-        sinceSeenMs: sinceMs,
-        backoffMs: config.fencing.retryBackoff,
-        backoffMaxMs: config.fencing.retryBackoffMax,
-        turnMs: 2 * config.keepalive.interval,
-      });
-      if (turn.mine) this.begin(name, { kind: 'retry', newRound: turn.newRound, because: turn.because });
+      await this.tryAgain(name, record, sinceMs);
       return;
     }
     const holders = await env.store.list(tree.fenceLocks(name));
     const abandoned = holders.ok ? holders.names.length === 0 : holders.code === 'no-node';
     if (abandoned) this.begin(name, { kind: 'resume' });
+  }
+
+  /** A fence between two attempts: it is let go when the node lives, and tried again when it is our turn. */
+  private async tryAgain(name: string, record: FenceRecord, sinceMs: number): Promise<void> {
+    const { self, config, board } = this.context;
+    const turn = fencersTurn({
+      ...(await planFacts(this.context, this.peers, name, this.presentCoordinators())),
+      self: self.name,
+      tried: record.tried,
+      rounds: record.rounds,
+      sinceSeenMs: sinceMs,
+      backoffMs: config.fencing.retryBackoff,
+      backoffMaxMs: config.fencing.retryBackoffMax,
+      turnMs: 2 * config.keepalive.interval,
+    });
+    if (record.requestId === null && board.peers.get(name)?.verdict === 'alive') {
+      const attempt = turn.mine ?? { level: record.attempting ?? '', by: self.name };
+      this.begin(name, { kind: 'retry', attempt, newRound: false, because: `${name} publishes keepalives again` });
+    } else if (turn.mine !== null)
+      this.begin(name, { kind: 'retry', attempt: turn.mine, newRound: turn.newRound, because: turn.because });
   }
 
   private announceMissing(name: string, record: FenceRecord, sinceMs: number): void {

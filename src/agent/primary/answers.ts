@@ -121,6 +121,7 @@ function agree(
     known: primary?.known?.record ?? null,
     asking,
   });
+  if (judged.verdict === 'agree') context.board.agreedAtMs = context.env.clock.monotonicMs();
   return { kind: 'agree', agrees: judged.verdict === 'agree', because: judged.because };
 }
 

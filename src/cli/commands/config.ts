@@ -3,15 +3,20 @@ import { printDuration } from '../../config/duration.ts';
 import type { Config } from '../../config/load.ts';
 import { configJsonSchema } from '../../config/load.ts';
 import { durationKeys } from '../../config/reference.ts';
-import { worstCase } from '../../config/timing.ts';
+import { watchdogFeedMs, worstCase } from '../../config/timing.ts';
+import { fenceLevels } from '../../config/fence-levels.ts';
 import { inWords } from '../../core/decision.ts';
-import { readBmc, readClusterKey } from '../../real/config-file.ts';
+import { clockRateError } from '../../core/lease.ts';
+import type { FenceDevice } from '../../records/device.ts';
+import { readClusterKey, readDevices } from '../../real/config-file.ts';
+import { agentComplaints } from '../../real/power/agent-metadata.ts';
 import { missingTools } from '../../real/resources/tools.ts';
 import { stringify } from 'yaml';
 import type { Command } from '../command.ts';
 import { flag, jsonOption } from '../command.ts';
 import { loadedConfig } from '../connect.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
+import type { Output } from '../output.ts';
 
 const check: Command = {
   usage: 'check',
@@ -21,15 +26,26 @@ const check: Command = {
   async run(args, output) {
     const { config, file } = loadedConfig(args);
     const missing = await missingTools(config);
-    const files = [readClusterKey(config), readBmc(config)].flatMap((read) => (read.ok ? [] : [read.message]));
+    const devices = readDevices(config);
+    const files = [readClusterKey(config), devices].flatMap((read) => (read.ok ? [] : [read.message]));
     if (files.length > 0) throw new CommandError(exitCodes.usage, files.join('\n'));
+    const complaints = await complaintsOf(devices.ok ? devices.value : []);
+    if (complaints.length > 0)
+      throw new CommandError(
+        exitCodes.usage,
+        complaints.map((sentence) => `${file}: fencing.devices: ${sentence}`).join('\n'),
+      );
     const steps = worstCase(config);
     const totalMs = steps.reduce((sum, step) => sum + step.ms, 0);
     if (flag(args, 'json')) output.json({ file, ok: true, missing, worstCase: steps, totalMs, timing: config.timing });
     else {
       output.line(`${file}: valid`);
-      if (config.bmc === undefined)
-        output.line(output.paint('yellow', '! no bmc section: nobody will be able to fence this machine'));
+      const levels = fenceLevels(config);
+      if (!levels.flat().some((name) => name !== 'manual'))
+        output.line(
+          output.paint('yellow', '! no bmc section and no device: nobody will be able to fence this machine'),
+        );
+      else output.line(`fenced by: ${levels.map((level) => level.join(' and ')).join(', then ')}`);
       for (const sentence of missing) output.line(output.paint('yellow', `! ${sentence}`));
       output.line();
       output.line('worst case from the last keepalive of a dying primary to its resources on another node:');
@@ -48,10 +64,41 @@ const check: Command = {
       output.line(
         `  ${inWords(graceMs).padStart(8)}  is what a successor would have to wait besides if it relied on that; it never does: it waits for power off`,
       );
+      printWatchdog(config, output);
     }
     return exitCodes.done;
   },
 };
+
+/** What the agents themselves say of their options. */
+async function complaintsOf(devices: readonly FenceDevice[]): Promise<string[]> {
+  const agents = devices.filter((device) => device.kind === 'agent');
+  return (
+    await Promise.all(
+      agents.map(async (device) => (await agentComplaints(device)).map((text) => `${device.name}: ${text}`)),
+    )
+  ).flat();
+}
+
+/** The whole inequality on which the peers rely when they wait for this machine's watchdog (S1c). */
+function printWatchdog({ node, timing }: Config, output: Output): void {
+  if (node.watchdog === undefined || timing.watchdogBoundMs === null) return;
+  const row = (ms: number, text: string) => output.line(`  ${inWords(ms).padStart(8)}  ${text}`);
+  output.line();
+  output.line(`its watchdog (${node.watchdog.device}) enforces that, also when noded hangs:`);
+  row(timing.leaseMs, 'lease: so long after its last acknowledged write it may still hold the role');
+  row(
+    timing.stopBoundMs,
+    'within this everything is stopped; after that the watchdog is not fed while anything is held',
+  );
+  row(watchdogFeedMs, 'between two feedings');
+  row(node.watchdog.timeout, 'timeout of the watchdog itself');
+  row(timing.watchdogBoundMs, 'the bound that this machine publishes once its watchdog is armed');
+  row(
+    Math.ceil(timing.watchdogBoundMs * (1 + 2 * clockRateError)),
+    `what its peers wait on their own clocks from its last keepalive on: bound x (1 + 2 x ${clockRateError})`,
+  );
+}
 
 const show: Command = {
   usage: 'show',
@@ -84,7 +131,10 @@ export const config: Command = {
 function readable(config: Config): unknown {
   const { timing, ...written } = config;
   const derived = Object.fromEntries(
-    Object.entries(timing).map(([key, ms]) => [key.replace(/Ms$/, ''), printDuration(ms as number)]),
+    Object.entries(timing).map(([key, ms]) => [
+      key.replace(/Ms$/, ''),
+      ms === null ? 'none' : printDuration(ms as number),
+    ]),
   );
   const durations = durationKeys();
   const walk = (value: unknown, key: string): unknown => {

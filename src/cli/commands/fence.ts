@@ -3,11 +3,13 @@ import { isConfirmedOff } from '../../core/fencing.ts';
 import type { Config } from '../../config/load.ts';
 import type { Store } from '../../environment/store.ts';
 import { FenceRecord } from '../../records/fence.ts';
-import { BmcReference, Registration } from '../../records/registration.ts';
+import type { FenceDevice } from '../../records/device.ts';
+import { SealedDevices } from '../../records/device.ts';
+import { Registration } from '../../records/registration.ts';
 import { parseRecord, printRecord } from '../../records/record.ts';
 import { FenceRequest } from '../../records/request.ts';
 import { tree } from '../../records/tree.ts';
-import { Ipmitool } from '../../real/power/ipmitool.ts';
+import { realPower } from '../../real/power/power.ts';
 import type { ClusterKey } from '../../real/secrets.ts';
 import { readCluster } from '../cluster-view.ts';
 import type { Command } from '../command.ts';
@@ -93,31 +95,41 @@ export const fence: Command = {
   commands: [history, now],
 };
 
-async function openReference(store: Store, key: ClusterKey, name: string): Promise<BmcReference> {
+/** All devices of a node that can tell or switch its power. */
+async function openNode(store: Store, key: ClusterKey, name: string): Promise<FenceDevice[]> {
   const read = await store.read(tree.node(name));
   const registration = read.ok ? parseRecord(Registration, read.text) : null;
   if (registration?.ok !== true) throw new CommandError(exitCodes.failed, `the registration of ${name} cannot be read`);
-  if (registration.record.bmcSealed === null) throw new CommandError(exitCodes.failed, `${name} has no BMC configured`);
-  const plain = key.open(registration.record.bmcSealed, `bmc ${name}`);
-  const parsed = plain === null ? null : parseRecord(BmcReference, plain);
+  if (registration.record.devicesSealed === null)
+    throw new CommandError(exitCodes.failed, `${name} has no fence device configured`);
+  const plain = key.open(registration.record.devicesSealed, `devices ${name}`);
+  const parsed = plain === null ? null : parseRecord(SealedDevices, plain);
   if (parsed?.ok !== true)
-    throw new CommandError(exitCodes.failed, `the BMC reference of ${name} was sealed with another cluster key`);
-  return parsed.record;
+    throw new CommandError(exitCodes.failed, `the devices of ${name} were sealed with another cluster key`);
+  return parsed.record.devices;
 }
 
 async function readPower({ store, key }: Connected, name: string, json: boolean, output: Output): Promise<number> {
-  const bmc = await openReference(store, key, name);
-  const reading = await new Ipmitool().read(bmc, bmc.commandTimeoutMs);
+  const devices = await openNode(store, key, name);
+  const power = realPower();
+  const readings = await Promise.all(
+    devices.map(async (device) => ({ device, reading: await power.read(device, device.commandTimeoutMs) })),
+  );
   if (json)
-    output.json({
-      node: name,
-      power: reading.power,
-      fault: reading.fault,
-      because: reading.because,
-      tookMs: Math.round(reading.tookMs),
-    });
-  else output.line(`${name}: power ${reading.power}: ${reading.because} (${Math.round(reading.tookMs)} ms)`);
-  return reading.power === 'unknown' ? exitCodes.failed : exitCodes.done;
+    output.json(
+      readings.map(({ device, reading: { tookMs, ...reading } }) => ({
+        node: name,
+        device: device.name,
+        ...reading,
+        tookMs: Math.round(tookMs),
+      })),
+    );
+  else
+    for (const { device, reading } of readings)
+      output.line(
+        `${name}: ${devices.length === 1 ? '' : `${device.name}: `}power ${reading.power}: ${reading.because} (${Math.round(reading.tookMs)} ms)`,
+      );
+  return readings.some(({ reading }) => reading.power === 'unknown') ? exitCodes.failed : exitCodes.done;
 }
 
 /** Power on is harmless, except in the middle of a fence that is about to read power as off. */
@@ -129,21 +141,24 @@ async function powerOn({ store, key }: Connected, name: string, output: Output):
       `${record.fencer} is fencing ${name} right now; power on after it is done`,
     );
   }
-  const bmc = await openReference(store, key, name);
-  const power = new Ipmitool();
-  const answer = await power.order(bmc, 'on', bmc.commandTimeoutMs);
-  if (!answer.accepted) throw new CommandError(exitCodes.failed, `${name}: ${answer.because}`);
-  const endMs = performance.now() + 30_000;
-  for (;;) {
-    const reading = await power.read(bmc, bmc.commandTimeoutMs);
-    if (reading.power === 'on') {
-      output.line(`${name}: power reads on`);
-      return exitCodes.done;
+  const power = realPower();
+  for (const device of await openNode(store, key, name)) {
+    const answer = await power.order(device, 'on', device.commandTimeoutMs);
+    if (!answer.accepted) throw new CommandError(exitCodes.failed, `${name}: ${device.name}: ${answer.because}`);
+    const endMs = performance.now() + 30_000;
+    for (;;) {
+      const reading = await power.read(device, device.commandTimeoutMs);
+      if (reading.power === 'on') break;
+      if (performance.now() > endMs)
+        throw new CommandError(
+          exitCodes.timedOut,
+          `${name}: ${device.name}: ordered on, but power reads ${reading.power}`,
+        );
+      await pause(300);
     }
-    if (performance.now() > endMs)
-      throw new CommandError(exitCodes.timedOut, `${name}: ordered on, but power reads ${reading.power}`);
-    await pause(300);
   }
+  output.line(`${name}: power reads on`);
+  return exitCodes.done;
 }
 
 async function readRecord(store: Store, name: string): Promise<FenceRecord | null> {

@@ -23,13 +23,13 @@ const list: Command = {
       if (flag(args, 'json')) output.json(nodes);
       else {
         output.table(
-          ['NODE', 'ROLE', 'STATE', 'KEEPALIVE', 'BMC', 'VERSION'],
+          ['NODE', 'ROLE', 'STATE', 'KEEPALIVE', 'FENCED BY', 'VERSION'],
           nodes.map((node) => [
             node.name,
             node.role ?? '?',
             paintState(node.state, output),
             age(node.keepaliveAgeMs),
-            node.bmc ?? '-',
+            node.levels.join(', ') || '-',
             node.version ?? '?',
           ]),
         );
@@ -132,7 +132,9 @@ function printNode(node: NodeView, output: Output): void {
   );
   row('incarnation', node.incarnation ?? '-');
   row('version', node.version ?? '-');
-  row('bmc', node.bmc ?? 'none configured: nobody can fence this node');
+  row('fenced by', node.levels.join(', then ') || 'no device is configured: nobody can fence this node');
+  for (const device of node.devices) row(`  ${device.name}`, device.where);
+  row('fencers', `${node.fenceability}: ${node.fencers.join(', ') || 'nobody'}`);
   row('maintenance', node.maintenance ?? 'no');
   for (const [name, report] of Object.entries(node.subsystems)) {
     const late = report.late === null ? '' : `; ${report.late}`;

@@ -94,13 +94,23 @@ function subsystemsOf(node: NodeView, output: Output): string {
 
 function fencingOf(node: NodeView): string {
   const { fence } = node;
-  if (fence === null || fence.state === 'none') return node.bmc === null ? 'no BMC configured' : '-';
-  return `${fence.state} by ${fence.fencer}`;
+  const last = fence === null || fence.state === 'none' ? [] : [`${fence.state} by ${fence.fencer}`];
+  const able =
+    node.fenceability === 'none'
+      ? ['nobody can']
+      : node.fenceability === 'degraded'
+        ? [`only ${node.fencers.join(', ')} can`]
+        : [];
+  return [...last, ...able].join('; ') || '-';
 }
 
 function remarksOf(node: NodeView): string[] {
   const found = [...node.problems];
   if (node.steppedDown !== null) found.push(`${node.name} has stepped down: ${node.steppedDown}`);
+  if (node.fenceability === 'none')
+    found.push(
+      `nobody can fence ${node.name}: nothing of it would be recovered; see: nodectl fence-check ${node.name}`,
+    );
   if (node.left !== null) found.push(`${node.name} has left the cluster ${node.left}; nodectl join lets it in again`);
   if (node.maintenance !== null) found.push(`${node.name} is in maintenance: ${node.maintenance}`);
   if (node.state === 'dead' || node.state === 'fence-failed' || node.state === 'fencing') {

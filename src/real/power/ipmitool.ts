@@ -5,8 +5,8 @@
  */
 import type { BmcFault, BmcProbe, ProbeCheck, ProbeOutcome } from '../../core/verification.ts';
 import { bmcFaults, probeChecks } from '../../core/verification.ts';
-import type { Power, PowerAnswer, PowerReading } from '../../environment/power.ts';
-import type { BmcReference } from '../../records/registration.ts';
+import type { PowerAnswer, PowerReading } from '../../environment/power.ts';
+import type { IpmiDevice } from '../../records/device.ts';
 import { run } from '../process/runner.ts';
 import type { RunResult } from '../process/runner.ts';
 import { faultOf, guidOf, isEnoughPrivilege, powerOf, privilegeOf, quote } from './ipmitool-output.ts';
@@ -18,7 +18,7 @@ type Said =
 /** The LAN channel we came in on, in IPMI's numbering. */
 const presentChannel = '14';
 
-export class Ipmitool implements Power {
+export class Ipmitool {
   private readonly program: string;
   /** Suite that worked last, per BMC. */
   private readonly suites = new Map<string, number>();
@@ -27,7 +27,7 @@ export class Ipmitool implements Power {
     this.program = program;
   }
 
-  async read(bmc: BmcReference, deadlineMs: number): Promise<PowerReading> {
+  async read(bmc: IpmiDevice, deadlineMs: number): Promise<PowerReading> {
     const said = await this.say(bmc, ['chassis', 'power', 'status'], deadlineMs);
     if (!said.ok) return { power: 'unknown', fault: said.fault, because: sentence(said), tookMs: said.tookMs };
     const power = powerOf(said.stdout);
@@ -37,13 +37,13 @@ export class Ipmitool implements Power {
     return { power, fault: 'nonsense', because, tookMs: said.tookMs };
   }
 
-  async order(bmc: BmcReference, power: 'on' | 'off', deadlineMs: number): Promise<PowerAnswer> {
+  async order(bmc: IpmiDevice, power: 'on' | 'off', deadlineMs: number): Promise<PowerAnswer> {
     const said = await this.say(bmc, ['chassis', 'power', power], deadlineMs);
     if (!said.ok) return { accepted: false, fault: said.fault, because: sentence(said), tookMs: said.tookMs };
     return { accepted: true, fault: null, because: `the BMC took the order to power ${power}`, tookMs: said.tookMs };
   }
 
-  async probe(bmc: BmcReference, deadlineMs: number): Promise<BmcProbe> {
+  async probe(bmc: IpmiDevice, deadlineMs: number): Promise<BmcProbe> {
     const startMs = performance.now();
     const leftMs = () => Math.max(500, deadlineMs - (performance.now() - startMs));
     const told = (outcomes: Partial<Record<ProbeCheck, ProbeOutcome>>, rest: Partial<BmcProbe>): BmcProbe => ({
@@ -90,7 +90,7 @@ export class Ipmitool implements Power {
   }
 
   /** One command, with the suite that worked last or the configured ones in order. */
-  private async say(bmc: BmcReference, command: readonly string[], deadlineMs: number): Promise<Said> {
+  private async say(bmc: IpmiDevice, command: readonly string[], deadlineMs: number): Promise<Said> {
     const known = this.suites.get(key(bmc));
     const suites =
       known === undefined ? bmc.cipherSuites : [known, ...bmc.cipherSuites.filter((suite) => suite !== known)];
@@ -111,7 +111,7 @@ export class Ipmitool implements Power {
     return last;
   }
 
-  private args(bmc: BmcReference, suite: number, deadlineMs: number, command: readonly string[]): string[] {
+  private args(bmc: IpmiDevice, suite: number, deadlineMs: number, command: readonly string[]): string[] {
     const { seconds, retries } = ownRetries(deadlineMs);
     return [
       ...['-v', '-I', 'lanplus', '-H', bmc.address, '-p', String(bmc.port), '-U', bmc.username, '-E'],
@@ -154,7 +154,7 @@ function sentence(said: Extract<Said, { ok: false }>): string {
   return said.detail === '' ? bmcFaults[said.fault] : `${bmcFaults[said.fault]} (${said.detail})`;
 }
 
-function key(bmc: BmcReference): string {
+function key(bmc: IpmiDevice): string {
   return `${bmc.address}:${bmc.port}`;
 }
 

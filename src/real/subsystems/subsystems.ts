@@ -4,11 +4,11 @@ import { availableParallelism } from 'node:os';
 import type { Config } from '../../config/load.ts';
 import type { Power } from '../../environment/power.ts';
 import type { Subsystem, SubsystemReading } from '../../environment/subsystem.ts';
-import type { BmcReference } from '../../records/registration.ts';
+import type { IpmiDevice } from '../../records/device.ts';
 import { run } from '../process/runner.ts';
 import { cephReading, commandReading, libvirtReading, systemReading } from './readings.ts';
 
-export function realSubsystems(config: Config, power: Power, bmc: BmcReference | null): Subsystem[] {
+export function realSubsystems(config: Config, power: Power, bmc: IpmiDevice | null): Subsystem[] {
   const { system, ceph, libvirt, ipmi, commands } = config.subsystems;
   const found: Subsystem[] = [];
   if (system.enabled) found.push({ name: 'system', timeoutMs: system.timeout, collect: collectSystem });
@@ -53,7 +53,7 @@ async function collectLibvirt(timeoutMs: number): Promise<SubsystemReading> {
   return libvirtReading(listed.stdout);
 }
 
-async function collectIpmi(power: Power, bmc: BmcReference, timeoutMs: number): Promise<SubsystemReading> {
+async function collectIpmi(power: Power, bmc: IpmiDevice, timeoutMs: number): Promise<SubsystemReading> {
   const reading = await power.read(bmc, timeoutMs);
   if (reading.power === 'unknown')
     return { ok: true, health: 'error', summary: reading.because, facts: { fault: reading.fault } };

@@ -1,0 +1,46 @@
+/** The devices that can switch a node off, as its own noded published them, with the seal opened. */
+import type { Secrets } from '../../environment/secrets.ts';
+import { levelName } from '../../core/levels.ts';
+import type { FenceDevice } from '../../records/device.ts';
+import { SealedDevices } from '../../records/device.ts';
+import type { Registration } from '../../records/registration.ts';
+import { parseRecord } from '../../records/record.ts';
+
+/** What a seal is bound to: devices of one node are not those of another. */
+export const sealFor = (node: string) => `devices ${node}`;
+
+export type Opened<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly because: string };
+
+/** All devices of a node, or the sentence that says why they cannot be had. */
+export function openDevices(
+  secrets: Secrets,
+  registration: Registration | null,
+  target: string,
+): Opened<FenceDevice[]> {
+  const no = (because: string) => ({ ok: false, because }) as const;
+  if (registration === null) return no(`${target} is not registered`);
+  if (registration.devicesSealed === null) return no(`${target} has no fence device configured`);
+  const plain = secrets.open(registration.devicesSealed, sealFor(target));
+  if (plain === null) return no(`the devices of ${target} were sealed with another cluster key`);
+  const parsed = parseRecord(SealedDevices, plain);
+  return parsed.ok
+    ? { ok: true, value: parsed.record.devices }
+    : no(`the devices of ${target} cannot be read: ${parsed.because}`);
+}
+
+/** The devices of one level, in the level's order. */
+export function devicesOf(
+  secrets: Secrets,
+  registration: Registration | null,
+  target: string,
+  level: string,
+): Opened<FenceDevice[]> {
+  const opened = openDevices(secrets, registration, target);
+  if (!opened.ok) return opened;
+  const names = registration?.levels.find((devices) => levelName(devices) === level);
+  if (names === undefined) return { ok: false, because: `${target} has no level "${level}" (any more)` };
+  const found = names.map((name) => opened.value.find((device) => device.name === name));
+  const missing = names.find((_, index) => found[index] === undefined);
+  if (missing !== undefined) return { ok: false, because: `the device "${missing}" of ${target} is not published` };
+  return { ok: true, value: found.filter((device) => device !== undefined) };
+}

@@ -1,0 +1,88 @@
+/** Power on again after the fence is recorded. F3: whatever happens here undoes nothing. */
+import { inWords } from '../../core/decision.ts';
+import { afterFenced } from '../../core/fencing.ts';
+import type { FenceDevice } from '../../records/device.ts';
+import type { Context } from '../context.ts';
+import type { Peers } from '../peers.ts';
+import { devicesOf } from './devices.ts';
+import type { FenceFile } from './fence-file.ts';
+import { mayShoot } from './power-level.ts';
+
+/** How long power may take to read on before the restore is called failed. */
+const powerOnDeadlineMs = 30_000;
+
+export async function restore(context: Context, peers: Peers, target: string, file: FenceFile): Promise<void> {
+  const { config, history, env } = context;
+  const fenceId = file.record.id;
+  const level = file.record.level ?? '';
+  if (file.record.state === 'fenced') {
+    const decision = afterFenced({
+      action: file.record.action,
+      level,
+      fencesInLastHour: file.record.recentWallMs.length,
+      maxFencesPerHour: config.fencing.maxFencesPerHour,
+    });
+    file.note(decision.event === 'leaveOff' ? 'stays off' : 'power on', decision.because);
+    const moved = await file.move(decision.event, {}, [], true);
+    if (!moved.ok || decision.event === 'leaveOff') {
+      if (moved.ok)
+        history.happened('fence-step', `${target} is not powered on: ${decision.because}`, { node: target, fenceId });
+      return;
+    }
+  }
+  if (file.record.state !== 'restoring') return;
+  const devices = devicesOf(env.secrets, peers.get(target), target, level);
+  const on = devices.ok
+    ? await powerOn(context, devices.value, file)
+    : { on: false, because: `level ${level}: ${devices.because}` };
+  if (on === null) return;
+  file.note(on.on ? 'power reads on' : 'power on failed', on.because);
+  const moved = await file.move(on.on ? 'powerReadsOn' : 'powerOnFailed', {}, [], true);
+  if (moved.ok || moved.code === 'bad-version') {
+    // bad-version: the node was faster than we and has closed the record itself
+    const text = on.on
+      ? `${target} is powered on again`
+      : `${target} could not be powered on: ${on.because}; the fence stands`;
+    history.happened('power-on', text, { node: target, fenceId });
+  }
+}
+
+/** All devices of the level, until every one reads on. */
+async function powerOn(
+  context: Context,
+  devices: readonly FenceDevice[],
+  file: FenceFile,
+): Promise<{ on: boolean; because: string } | null> {
+  const { env, config, duties } = context;
+  const startMs = env.clock.monotonicMs();
+  const orderedAtMs = new Map<string, number>();
+  let because = 'not tried';
+  while (env.clock.monotonicMs() - startMs < powerOnDeadlineMs) {
+    if (!file.lockStands() || duties.aborted) return null;
+    const readings = await Promise.all(
+      devices.map(async (device) => ({ device, ...(await env.power.read(device, device.commandTimeoutMs)) })),
+    );
+    const notOn = readings.filter((reading) => reading.power !== 'on');
+    if (notOn.length === 0)
+      return {
+        on: true,
+        because: orderedAtMs.size === 0 ? 'power already read on' : 'power read on after it was ordered on',
+      };
+    because = notOn.map((reading) => reading.because).join('; ');
+    const nowMs = env.clock.monotonicMs();
+    const due = notOn.filter(
+      ({ device }) => nowMs - (orderedAtMs.get(device.name) ?? -Infinity) >= config.fencing.repeatOrder,
+    );
+    if (due.length > 0 && mayShoot(context, file)) {
+      for (const { device } of due) {
+        orderedAtMs.set(device.name, nowMs);
+        const answer = await env.power.order(device, 'on', device.commandTimeoutMs);
+        file.note(
+          answer.accepted ? 'power on ordered' : 'power on not taken',
+          `${answer.because} (${inWords(answer.tookMs)})`,
+        );
+      }
+    } else await env.clock.sleep(config.fencing.pollInterval, duties);
+  }
+  return { on: false, because: `power does not read on within ${inWords(powerOnDeadlineMs)}: ${because}` };
+}

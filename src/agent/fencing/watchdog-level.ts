@@ -1,0 +1,55 @@
+/**
+ * The level `watchdog` (S1c): nothing is ordered; it is waited until the node's own watchdog has certainly ended whatever it
+ * held. The bound is what that very life published when its watchdog was armed: so long after its last acknowledged write
+ * it holds nothing any more, or has been reset. A keepalive that this observer first saw at `a` was sent before `a`, so
+ * from `a` on its own clock counts, lengthened by what two clocks may differ (S5). Idea: sbd, but with the bound told by the
+ * node that keeps it.
+ */
+import { inWords } from '../../core/decision.ts';
+import { clockRateError } from '../../core/lease.ts';
+import type { Registration } from '../../records/registration.ts';
+import type { Context } from '../context.ts';
+import type { FenceFile } from './fence-file.ts';
+import type { LevelOutcome } from './power-level.ts';
+import { signWhileLocked } from './power-level.ts';
+
+/** Null: the fence is not ours any more. */
+export async function watchdogLevel(
+  context: Context,
+  target: string,
+  registration: Registration | null,
+  file: FenceFile,
+): Promise<LevelOutcome | null> {
+  const { env, board, duties } = context;
+  const no = (because: string) => ({ off: false, because: `level watchdog: ${because}` }) as const;
+  const { incarnation, sequence } = file.record;
+  if (registration === null || registration.incarnation !== incarnation)
+    return no('what is registered is of another life of the node');
+  if (registration.watchdogBoundMs === null) return no('this life of the node has published no armed watchdog');
+  const seen = board.lastSeen.get(target);
+  const isSame = seen !== undefined && seen.incarnation === incarnation && seen.sequence === sequence;
+  // An agreement of ours (failsafe) is a proof for the primary as an acknowledged write is.
+  const sinceMs = isSame ? Math.max(seen.atMs, board.agreedAtMs) : env.clock.monotonicMs();
+  const waitMs = Math.ceil(registration.watchdogBoundMs * (1 + 2 * clockRateError));
+  const certainAtMs = sinceMs + waitMs;
+  file.note(
+    'waiting for the watchdog',
+    `the node's own bound is ${inWords(registration.watchdogBoundMs)} after its last keepalive; ${inWords(Math.max(0, certainAtMs - env.clock.monotonicMs()))} of it are left`,
+  );
+  for (;;) {
+    if (!file.lockStands() || duties.aborted || board.steppedDown !== null) return null;
+    const contactMs = env.store.session().lastAckSentMs;
+    // An own write sent after the bound and acknowledged: what is read now is at least as new as the bound.
+    if (contactMs !== null && contactMs >= certainAtMs) break;
+    await env.clock.sleep(Math.max(50, Math.min(500, certainAtMs - env.clock.monotonicMs())), duties);
+  }
+  const sign = await signWhileLocked(context, target, file);
+  if (sign === null) return null;
+  if (sign.incarnation !== incarnation || sign.sequence !== sequence)
+    return no('the node has published a keepalive meanwhile');
+  return {
+    off: true,
+    confirmedWallMs: env.clock.wallMs(),
+    because: `the bound of its armed watchdog has run out (${inWords(waitMs)} without a keepalive)`,
+  };
+}

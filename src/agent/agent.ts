@@ -19,6 +19,7 @@ import { claimName, closeOwnFence, makeTree, mayRejoin, register } from './regis
 import { PrimaryLoop } from './primary/primary.ts';
 import { answerer } from './primary/answers.ts';
 import { readLeft } from './left.ts';
+import { SelfFence } from './self-fence.ts';
 import { Verifier } from './verifier.ts';
 
 export interface AgentSettings {
@@ -47,6 +48,7 @@ export class Agent {
   private readonly beating = new AbortController();
   private readonly stopping = new AbortController();
   private readonly steering = new AbortController();
+  private readonly ended = new AbortController();
   private poke: () => void = () => undefined;
   private ending: Ending | null = null;
 
@@ -69,6 +71,9 @@ export class Agent {
     env.peerApi.serve(answerer(context, peers, primary));
     // Before all else: what a former life left running of the primary is stopped.
     await primary?.cleanUp();
+    const selfFence = new SelfFence(context, primary?.tenure ?? null);
+    await selfFence.arm();
+    void selfFence.run(this.ended.signal); // ends with this life, and waits for nothing
     const collecting = runCollectors(context);
     if (await this.join()) {
       const fencing: FencingLoop = new FencingLoop(context, peers, () => monitor.presentCoordinators());
@@ -98,6 +103,9 @@ export class Agent {
       });
     }
     this.duties.abort();
+    // Who still holds something leaves the watchdog armed: it ends what could not be ended.
+    if (primary?.tenure.holdsRole() !== true) await selfFence.disarm();
+    this.ended.abort();
     void collecting; // each collection ends by its own deadline; nobody waits for it here
     const ending = this.ending ?? { kind: 'stopped', because: 'told to stop' };
     await env.peerApi.close();
@@ -149,6 +157,7 @@ export class Agent {
       told = because;
     };
     while (!this.stopping.signal.aborted) {
+      context.board.keepaliveTurnMs = env.clock.monotonicMs();
       const hindrance = await this.tryJoin(settings.devices);
       if (hindrance === null) return true;
       if (this.ending !== null) return false;
@@ -264,6 +273,7 @@ export class Agent {
     board.daemonState = 'stop';
     const endMs = env.clock.monotonicMs() + 5000;
     while (!(await keepalive.publish())) {
+      board.keepaliveTurnMs = env.clock.monotonicMs();
       if (env.clock.monotonicMs() > endMs) {
         env.log.warn('the last keepalive could not be published', {
           because: `ZooKeeper is away for ${inWords(5000)}`,

@@ -55,6 +55,8 @@ export interface Board {
   agreedAtMs: number; // answers
   /** The life of each node whose devices read on when they were last probed: a reading of off is a change since then. */
   provedOn: Map<string, string>; // verifier
+  /** When (monotonic) the keepalive loop turned last. */
+  keepaliveTurnMs: number; // keepalive
   /** Whether this machine's watchdog is armed: the bound may be published. */
   watchdogArmed: boolean; // self-fence
   steppedDown: string | null; // condemned
@@ -86,6 +88,7 @@ export function newBoard(role: NodeRole): Board {
     lastSeen: new Map(),
     agreedAtMs: -Infinity,
     provedOn: new Map(),
+    keepaliveTurnMs: 0,
     watchdogArmed: false,
     primaryEpoch: 0,
     ineligible: role === 'coordinator' ? 'it has just started' : null,

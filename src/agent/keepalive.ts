@@ -75,6 +75,7 @@ export class KeepaliveLoop {
     let suspendedMs = env.clock.suspendedMs();
     while (!signal.aborted) {
       const nowMs = env.clock.monotonicMs();
+      board.keepaliveTurnMs = nowMs;
       const sleptMs = env.clock.suspendedMs() - suspendedMs;
       suspendedMs += sleptMs;
       board.lateMs = nowMs - dueMs + sleptMs;

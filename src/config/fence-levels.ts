@@ -15,7 +15,8 @@ export function fenceLevels(config: WrittenConfig): readonly (readonly string[])
   return (
     config.fencing.levels ?? [
       ...(config.bmc === undefined ? [] : [['ipmi']]),
-      ...config.fencing.devices.map((device) => [device.name]),
+      // All of them in one level: two outlets of two power supplies are the common case, and one alone proves nothing.
+      ...(config.fencing.devices.length === 0 ? [] : [config.fencing.devices.map((device) => device.name)]),
       ...(config.node.watchdog === undefined ? [] : [['watchdog']]),
     ]
   );

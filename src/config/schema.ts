@@ -87,6 +87,10 @@ const node = z.strictObject({
   resetCommand: command(
     'Resets this machine at once, without stopping anything in good order: the last resort for what cannot be stopped.',
   ).default(['systemctl', 'reboot', '--force', '--force']),
+  resetBySysrq: flag(
+    'Whether the kernel is asked directly (/proc/sysrq-trigger) when that command does not work.',
+    true,
+  ),
   watchdog: z
     .strictObject({
       device: path('The watchdog device.').default('/dev/watchdog'),
@@ -270,7 +274,7 @@ const fencing = z.strictObject({
     .optional()
     .meta({
       description:
-        'How the others fence this machine: tried in this order; all devices of one level must read off together. Default: `ipmi` where there is a bmc, each further device, `watchdog` where there is one.',
+        'How the others fence this machine: tried in this order; all devices of one level must read off together. Default: `ipmi` where there is a bmc, all further devices together, `watchdog` where there is one.',
       range: 'a list of lists of names, e.g. [[ipmi], [pdu-a, pdu-b], [watchdog], [manual]]',
     }),
   devices: z

@@ -14,7 +14,10 @@ import { realRandom } from '../real/random.ts';
 import type { ClusterKey } from '../real/secrets.ts';
 import { realSubsystems } from '../real/subsystems/subsystems.ts';
 import { systemdSupervisor } from '../real/systemd/supervisor.ts';
+import { deviceWatchdog } from '../real/watchdog.ts';
 import { openZooKeeperStore } from '../real/zookeeper/store.ts';
+
+const sysrqTrigger = '/proc/sysrq-trigger';
 
 export interface Parts {
   readonly config: Config;
@@ -61,7 +64,13 @@ export async function wireAgent({ config, name, version, key, devices, log }: Pa
       primary: realResources(config.primary),
       journal: fileJournal(config.node.stateDir),
       peerApi,
-      reset: commandReset(config.node.resetCommand, (because) => log.error('the reset did not work', { because })),
+      watchdog:
+        config.node.watchdog === undefined
+          ? null
+          : deviceWatchdog({ device: config.node.watchdog.device, timeoutMs: config.node.watchdog.timeout }),
+      reset: commandReset(config.node.resetCommand, config.node.resetBySysrq ? sysrqTrigger : null, (because) =>
+        log.error('the reset did not work', { because }),
+      ),
     },
     { config, name, version, devices },
   );

@@ -11,6 +11,7 @@ import type { Secrets } from './secrets.ts';
 import type { Store } from './store.ts';
 import type { Subsystem } from './subsystem.ts';
 import type { Supervisor } from './supervisor.ts';
+import type { Watchdog } from './watchdog.ts';
 
 /** What the machine says of itself; fixed for the life of a noded. */
 export interface MachineIdentity {
@@ -34,6 +35,8 @@ export interface Environment {
   readonly journal: Journal;
   readonly peerApi: PeerApi;
   readonly reset: Reset;
+  /** Null: none is configured. */
+  readonly watchdog: Watchdog | null;
   readonly machine: MachineIdentity;
   /** Whether a process of this machine still lives: to tell a former life of this noded from a second one. */
   processLives(pid: number): boolean;

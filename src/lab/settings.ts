@@ -20,7 +20,8 @@ export function writeSettings(lab: Lab, nodes: readonly string[], zookeepers: nu
     secret(lab.path('conf', node, 'bmc.password'), `${randomBytes(9).toString('base64url')}\n`);
     const tree: Tree = {
       cluster: { name: clusterName },
-      node: { name: node },
+      // Hosts share the machine's kernel: it must never be asked to reboot.
+      node: { name: node, resetCommand: ['/opt/lab/host/reset.sh'], resetBySysrq: false },
       zookeeper: {
         servers: rotated(
           servers((at) => `node${at}`),
@@ -45,6 +46,8 @@ export function writeSettings(lab: Lab, nodes: readonly string[], zookeepers: nu
     const loaded = loadConfig(text);
     if (!loaded.ok)
       throw new LabError(`--set: the configuration would be refused:\n${printErrors('config', loaded.errors)}`);
+    const watchdogMs = loaded.config.node.watchdog?.timeout;
+    if (watchdogMs !== undefined) writeFileSync(lab.path('conf', node, 'watchdog.seconds'), String(watchdogMs / 1000));
     secret(lab.path('conf', node, 'config.yaml'), text);
   }
   const control: Tree = {

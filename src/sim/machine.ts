@@ -21,6 +21,8 @@ export class SimMachine {
   readonly running = new Set<string>();
   /** The disk: noded's small files. */
   readonly disk = new Map<string, string>();
+  /** When the watchdog was fed last; null: it is not armed. */
+  watchdogFedMs: number | null = null;
   /** Set by an operator's `stop`: systemd does not restart it. */
   stoppedOnPurpose = false;
   private readonly options: SimMachineOptions;
@@ -46,6 +48,7 @@ export class SimMachine {
     if (this.power === 'off') return;
     this.power = 'off';
     this.running.clear();
+    this.watchdogFedMs = null;
     this.process?.die();
     this.process = null;
     this.options.onPower(this, 'off');

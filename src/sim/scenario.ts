@@ -107,6 +107,9 @@ const verbs: Readonly<Record<string, Verb>> = {
     if (mode !== 'die') world.resourceModes.set(`${node} ${what}`, mode as ResourceMode);
     else if (world.machine(node).running.delete(what)) world.trace.line(node, `${what} is stopped`, 'by itself');
   },
+  /** Its watchdog device does not exist; its reset command does nothing. */
+  'without-watchdog': (world, [node = '']) => void world.withoutWatchdog.add(node),
+  'without-reset': (world, [node = '']) => void world.withoutReset.add(node),
   leave: (world, [node = '']) => mark(world, node, true),
   join: (world, [node = '']) => mark(world, node, false),
   /** maintenance NODE|cluster REASON... [for=DURATION] | NODE off | off */

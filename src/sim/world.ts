@@ -4,6 +4,7 @@
  */
 import { Agent } from '../agent/agent.ts';
 import type { Config } from '../config/load.ts';
+import type { Watchdog } from '../environment/watchdog.ts';
 import type { Environment } from '../environment/environment.ts';
 import type { FenceDevice } from '../records/device.ts';
 import { SimPower } from './bmc.ts';
@@ -24,6 +25,7 @@ import { SimStore } from './store.ts';
 import { simSubsystem } from './subsystem.ts';
 import { SimSupervisor } from './supervisor.ts';
 import { Trace } from './trace.ts';
+import { simWatchdog } from './watchdog.ts';
 
 export interface SimNode {
   readonly name: string;
@@ -57,6 +59,10 @@ export class World {
   /** Called when a resource of the primary begins or ceases to run somewhere: the checkers listen here. */
   onResource: (node: string, resource: string, running: boolean, epoch: number | null) => void = () => undefined;
   private readonly endpoints = new Map<string, SimEndpoint>();
+  /** Nodes that have no watchdog device, whatever is configured. */
+  readonly withoutWatchdog = new Set<string>();
+  /** Nodes whose reset command does nothing. */
+  readonly withoutReset = new Set<string>();
   /** Subsystems that hang, as "node subsystem". */
   readonly hanging = new Set<string>();
   /** The session of somebody with nodectl; it lives as long as the world. */
@@ -200,13 +206,27 @@ export class World {
         reaches: (address) =>
           !this.cutFromPeers.has(name) && !this.cutFromPeers.has(address) && this.machine(address).power === 'on',
       }),
+      watchdog: this.watchdogOf(node, machine, process),
       reset: { resetMachine: (because) => this.resetMachine(machine, because) },
     };
   }
 
+  private watchdogOf({ name, config }: SimNode, machine: SimMachine, process: SimProcess): Watchdog | null {
+    if (config.node.watchdog === undefined) return null;
+    return simWatchdog({
+      machine,
+      process,
+      time: this.time,
+      timeoutMs: config.node.watchdog.timeout,
+      exists: () => !this.withoutWatchdog.has(name),
+      onReset: () => this.trace.line(name, 'watchdog resets the machine', ''),
+    });
+  }
+
   private resetMachine(machine: SimMachine, because: string): Promise<void> {
-    this.trace.line(machine.name, 'machine reset', because);
-    machine.reset();
+    const works = !this.withoutReset.has(machine.name);
+    this.trace.line(machine.name, works ? 'machine reset' : 'reset does not work', because);
+    if (works) machine.reset();
     return Promise.resolve();
   }
 }

@@ -6,9 +6,10 @@ read -r INNER _ < /proc/self/stat; echo "$INNER" > "/run/lab/$H.init" # our pid 
 D=$LAB/hosts/$H R=$D/root; mkdir -p "$D/up" "$D/work" "$R"
 # Own root: the machine's root below, the host's disk above; what is written survives power cycles.
 for _ in $(seq 50); do mount -t overlay "disk-$H" -o "lowerdir=/,upperdir=$D/up,workdir=$D/work,index=off" "$R" && break; sleep 0.02; done
-mount -t proc proc "$R/proc"; mount -t sysfs sysfs "$R/sys"; mount -t cgroup2 none "$R/sys/fs/cgroup"
+mount -t proc proc "$R/proc"; mount --bind /dev/null "$R/proc/sysrq-trigger" || exit 1; mount -t sysfs sysfs "$R/sys"; mount -t cgroup2 none "$R/sys/fs/cgroup"
 mount -t tmpfs -o mode=755,size=16m dev "$R/dev"; mkdir -p "$R"/dev/{pts,shm,net}
 for d in null zero full random urandom tty kvm net/tun; do [ -e "/dev/$d" ] && { touch "$R/dev/$d"; mount --bind "/dev/$d" "$R/dev/$d"; }; done
+[ -p "$LAB/bmc/$H/watchdog" ] && { touch "$R/dev/watchdog"; mount --bind "$LAB/bmc/$H/watchdog" "$R/dev/watchdog"; }
 mount -t devpts -o newinstance,ptmxmode=0666,mode=620,gid=5 devpts "$R/dev/pts"; ln -s pts/ptmx "$R/dev/ptmx"
 ln -s /proc/self/fd "$R/dev/fd"; ln -s fd/0 "$R/dev/stdin"; ln -s fd/1 "$R/dev/stdout"; ln -s fd/2 "$R/dev/stderr"
 mount -t tmpfs shm "$R/dev/shm"; mount -t tmpfs -o mode=755 run "$R/run"; mkdir -p "$R"/run/lock "$R"/run/lab/bin
@@ -35,5 +36,6 @@ export LAB=/opt/lab LABSRC=/opt/lab/host
 [ "$I" -le "$ZOOKEEPERS" ] && /opt/lab/host/zookeeper.sh "$H" "$I" &
 /opt/lab/host/noded.sh "$H" &
 trap 'kill -TERM -1; sleep 0.5; exit 0' TERM
+trap 'touch "/opt/lab/log/reset-$H"; exit 0' USR1 # reset.sh
 touch /run/lab/booted
 while :; do sleep infinity & wait; done # bash as PID 1 reaps orphans

@@ -23,7 +23,9 @@ off() {
 on() {
   alive && return 0
   ip link del "$h-0" 2>/dev/null; ip link del "$h-1" 2>/dev/null
-  rm -f "$S/$h.init"; mkdir -p "$CG/sys"; echo 0 > "$CG/cgroup.freeze" 2>/dev/null
+  rm -f "$S/$h.init"; mkdir -p "$CG/sys" "$LAB/bmc/$h"
+  rm -f "$LAB/bmc/$h/watchdog"; mkfifo "$LAB/bmc/$h/watchdog"
+  echo 0 > "$CG/cgroup.freeze" 2>/dev/null
   # Close what ipmi_sim leaks to its chassis program (its UDP socket!), leave its session, enter the host's cgroup.
   ( for f in /proc/$BASHPID/fd/*; do f=${f##*/}; [ "$f" -gt 2 ] && eval "exec $f>&-"; done 2>/dev/null
     echo $BASHPID > "$CG/cgroup.procs"
@@ -37,6 +39,7 @@ on() {
     ip link set "$h-$n" master "$([ $n = 0 ] && echo br0 || echo brm)"; ip link set "$h-$n" up
   done
   record "$h" "power on"
+  "$LABSRC/watchdog.sh" "$h" "$pid" 8>&- </dev/null >>"$LAB/log/watchdog-$h.log" 2>&1 &
 }
 exec 8>"$S/$h.lock"
 case $2 in

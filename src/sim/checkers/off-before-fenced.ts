@@ -1,7 +1,8 @@
 /**
  * S4 as code: at the moment at which a record moves to `fenced`, the condemned life is over: the machine is off, or has
  * been off since the intent was written (a person may have switched it on again meanwhile: that is another life, found by
- * seed 1032). Looks at the world's own power, not at what any BMC said.
+ * seed 1032). By the level `watchdog` the machine may be on, if nothing of the primary runs on it (S1c). Looks at the world's
+ * own power, not at what any BMC said.
  */
 import type { World } from '../world.ts';
 
@@ -15,10 +16,11 @@ export function checkOffBeforeFenced(world: World): () => string[] {
     before(path, text);
     const target = /^\/fencing\/([^/]+)$/.exec(path)?.[1];
     if (target === undefined || !text.startsWith('{')) return;
-    const { id, state } = JSON.parse(text) as { id: string; state: string };
-    const { boots, power } = world.machine(target);
+    const { id, state, level } = JSON.parse(text) as { id: string; state: string; level: string | null };
+    const { boots, power, running } = world.machine(target);
     if (state === 'intent' && !bootsAtIntent.has(id)) bootsAtIntent.set(id, boots);
     if (state !== 'fenced' || power === 'off' || boots > (bootsAtIntent.get(id) ?? boots)) return;
+    if (level === 'watchdog' && running.size === 0) return;
     found.push(`${(world.time.nowMs / 1000).toFixed(3)}: ${target} is called fenced, but its condemned life goes on`);
   };
   return () => found;

@@ -20,6 +20,7 @@ import { PrimaryLoop } from './primary/primary.ts';
 import { answerer } from './primary/answers.ts';
 import { readLeft } from './left.ts';
 import { SelfFence } from './self-fence.ts';
+import { QuorumLoop } from './quorum.ts';
 import { Verifier } from './verifier.ts';
 
 export interface AgentSettings {
@@ -68,13 +69,15 @@ export class Agent {
     const { env, board, context } = this;
     const peers = new Peers(env, context.history);
     const primary = context.self.role === 'coordinator' ? new PrimaryLoop(context, peers, () => this.poke()) : null;
-    env.peerApi.serve(answerer(context, peers, primary));
+    const quorum = new QuorumLoop(context, peers);
+    env.peerApi.serve(answerer(context, peers, primary, quorum));
     // Before all else: what a former life left running of the primary is stopped.
     await primary?.cleanUp();
     const selfFence = new SelfFence(context, primary?.tenure ?? null);
     await selfFence.arm();
     void selfFence.run(this.ended.signal); // ends with this life, and waits for nothing
     const collecting = runCollectors(context);
+    const recovering = quorum.run(); // also without a store: it is for then
     if (await this.join()) {
       const fencing: FencingLoop = new FencingLoop(context, peers, () => monitor.presentCoordinators());
       const monitor: Monitor = new Monitor(context, peers, fencing);
@@ -106,6 +109,7 @@ export class Agent {
     // Who still holds something leaves the watchdog armed: it ends what could not be ended.
     if (primary?.tenure.holdsRole() !== true) await selfFence.disarm();
     this.ended.abort();
+    void recovering;
     void collecting; // each collection ends by its own deadline; nobody waits for it here
     const ending = this.ending ?? { kind: 'stopped', because: 'told to stop' };
     await env.peerApi.close();

@@ -59,6 +59,8 @@ export interface Board {
   keepaliveTurnMs: number; // keepalive
   /** Whether this machine's watchdog is armed: the bound may be published. */
   watchdogArmed: boolean; // self-fence
+  /** Why a node that is held for dead is not fenced right now. */
+  heldBack: Map<string, string>; // fence-start
   steppedDown: string | null; // condemned
   lastBeat: Beat | null; // keepalive
   /** By how much the keepalive's last beat came late. */
@@ -86,6 +88,7 @@ export function newBoard(role: NodeRole): Board {
     subsystems: new Map(),
     peers: new Map(),
     lastSeen: new Map(),
+    heldBack: new Map(),
     agreedAtMs: -Infinity,
     provedOn: new Map(),
     keepaliveTurnMs: 0,

@@ -27,6 +27,7 @@ const notable: readonly EventKind[] = [
   'request-refused',
   'fence-cancelled',
   'observer-reset',
+  'quorum',
 ];
 
 export interface HappenedFacts {

@@ -145,7 +145,16 @@ export class Monitor {
 
   private show(name: string, memory: PeerMemory, verdict: PeerView['verdict'], because: string, nowMs: number): void {
     const silentMs = memory.lastNewAtMs === null ? null : Math.round(nowMs - memory.lastNewAtMs);
-    this.context.board.peers.set(name, { verdict, throws: memory.throws, silentMs, because: because.slice(0, 600) });
+    const { heldBack } = this.context.board;
+    if (verdict === 'alive') heldBack.delete(name);
+    const held = heldBack.get(name)?.slice(0, 600) ?? null;
+    this.context.board.peers.set(name, {
+      verdict,
+      throws: memory.throws,
+      silentMs,
+      because: because.slice(0, 600),
+      held,
+    });
   }
 
   private tell(name: string, before: PeerMemory, after: PeerMemory, verdict: string, because: string): void {

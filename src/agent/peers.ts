@@ -26,6 +26,15 @@ export class Peers {
     return [...this.known.values()];
   }
 
+  /** What was kept on the disk: only until the store tells better. */
+  recall(registrations: readonly Registration[]): void {
+    for (const registration of registrations) {
+      if (this.known.has(registration.name)) continue;
+      this.known.set(registration.name, registration);
+      this.stale.add(registration.name);
+    }
+  }
+
   /** Called with each keepalive: a new incarnation means a new registration. */
   saw(name: string, incarnation: string): void {
     if (this.known.get(name)?.incarnation !== incarnation) this.stale.add(name);

@@ -28,6 +28,11 @@ export interface NodeView {
   readonly name: string;
   readonly role: NodeRole | null;
   readonly state: NodeState;
+  readonly priority: number;
+  /** What its noded says of itself. */
+  readonly daemonState: Keepalive['state'] | null;
+  /** What becomes of it when it is fenced. */
+  readonly action: Registration['action'] | null;
   readonly keepaliveAgeMs: number | null;
   readonly throws: number;
   readonly incarnation: string | null;
@@ -47,6 +52,8 @@ export interface NodeView {
   /** Who could fence it when that was proved last, and whether that is enough; `unknown`: nobody has proved anything yet. */
   readonly fencers: readonly string[];
   readonly fenceability: Fenceability;
+  /** Its own row of the matrix: what it has proved of the others. */
+  readonly proofs: VerificationRow['entries'];
   readonly version: string | null;
   readonly steppedDown: string | null;
   readonly subsystems: Readonly<Record<string, SubsystemReport>>;
@@ -207,6 +214,10 @@ function viewOf(node: RawNode, all: readonly RawNode[], config: Config, nowMs: n
     name: node.name,
     role: node.registration?.role ?? null,
     state,
+    priority: node.registration?.priority ?? 0,
+    daemonState: keepalive?.state ?? null,
+    action: node.registration?.action ?? null,
+    proofs: node.verification?.entries ?? {},
     keepaliveAgeMs: ageMs,
     throws: Math.max(0, ...views.map(([, view]) => view.throws)),
     incarnation: keepalive?.incarnation ?? node.registration?.incarnation ?? null,

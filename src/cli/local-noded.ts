@@ -21,12 +21,13 @@ export async function mustAskLocalNoded<Kind extends ApiQuestion['kind']>(
   config: Config,
   question: Extract<ApiQuestion, { kind: Kind }>,
   deadlineMs: number,
+  unknown = 'whether this node is primary is not known',
 ): Promise<Extract<Asked<Kind>, { ok: true }>['answer']> {
   const asked = await askLocalNoded(config, question, deadlineMs);
   if (asked.ok) return asked.answer;
   const socket = config.api.socket;
   throw new CommandError(
     exitCodes.unreachable,
-    `the noded of this machine does not answer on ${socket} (${asked.because}); whether this node is primary is not known`,
+    `the noded of this machine does not answer on ${socket} (${asked.because}); ${unknown}`,
   );
 }

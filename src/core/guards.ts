@@ -117,6 +117,30 @@ export function refusals(facts: GuardFacts): Refusal[] {
   });
 }
 
+export interface WordFacts {
+  readonly self: string;
+  readonly target: string;
+  readonly sessionLive: boolean;
+  readonly steppedDown: boolean;
+  /** Whether a keepalive of the node came while it was watched for longer than a beat. */
+  readonly keepalivesGoOn: boolean;
+  /** What its devices say together. */
+  readonly power: 'on' | 'off' | 'unknown';
+  readonly despiteReading: boolean;
+}
+
+/** Why an operator's word that a node is off is not taken; null: it is. A person may know more than a device, not more than the node. */
+export function wordRefusal(facts: WordFacts): Refusal | null {
+  const refuse = (guard: string, because: string) => ({ guard, because });
+  if (facts.self === facts.target) return refuse('self', 'a node cannot confirm that it is itself off');
+  if (facts.steppedDown) return refuse('stepped-down', 'this node is itself being fenced and has stepped down');
+  if (!facts.sessionLive) return refuse('session', 'the session with the store is not live');
+  if (facts.keepalivesGoOn) return refuse('alive', 'it publishes keepalives: it is not off');
+  if (facts.power === 'on' && !facts.despiteReading)
+    return refuse('power', 'its power reads on: fence it, or say --despite-reading if the device is known to be wrong');
+  return null;
+}
+
 /** The number of silent nodes from which the storm guard holds: half of them or more, but never a single one. */
 export function maxUnhealthyDefault(nodesTotal: number): number {
   return Math.max(2, Math.ceil(nodesTotal / 2));

@@ -215,3 +215,61 @@ export function fenceabilityOf(proofs: readonly { readonly canFence: boolean }[]
   if (able === 0) return 'none';
   return able >= Math.max(1, Math.min(2, others)) ? 'ok' : 'degraded';
 }
+
+export interface SinglePointFacts {
+  /** The coordinators that proved something, and what each proved of each node: the levels that hold. */
+  readonly nodes: readonly {
+    readonly name: string;
+    readonly levels: readonly string[];
+    /** Places of its devices, as host:port or as people call them. */
+    readonly places: readonly string[];
+    /** GUIDs that its BMC told, by anybody who asked. */
+    readonly guids: readonly string[];
+    /** Levels that hold from somewhere. */
+    readonly holding: readonly string[];
+    /** Who can fence it. */
+    readonly fencers: readonly string[];
+  }[];
+}
+
+/** What a single failure would take away from fencing; each as a sentence. They are told, and fail the check with --strict. */
+export function singlePoints({ nodes }: SinglePointFacts): string[] {
+  const found: string[] = [];
+  for (const node of nodes) {
+    if (node.fencers.length === 1 && nodes.length > 2)
+      found.push(`only ${node.fencers[0] ?? ''} can fence ${node.name}: if both fail, nobody can`);
+    if (node.levels.filter((level) => level !== 'manual').length === 1)
+      found.push(
+        `${node.name} has the level ${node.levels[0] ?? ''} only: a BMC that loses power with its machine can confirm nothing; add an outlet, a watchdog, or "manual"`,
+      );
+    else
+      for (const level of node.levels)
+        if (level !== 'manual' && node.holding.length > 0 && !node.holding.includes(level))
+          found.push(`${node.name}: level ${level} holds from nowhere; only ${node.holding.join(', ')} would work`);
+  }
+  for (const [guid, names] of grouped(nodes.flatMap((node) => node.guids.map((guid) => [guid, node.name] as const))))
+    if (names.length > 1)
+      found.push(`the BMCs of ${names.join(' and ')} tell the same GUID (${guid}): are they one BMC?`);
+  const networks = grouped(
+    nodes.flatMap((node) => node.places.flatMap((place) => network(place).map((net) => [net, node.name] as const))),
+  );
+  const [only] = [...networks];
+  if (networks.size === 1 && only !== undefined && only[1].length === nodes.length && nodes.length > 1)
+    found.push(
+      `all fence devices stand in one network (${only[0]}): if its switch fails, nobody can be fenced by them`,
+    );
+  return found;
+}
+
+function grouped(pairs: readonly (readonly [string, string])[]): Map<string, string[]> {
+  const groups = new Map<string, string[]>();
+  for (const [key, name] of pairs)
+    if (groups.get(key)?.includes(name) !== true) groups.set(key, [...(groups.get(key) ?? []), name]);
+  return groups;
+}
+
+/** The /24 of an IPv4 address; names and other addresses tell nothing. */
+function network(place: string): string[] {
+  const match = /^(\d{1,3}\.\d{1,3}\.\d{1,3})\.\d{1,3}(:|$)/.exec(place);
+  return match?.[1] === undefined ? [] : [`${match[1]}.0/24`];
+}

@@ -9,6 +9,10 @@ export const ApiQuestion = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('status') }),
   z.object({ kind: z.literal('debug') }),
   z.object({ kind: z.literal('leave-election') }),
+  /** Do you reach the store? For survivors of a lost quorum. */
+  z.object({ kind: z.literal('quorum') }),
+  /** The whole view of that, for nodectl. */
+  z.object({ kind: z.literal('quorum-view') }),
   /** Failsafe: may the asking primary go on for one more lease? */
   z.object({ kind: z.literal('agree'), node: name, incarnation: z.string().max(120), epoch: z.int() }),
   /** On this machine only: is this node primary, and for how long is that certain? */
@@ -53,6 +57,34 @@ const DebugAnswer = z.object({
 });
 export type DebugAnswer = z.output<typeof DebugAnswer>;
 
+export const QuorumView = z.object({
+  node: name,
+  storeLive: z.boolean(),
+  /** For how long it has had no live session; 0: it has one. */
+  awayMs: z.number(),
+  /** What is being done about it, or why nothing is. */
+  doing: z.string(),
+  others: z.array(
+    z.object({
+      name,
+      answer: z.enum(['store-there', 'store-away', 'nothing']),
+      excused: z.string().nullable(),
+      power: z.enum(['on', 'off', 'unknown']),
+    }),
+  ),
+  /** The last that was known of every node, with its age. */
+  known: z.array(
+    z.object({
+      name,
+      role: z.enum(['coordinator', 'worker']),
+      apiAddress: z.string().nullable(),
+      last: z.string(),
+      ageMs: z.number().nullable(),
+    }),
+  ),
+});
+export type QuorumView = z.output<typeof QuorumView>;
+
 const LeaseAnswer = z.object({
   node: name,
   primary: z.boolean(),
@@ -72,6 +104,8 @@ export const ApiAnswer = z.union([
   LeaseAnswer.extend({ kind: z.literal('lease') }),
   LeaseAnswer.extend({ kind: z.literal('hold') }),
   z.object({ kind: z.literal('release') }),
+  z.object({ kind: z.literal('quorum'), node: name, storeLive: z.boolean() }),
+  z.object({ kind: z.literal('quorum-view'), view: QuorumView }),
 ]);
 export type ApiAnswer = z.output<typeof ApiAnswer>;
 export type StatusAnswer = z.output<typeof StatusAnswer>;

@@ -39,6 +39,7 @@ export const eventKinds = [
   'failsafe',
   'election-loop',
   'self-fence',
+  'quorum',
 ] as const;
 export type EventKind = (typeof eventKinds)[number];
 

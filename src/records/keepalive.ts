@@ -20,6 +20,8 @@ export const PeerView = z.object({
   throws: z.int().min(0),
   silentMs: z.number().nullable(),
   because: z.string().max(600),
+  /** Why it is held for dead and not fenced all the same: the guards that hold; null: none does. */
+  held: z.string().max(600).nullable(),
 });
 export type PeerView = z.output<typeof PeerView>;
 

@@ -26,5 +26,18 @@ export const FenceRequest = z.object({
 });
 export type FenceRequest = z.output<typeof FenceRequest>;
 
-export const OperatorRequest = z.discriminatedUnion('kind', [FenceRequest, VerifyRequest]);
+/** An operator's word that `node` is off: a coordinator records it instead of a power reading (level `manual`). */
+export const ConfirmRequest = z.object({
+  schema: z.literal(1),
+  kind: z.literal('confirm'),
+  node: z.string().regex(nodeNamePattern),
+  by: z.string().max(200),
+  reason: z.string().max(500),
+  /** Given although a device says that power is on: the device is known to be wrong. */
+  despiteReading: z.boolean(),
+  refusal: FenceRequest.shape.refusal,
+});
+export type ConfirmRequest = z.output<typeof ConfirmRequest>;
+
+export const OperatorRequest = z.discriminatedUnion('kind', [FenceRequest, ConfirmRequest, VerifyRequest]);
 export type OperatorRequest = z.output<typeof OperatorRequest>;

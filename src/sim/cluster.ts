@@ -7,6 +7,8 @@ export interface ClusterShape {
   readonly nodes: number;
   /** How many of them are coordinators (the first ones); default: all. */
   readonly coordinators?: number;
+  /** Whether ZooKeeper's servers run on the coordinators: the store is there while most of them have power. */
+  readonly storeOnCoordinators?: boolean;
   /** Any further keys, as YAML text of the config's sections. */
   readonly set?: Settings;
 }

@@ -49,6 +49,10 @@ export class SimEnsemble {
     this.available = available;
   }
 
+  isAvailable(): boolean {
+    return this.available;
+  }
+
   openSession(timeoutMs: number): string {
     this.sessionCount += 1;
     const id = `s${this.sessionCount}`;

@@ -37,6 +37,8 @@ export interface WorldOptions {
   readonly nodes: readonly SimNode[];
   /** How long a machine needs from power on to a running noded. */
   readonly bootMs?: number;
+  /** The store is there only while most of the coordinators have been up for a boot, and can reach each other. */
+  readonly storeOnCoordinators?: boolean;
   /** Lines below this level are left out of the trace. */
   readonly traceLevel?: 'debug' | 'info';
 }
@@ -120,7 +122,11 @@ export class World {
       bootMs: this.options.bootMs ?? 5000,
       restartMs: 1000,
       start: (which, process) => this.startAgent(node, which, process),
-      onPower: (which, power) => this.trace.line(which.name, `power ${power}`, ''),
+      onPower: (which, power) => {
+        this.trace.line(which.name, `power ${power}`, '');
+        if (power === 'off') this.countServers();
+        else this.time.after((this.options.bootMs ?? 5000) + 1000, () => this.countServers());
+      },
     });
     this.machines.set(node.name, machine);
     const address = `bmc-${node.name}`;
@@ -209,6 +215,17 @@ export class World {
       watchdog: this.watchdogOf(node, machine, process),
       reset: { resetMachine: (because) => this.resetMachine(machine, because) },
     };
+  }
+
+  /** ZooKeeper's own majority, where its servers run on the coordinators. */
+  private countServers(): void {
+    if (this.options.storeOnCoordinators !== true) return;
+    const servers = this.options.nodes.filter((node) => node.config.node.role === 'coordinator');
+    const up = servers.filter(({ name }) => this.machine(name).power === 'on');
+    const isThere = up.length > servers.length / 2;
+    if (isThere !== this.ensemble.isAvailable())
+      this.trace.line('story', isThere ? 'ZooKeeper has a quorum' : 'ZooKeeper has lost its quorum', '');
+    this.ensemble.setAvailable(isThere);
   }
 
   private watchdogOf({ name, config }: SimNode, machine: SimMachine, process: SimProcess): Watchdog | null {

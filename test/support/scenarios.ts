@@ -38,6 +38,7 @@ export async function runScenario(name: string, seed?: number): Promise<World> {
     seed: seed ?? file.seed ?? 1,
     nodes: simCluster(file.cluster),
     bootMs: ms(file.boot ?? '5s'),
+    storeOnCoordinators: file.cluster.storeOnCoordinators ?? false,
   });
   await runStory(world, {
     steps: file.story.map((step) => ({ atMs: ms(step.at), command: step.do })),

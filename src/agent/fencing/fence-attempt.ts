@@ -11,7 +11,9 @@ import type { Context } from '../context.ts';
 import type { Peers } from '../peers.ts';
 import { readPrimary, writePrimary } from '../primary/primary-file.ts';
 import { devicesOf } from './devices.ts';
+import type { FenceRecord } from '../../records/fence.ts';
 import type { FenceFile } from './fence-file.ts';
+import type { Trigger } from './fence-intent.ts';
 import type { LevelOutcome } from './power-level.ts';
 import { powerLevel } from './power-level.ts';
 import { restore } from './restore.ts';
@@ -33,17 +35,18 @@ export async function shoot(context: Context, peers: Peers, target: string, file
 }
 
 /** An operator's word instead of a reading: recorded with who gave it; nothing is powered on afterwards. */
-export async function takeWord(
+export async function recordWord(
   context: Context,
   peers: Peers,
   target: string,
   file: FenceFile,
-  by: string,
+  { id, request }: Extract<Trigger, { kind: 'word' }>,
 ): Promise<void> {
-  const because = `${by} has confirmed by hand that it is off`;
+  const because = `${request.by} has confirmed by hand that it is off${request.reason === '' ? '' : ` (${request.reason})`}`;
   file.note('confirmed by hand', because);
   const outcome = { off: true, confirmedWallMs: context.env.clock.wallMs(), because } as const;
-  if (!(await recordFenced(context, target, file, 'operatorConfirms', 'manual', outcome))) return;
+  const answers = { requestId: id, askedBy: request.by };
+  if (!(await recordFenced(context, target, file, 'operatorConfirms', 'manual', outcome, answers))) return;
   await freeWhatItHeld(context, target, file);
   await restore(context, peers, target, file);
 }
@@ -69,10 +72,16 @@ async function recordFenced(
   event: FenceEvent,
   level: string,
   outcome: Extract<LevelOutcome, { off: true }>,
+  changes: Partial<FenceRecord> = {},
 ): Promise<boolean> {
   const { env, history } = context;
   const { confirmedWallMs } = outcome;
-  const moved = await file.move(event, { level, confirmedWallMs, recordedWallMs: env.clock.wallMs() }, [], true);
+  const moved = await file.move(
+    event,
+    { ...changes, level, confirmedWallMs, recordedWallMs: env.clock.wallMs() },
+    [],
+    true,
+  );
   if (!moved.ok) {
     env.log.warn('fence confirmed but not recorded', { node: target, code: moved.code, because: moved.because });
     return false;

@@ -2,16 +2,11 @@
  * From the verdict (or a request) to the recorded intent, under the fence's lock, with everything read anew: the keepalive
  * in the same session, the guards, and one transaction that checks lock, keepalive and record together (S3, S6).
  */
-import type { PeerMemory } from '../../core/detection.ts';
 import type { FenceState } from '../../core/fencing.ts';
-import type { GuardFacts, Refusal } from '../../core/guards.ts';
+import type { GuardFacts } from '../../core/guards.ts';
 import { maxUnhealthyDefault, refusals } from '../../core/guards.ts';
 import type { Attempt, PlanFacts } from '../../core/fencers.ts';
 import { hopelessLevels, ownAttempt } from '../../core/fencers.ts';
-import type { Operation } from '../../environment/store.ts';
-import type { FenceRecord } from '../../records/fence.ts';
-import { printRecord } from '../../records/record.ts';
-import type { FenceRequest } from '../../records/request.ts';
 import { tree } from '../../records/tree.ts';
 import type { Context } from '../context.ts';
 import { contactAgeMs } from '../context.ts';
@@ -23,19 +18,10 @@ import type { ReadMaintenance } from '../maintenance.ts';
 import { readMaintenance } from '../maintenance.ts';
 import type { HeldLock } from '../lock.ts';
 import type { Peers } from '../peers.ts';
+import type { Trigger } from './fence-intent.ts';
+import { intentOf, stillHolds } from './fence-intent.ts';
 import { planFacts } from './proofs.ts';
-
-/** Why somebody looks at a fence. */
-export type Trigger =
-  | { readonly kind: 'verdict'; readonly memory: PeerMemory; readonly because: string; readonly wallMs: number }
-  | { readonly kind: 'request'; readonly id: string; readonly version: number; readonly request: FenceRequest }
-  | { readonly kind: 'resume' }
-  | {
-      readonly kind: 'retry';
-      readonly attempt: Attempt;
-      readonly newRound: boolean;
-      readonly because: string;
-    };
+import type { Refusals } from './refusals.ts';
 
 type Candidate = PlanFacts['candidates'][number];
 
@@ -46,17 +32,18 @@ export class FenceStarter {
   private readonly silentNodes: () => readonly string[];
   /** Who could go on with a fence right now. */
   private readonly present: () => readonly Candidate[];
-  private readonly toldRefusals = new Map<string, string>();
-  private readonly toldRequests = new Set<string>();
+  private readonly refusals: Refusals;
 
   constructor(
     context: Context,
     peers: Peers,
+    refusals: Refusals,
     silentNodes: () => readonly string[],
     present: () => readonly Candidate[],
   ) {
     this.context = context;
     this.peers = peers;
+    this.refusals = refusals;
     this.silentNodes = silentNodes;
     this.present = present;
   }
@@ -81,10 +68,10 @@ export class FenceStarter {
     }
     const held = refusals(await this.guardFacts(target, sign, trigger.kind === 'request'));
     if (held.length > 0) {
-      await this.tellRefusals(target, trigger, held);
+      await this.refusals.tell(target, trigger, held);
       return false;
     }
-    this.toldRefusals.delete(target);
+    this.refusals.pass(target);
 
     const plan = await planFacts(this.context, this.peers, target, this.present());
     const own =
@@ -93,7 +80,15 @@ export class FenceStarter {
         : ownAttempt(plan, this.context.self.name);
     const intended = await file.move(
       'verdict',
-      this.intent(target, trigger, file.record, sign, own.attempt?.level ?? own.next?.level ?? null),
+      intentOf(
+        this.context,
+        this.peers,
+        target,
+        trigger,
+        file.record,
+        sign,
+        own.attempt?.level ?? own.next?.level ?? null,
+      ),
       stillHolds(target, trigger, sign),
     );
     if (!intended.ok) {
@@ -131,60 +126,6 @@ export class FenceStarter {
     if (moved.ok) this.context.history.happened('fence-cancelled', because, { node: target, fenceId });
   }
 
-  private intent(
-    target: string,
-    trigger: Trigger,
-    before: FenceRecord,
-    sign: LastSign,
-    attempting: string | null,
-  ): Partial<FenceRecord> {
-    const { env, self, config } = this.context;
-    const nowWallMs = env.clock.wallMs();
-    const again = before.state === 'failed' && trigger.kind === 'retry';
-    const common = {
-      fencer: self.name,
-      fencerIncarnation: self.incarnation,
-      level: null,
-      attempting,
-      confirmedWallMs: null,
-      recordedWallMs: null,
-      rejoinedAs: null,
-    };
-    if (again) {
-      const rounds = trigger.newRound ? before.rounds + 1 : before.rounds;
-      const step = { wallMs: nowWallMs, by: self.name, what: 'tried again', because: trigger.because };
-      return {
-        ...common,
-        rounds,
-        tried: trigger.newRound ? [] : before.tried,
-        steps: [...before.steps, step].slice(-60),
-      };
-    }
-    const request = trigger.kind === 'request' ? trigger.request : null;
-    const reason =
-      request !== null
-        ? `asked for by ${request.by}${request.reason === '' ? '' : `: ${request.reason}`}`
-        : trigger.kind === 'verdict'
-          ? trigger.because
-          : before.reason;
-    return {
-      ...common,
-      id: env.random.id(),
-      target,
-      incarnation: sign.incarnation,
-      sequence: sign.sequence,
-      action: request?.action ?? this.peers.get(target)?.action ?? config.fencing.action,
-      reason,
-      askedBy: request?.by ?? null,
-      requestId: trigger.kind === 'request' ? trigger.id : null,
-      verdictWallMs: trigger.kind === 'verdict' ? trigger.wallMs : nowWallMs,
-      tried: [],
-      rounds: 0,
-      steps: [{ wallMs: nowWallMs, by: self.name, what: 'intent', because: reason.slice(0, 1000) }],
-      recentWallMs: [...before.recentWallMs.filter((at) => Math.abs(nowWallMs - at) < 3_600_000), nowWallMs].slice(-50),
-    };
-  }
-
   private async guardFacts(target: string, sign: LastSign, askedByOperator: boolean): Promise<GuardFacts> {
     const { env, board, config, self } = this.context;
     const [clusterMaintenance, targetMaintenance, ledger] = await Promise.all([
@@ -218,44 +159,6 @@ export class FenceStarter {
       askedByOperator,
     };
   }
-
-  /** A guard that holds is told once for as long as it holds for the same reason (S11). */
-  private async tellRefusals(target: string, trigger: Trigger, held: readonly Refusal[]): Promise<void> {
-    const mark = held.map((refusal) => refusal.guard).join(' ');
-    const because = held.map((refusal) => `${refusal.guard}: ${refusal.because}`).join('; ');
-    if (trigger.kind === 'request') {
-      const passing = held.every((refusal) => refusal.guard === 'concurrency' || refusal.guard === 'contact');
-      if (passing) return; // it is carried out as soon as its turn comes
-      const first = held[0];
-      if (first === undefined || this.toldRequests.has(trigger.id)) return;
-      this.toldRequests.add(trigger.id);
-      const refusal = { by: this.context.self.name, guard: first.guard, because: first.because };
-      await this.context.env.store.write(
-        `${tree.requests}/${trigger.id}`,
-        printRecord({ ...trigger.request, refusal }),
-        trigger.version,
-      );
-      this.context.history.happened('request-refused', `fence of ${target} refused: ${because}`, { node: target });
-      return;
-    }
-    if (this.toldRefusals.get(target) === mark) return;
-    this.toldRefusals.set(target, mark);
-    this.context.history.happened('guard-held', `${target} is not fenced: ${because}`, {
-      node: target,
-      evidence: { guards: mark },
-    });
-  }
-}
-
-/**
- * What must still hold in the intent's own transaction: the keepalive has the version that was condemned (S3), or the
- * operator's request still stands (S6: who pressed Ctrl-C in the last moment has taken it back).
- */
-function stillHolds(target: string, trigger: Trigger, sign: LastSign): Operation[] {
-  if (trigger.kind === 'request')
-    return [{ kind: 'check', path: `${tree.requests}/${trigger.id}`, version: trigger.version }];
-  if (sign.version === null) return [];
-  return [{ kind: 'check', path: tree.keepalive(target), version: sign.version }];
 }
 
 /** A pause that could not be read holds the shot: doubt never shoots. */

@@ -14,10 +14,12 @@ import { parseRecord } from '../../records/record.ts';
 import { OperatorRequest } from '../../records/request.ts';
 import { tree } from '../../records/tree.ts';
 import type { Context } from '../context.ts';
-import { shoot } from './fence-attempt.ts';
+import { recordWord, shoot } from './fence-attempt.ts';
 import { FenceFile, readFence, readLedger } from './fence-file.ts';
 import { FenceStarter } from './fence-start.ts';
-import type { Trigger } from './fence-start.ts';
+import type { Trigger } from './fence-intent.ts';
+import { takesWord } from './fence-word.ts';
+import { Refusals } from './refusals.ts';
 import { acquire, release } from '../lock.ts';
 import type { HeldLock } from '../lock.ts';
 import type { Peers } from '../peers.ts';
@@ -36,6 +38,7 @@ export class FencingLoop {
     { readonly mark: string; readonly sinceMs: number; readonly incarnation: string | null }
   >();
   private readonly confirmed = new Map<string, string | null>();
+  private readonly refusals: Refusals;
   private readonly starter: FenceStarter;
   private readonly toldMissing = new Map<string, string>();
   /** Requests that a fence record answers already: each is carried out once. */
@@ -51,7 +54,8 @@ export class FencingLoop {
     this.context = context;
     this.peers = peers;
     this.presentCoordinators = presentCoordinators;
-    this.starter = new FenceStarter(context, peers, () => this.silentNodes, presentCoordinators);
+    this.refusals = new Refusals(context);
+    this.starter = new FenceStarter(context, peers, this.refusals, () => this.silentNodes, presentCoordinators);
   }
 
   /** The monitor's verdict, repeated at each look for as long as it stands. Never waits. */
@@ -113,13 +117,16 @@ export class FencingLoop {
       const parsed = parseRecord(OperatorRequest, read.text);
       if (
         !parsed.ok ||
-        parsed.record.kind !== 'fence' ||
+        parsed.record.kind === 'verify' ||
         parsed.record.refusal !== null ||
         this.active.has(parsed.record.node)
       )
         continue;
       if (parsed.record.node === this.context.self.name) continue; // never itself
-      this.begin(parsed.record.node, { kind: 'request', id, version: read.version, request: parsed.record });
+      const { record } = parsed;
+      const asked = { id, version: read.version } as const;
+      if (record.kind === 'fence') this.begin(record.node, { kind: 'request', ...asked, request: record });
+      else this.begin(record.node, { kind: 'word', ...asked, request: record });
     }
   }
 
@@ -206,7 +213,8 @@ export class FencingLoop {
     const { state, requestId } = file.record;
     this.remember(target, file.record);
     if (requestId !== null) this.answeredRequests.add(requestId);
-    if (trigger.kind === 'request' && requestId === trigger.id) return;
+    if ((trigger.kind === 'request' || trigger.kind === 'word') && requestId === trigger.id) return;
+    if (trigger.kind === 'word') return this.takeWord(target, trigger, file);
     switch (state) {
       case 'intent':
       case 'fenced':
@@ -235,6 +243,15 @@ export class FencingLoop {
         }
         return;
     }
+  }
+
+  /** An operator's word stands in for a reading, wherever the fence has come to; a node that is recorded as off is off already. */
+  private async takeWord(target: string, trigger: Extract<Trigger, { kind: 'word' }>, file: FenceFile): Promise<void> {
+    const { state } = file.record;
+    if (state === 'fenced' || state === 'restoring') return this.finish(target, file);
+    if (!(await takesWord(this.context, this.peers, this.refusals, target, trigger, file))) return;
+    await recordWord(this.context, this.peers, target, file, trigger);
+    this.remember(target, file.record);
   }
 
   private async startAndFinish(target: string, trigger: Trigger, file: FenceFile, lock: HeldLock): Promise<void> {

@@ -4,6 +4,7 @@ import { findLoop, loopAdvice } from '../../core/transitions.ts';
 import type { ApiAnswer, ApiQuestion, LeaseAnswer, StatusAnswer } from '../../records/api.ts';
 import type { Context } from '../context.ts';
 import type { Peers } from '../peers.ts';
+import type { QuorumLoop } from '../quorum.ts';
 import type { PrimaryLoop } from './primary.ts';
 
 /** Longest wait inside one `hold`; the asker asks again. */
@@ -13,6 +14,7 @@ export function answerer(
   context: Context,
   peers: Peers,
   primary: PrimaryLoop | null,
+  quorum: QuorumLoop,
 ): (question: ApiQuestion) => Promise<ApiAnswer> {
   return async (question) => {
     switch (question.kind) {
@@ -27,6 +29,14 @@ export function answerer(
         };
       case 'agree':
         return agree(context, primary, question);
+      case 'quorum':
+        return {
+          kind: 'quorum',
+          node: context.self.name,
+          storeLive: context.env.store.session().state === 'connected',
+        };
+      case 'quorum-view':
+        return { kind: 'quorum-view', view: quorum.view() };
       case 'lease': {
         const answer = lease(context, primary, question.forMs);
         if (answer.primary) primary?.tenure.holds.promise(question.forMs);

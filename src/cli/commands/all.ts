@@ -4,12 +4,14 @@ import { config } from './config.ts';
 import { election } from './election.ts';
 import { events } from './events.ts';
 import { fenceCheck } from './fence-check.ts';
-import { fence } from './fence.ts';
+import { explain } from './fence/explain.ts';
+import { fence } from './fence/fence.ts';
 import { keygen } from './keygen.ts';
 import { maintenance } from './maintenance.ts';
 import { join, leave } from './membership.ts';
 import { node } from './node.ts';
 import { primary } from './primary/primary.ts';
+import { quorum } from './quorum.ts';
 import { status } from './status.ts';
 import { version } from './version.ts';
 import { wait } from './wait.ts';
@@ -19,12 +21,14 @@ export const commands: readonly Command[] = [
   node,
   primary,
   election,
+  quorum,
   maintenance,
   leave,
   join,
   wait,
   fenceCheck,
   fence,
+  explain,
   events,
   config,
   keygen,

@@ -1,32 +1,19 @@
 /** nodectl election status|debug|leave: every coordinator is asked itself, so that this works without primary and quorum. */
-import type { Config } from '../../config/load.ts';
 import { printTransition } from '../../core/transitions.ts';
-import type { Asked } from '../../environment/peer-api.ts';
 import { disagreements } from '../../core/election.ts';
-import type { ApiQuestion, DebugAnswer } from '../../records/api.ts';
-import { HttpPeerApi } from '../../real/http/peer-api.ts';
-import { readClusterKey } from '../../real/config-file.ts';
-import { readCluster } from '../cluster-view.ts';
-import type { Arguments, Command } from '../command.ts';
+import type { DebugAnswer } from '../../records/api.ts';
+import { askAll } from '../ask-coordinators.ts';
+import type { Command } from '../command.ts';
 import { flag, jsonOption, text } from '../command.ts';
-import { loadedConfig, withStore } from '../connect.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
-import { askLocalNoded } from '../local-noded.ts';
 import type { Output } from '../output.ts';
 import { clockTime } from '../output.ts';
-import { durationOption } from '../seconds.ts';
 
 const options = {
   node: { type: 'string', describe: 'only this node' },
   timeout: { type: 'string', default: '2s', describe: 'how long each node may take to answer' },
   ...jsonOption,
 } as const;
-const localMs = 1000;
-
-interface Asking<Kind extends ApiQuestion['kind']> {
-  readonly node: string;
-  readonly asked: Asked<Kind>;
-}
 
 const status: Command = {
   usage: 'status',
@@ -157,50 +144,3 @@ export const election: Command = {
   describe: 'Find out why nobody, or the wrong one, is primary.',
   commands: [status, debug, check, leave],
 };
-
-async function askAll<Kind extends 'status' | 'debug' | 'leave-election'>(
-  args: Arguments,
-  question: Extract<ApiQuestion, { kind: Kind }>,
-): Promise<Asking<Kind>[]> {
-  const { config } = loadedConfig(args);
-  const key = readClusterKey(config);
-  if (!key.ok) throw new CommandError(exitCodes.usage, key.message);
-  const deadlineMs = durationOption(args, 'timeout');
-  const api = new HttpPeerApi({ key: key.value.apiKey, port: null, socket: null, onTrouble: () => undefined });
-  const wanted = text(args, 'node');
-  const found = (await coordinators(args, config)).filter(({ name }) => wanted === undefined || name === wanted);
-  if (found.length === 0)
-    throw new CommandError(
-      exitCodes.usage,
-      wanted === undefined ? 'no coordinator has registered' : `there is no coordinator "${wanted}"`,
-    );
-  return Promise.all(
-    found.map(async ({ name, apiAddress }) => ({
-      node: name,
-      asked:
-        apiAddress === null
-          ? ({ ok: false, code: 'refused', because: 'its API is switched off' } as const)
-          : await api.ask<Kind>(apiAddress, question, deadlineMs),
-    })),
-  );
-}
-
-/** Whom to ask: from the store; when it is away, as the noded of this machine knows them. */
-async function coordinators(args: Arguments, config: Config): Promise<{ name: string; apiAddress: string | null }[]> {
-  try {
-    const { nodes } = await withStore(args, ({ store }) => readCluster(store, config));
-    return nodes.filter((node) => node.role === 'coordinator').map(({ name, apiAddress }) => ({ name, apiAddress }));
-  } catch (error) {
-    if (!(error instanceof CommandError) || error.code !== exitCodes.unreachable) throw error;
-    const local = await askLocalNoded(config, { kind: 'debug' }, localMs);
-    if (!local.ok)
-      throw new CommandError(
-        exitCodes.unreachable,
-        `${error.message}; and the noded of this machine does not answer either (${local.because})`,
-      );
-    process.stderr.write(
-      'nodectl: the store is away; the coordinators are those that the noded of this machine knows\n',
-    );
-    return local.answer.coordinators;
-  }
-}

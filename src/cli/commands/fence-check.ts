@@ -2,7 +2,8 @@
  * nodectl fence-check: proves beforehand that fencing will work. Every coordinator is asked to prove it anew from where it
  * stands; nothing is switched. Exit 0 only if every node can be fenced by at least two others (or all others).
  */
-import { coverage } from '../../core/verification.ts';
+import type { SinglePointFacts } from '../../core/verification.ts';
+import { coverage, singlePoints } from '../../core/verification.ts';
 import type { Store } from '../../environment/store.ts';
 import { parseRecord, printRecord } from '../../records/record.ts';
 import type { VerifyRequest } from '../../records/request.ts';
@@ -16,6 +17,7 @@ import { flag, jsonOption, text } from '../command.ts';
 import { pause, requester, withStore } from '../connect.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
 import type { Output } from '../output.ts';
+import { clockTime } from '../output.ts';
 import { findNode } from './node.ts';
 
 interface Row {
@@ -32,8 +34,14 @@ export const fenceCheck: Command = {
   describe:
     'Prove that fencing will work: address, session, cipher suite, password, privilege, power reading, identity. Changes nothing.',
   positionals: { node: { type: 'string', describe: 'only this node' } },
-  options: jsonOption,
-  examples: [['nodectl fence-check', 'preflight: exit 0 only if every node can be fenced by two others']],
+  options: {
+    ...jsonOption,
+    strict: { type: 'boolean', default: false, describe: 'single points of failure fail the check too' },
+  },
+  examples: [
+    ['nodectl fence-check', 'preflight: exit 0 only if every node can be fenced by two others'],
+    ['nodectl fence-check --strict', 'the same, and nothing whose single failure would make it impossible'],
+  ],
   run: (args, output) =>
     withStore(args, async ({ store, config }) => {
       const { nodes } = await readCluster(store, config);
@@ -49,9 +57,10 @@ export const fenceCheck: Command = {
         fencers,
         can,
       );
-      const ok = covered.every((entry) => entry.enough);
-      if (flag(args, 'json')) output.json({ ok, nodes: covered, matrix: rows });
-      else printMatrix(rows, targets, covered, ok, output);
+      const weak = singlePoints({ nodes: targets.map((node) => weighed(node, rows, covered)) });
+      const ok = covered.every((entry) => entry.enough) && !(flag(args, 'strict') && weak.length > 0);
+      if (flag(args, 'json')) output.json({ ok, nodes: covered, singlePoints: weak, matrix: rows });
+      else printMatrix(rows, targets, covered, weak, ok, output);
       return ok ? exitCodes.done : exitCodes.failed;
     }),
 };
@@ -89,13 +98,17 @@ function printMatrix(
   rows: readonly Row[],
   targets: readonly NodeView[],
   covered: Covered,
+  weak: readonly string[],
   ok: boolean,
   output: Output,
 ): void {
   const cell = (row: Row, target: string) => {
     const entry = row.entries[target];
     if (entry === undefined || !row.fresh) return output.paint('dim', '?');
-    const word = entry.canFence ? output.paint('green', 'yes') : output.paint('red', entry.fault ?? 'no');
+    const ways = entry.levels.filter((level) => level.proof === 'holds').map((level) => level.level);
+    const word = entry.canFence
+      ? output.paint('green', ways.join(', ') || 'yes')
+      : output.paint('red', entry.fault ?? 'no');
     return row.by === target ? `(${word})` : word;
   };
   output.table(
@@ -111,10 +124,33 @@ function printMatrix(
     output.line(output.paint('yellow', `!     ${row.by} did not answer: nothing is proved from there`));
   }
   for (const line of reasons(rows, targets)) output.line(output.paint('yellow', `!     ${line}`));
+  for (const line of weak) output.line(output.paint('yellow', `weak  ${line}`));
   output.line();
   output.line(
-    ok ? output.paint('green', 'every node can be fenced') : output.paint('red', 'fencing would fail: see above'),
+    ok
+      ? output.paint('green', 'every node can be fenced')
+      : covered.every((entry) => entry.enough)
+        ? output.paint('red', 'every node can be fenced now, but a single failure would end that: see above')
+        : output.paint('red', 'fencing would fail: see above'),
   );
+}
+
+/** What is known of one node, for the search for single points. */
+function weighed(node: NodeView, rows: readonly Row[], covered: Covered): SinglePointFacts['nodes'][number] {
+  const entries = rows
+    .filter((row) => row.fresh && row.by !== node.name)
+    .flatMap((row) => row.entries[node.name] ?? []);
+  const holding = entries.flatMap((entry) =>
+    entry.levels.filter((level) => level.proof === 'holds').map(({ level }) => level),
+  );
+  return {
+    name: node.name,
+    levels: node.levels,
+    places: node.devices.map((device) => device.where),
+    guids: [...new Set(entries.flatMap((entry) => entry.guid ?? []))],
+    holding: [...new Set(holding)],
+    fencers: covered.find((entry) => entry.node === node.name)?.by ?? [],
+  };
 }
 
 /** Each reason once, with who saw it. */
@@ -123,8 +159,9 @@ function reasons(rows: readonly Row[], targets: readonly NodeView[]): string[] {
   for (const row of rows.filter((candidate) => candidate.fresh)) {
     for (const target of targets) {
       const entry = row.entries[target.name];
-      if (entry === undefined || entry.canFence) continue;
-      const sentence = `${target.name}: ${entry.because}${entry.advice === null ? '' : `; ${entry.advice}`}`;
+      if (entry === undefined || (entry.canFence && entry.fault === null)) continue;
+      const since = `, since ${clockTime(entry.sinceWallMs).slice(0, 19)}`;
+      const sentence = `${target.name}: ${entry.because}${entry.advice === null ? '' : `; ${entry.advice}`}${since}`;
       seen.set(sentence, [...(seen.get(sentence) ?? []), row.by]);
     }
   }

@@ -1,27 +1,57 @@
 /** nodectl status: the cluster at a glance. */
 import type { NodeState } from '../../core/node.ts';
 import type { Command } from '../command.ts';
+import type { Arguments } from '../command.ts';
 import { flag, jsonOption } from '../command.ts';
 import type { ClusterView, NodeView } from '../cluster-view.ts';
 import { readCluster } from '../cluster-view.ts';
-import { withStore } from '../connect.ts';
+import { loadedConfig, withStore } from '../connect.ts';
 import { exitCodes } from '../exit-codes.ts';
+import { mustAskLocalNoded } from '../local-noded.ts';
 import type { Colour, Output } from '../output.ts';
 import { age, clockTime } from '../output.ts';
 
 export const status: Command = {
   usage: 'status',
   describe: 'Show the nodes, their states, the age of their keepalives, saving throws, subsystems and fencing.',
-  options: jsonOption,
+  options: {
+    ...jsonOption,
+    stale: {
+      type: 'boolean',
+      default: false,
+      describe: 'without the store: the last that the noded of this machine knew, with its age',
+    },
+  },
   examples: [['nodectl status', 'the cluster at a glance']],
   run: (args, output) =>
-    withStore(args, async ({ store, config }) => {
-      const view = await readCluster(store, config);
-      if (flag(args, 'json')) output.json(view);
-      else printStatus(view, config.detection.savingThrows, output);
-      return exitCodes.done;
-    }),
+    flag(args, 'stale')
+      ? showStale(args, output)
+      : withStore(args, async ({ store, config }) => {
+          const view = await readCluster(store, config);
+          if (flag(args, 'json')) output.json(view);
+          else printStatus(view, config.detection.savingThrows, output);
+          return exitCodes.done;
+        }),
 };
+
+/** What was known last, by the noded of this machine; each line with its age, for it may be long untrue. */
+async function showStale(args: Arguments, output: Output): Promise<number> {
+  const { config } = loadedConfig(args);
+  const { view } = await mustAskLocalNoded(config, { kind: 'quorum-view' }, localMs, 'what it knew last is not known');
+  if (flag(args, 'json')) output.json(view);
+  else {
+    const away = view.storeLive ? 'it reaches the store' : `without the store for ${age(view.awayMs)}`;
+    output.line(`the last that ${view.node} knew (${away}); nothing of this is certain`);
+    output.line();
+    output.table(
+      ['NODE', 'ROLE', 'KEEPALIVE', 'LAST KNOWN'],
+      view.known.map((node) => [node.name, node.role, age(node.ageMs), node.last]),
+    );
+  }
+  return exitCodes.done;
+}
+
+const localMs = 2000;
 
 const colours: Readonly<Partial<Record<NodeState, Colour>>> = {
   run: 'green',
@@ -114,8 +144,12 @@ function remarksOf(node: NodeView): string[] {
   if (node.left !== null) found.push(`${node.name} has left the cluster ${node.left}; nodectl join lets it in again`);
   if (node.maintenance !== null) found.push(`${node.name} is in maintenance: ${node.maintenance}`);
   if (node.state === 'dead' || node.state === 'fence-failed' || node.state === 'fencing') {
-    const seen = Object.entries(node.views).map(([by, view]) => `${by}: ${view.because}`);
-    found.push(`${node.name} is ${node.state}; ${seen.join('; ') || (node.fence?.reason ?? '')}`);
+    const seen = Object.entries(node.views).map(
+      ([by, view]) => `${by}: ${view.because}${view.held === null ? '' : `; it is not fenced: ${view.held}`}`,
+    );
+    found.push(
+      `${node.name} is ${node.state} (nodectl explain ${node.name}); ${seen.join('; ') || (node.fence?.reason ?? '')}`,
+    );
   }
   return found;
 }

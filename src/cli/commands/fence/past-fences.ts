@@ -1,10 +1,10 @@
 /** The fences that happened, put together from the history; the last of each node from its record, with all steps. */
-import type { Store } from '../../environment/store.ts';
-import { FenceRecord } from '../../records/fence.ts';
-import type { HistoryEvent } from '../../records/history.ts';
-import { parseRecord } from '../../records/record.ts';
-import { tree } from '../../records/tree.ts';
-import { readEvents } from './events.ts';
+import type { Store } from '../../../environment/store.ts';
+import { FenceRecord } from '../../../records/fence.ts';
+import type { HistoryEvent } from '../../../records/history.ts';
+import { parseRecord } from '../../../records/record.ts';
+import { tree } from '../../../records/tree.ts';
+import { readEvents } from '../events.ts';
 
 export interface PastFence {
   readonly id: string;

@@ -6,6 +6,7 @@
 import { judgeLevels, judgeNode, judgeProbe, liesOff, sharedBmcs } from '../core/verification.ts';
 import type { DeviceVerification, Verification } from '../core/verification.ts';
 import type { FenceDevice } from '../records/device.ts';
+import { placesOf } from '../records/device.ts';
 import type { Registration } from '../records/registration.ts';
 import { parseRecord, printRecord } from '../records/record.ts';
 import { OperatorRequest } from '../records/request.ts';
@@ -15,6 +16,7 @@ import type { VerificationEntry } from '../records/verification.ts';
 import type { Context } from './context.ts';
 import { openDevices } from './fencing/devices.ts';
 import { readSign } from './fencing/life-sign.ts';
+import { readRow } from './fencing/proofs.ts';
 import type { Peers } from './peers.ts';
 
 const lookMs = 1000;
@@ -34,6 +36,8 @@ export class Verifier {
   private readonly peers: Peers;
   private readonly entries = new Map<string, VerificationEntry>();
   private readonly answered = new Set<string>();
+  /** What was proved once of the devices of a node stays true: that a reading of theirs follows the node. */
+  private readonly seenOnAt = new Map<string, string>();
   private checked = '';
 
   constructor(context: Context, peers: Peers) {
@@ -44,6 +48,7 @@ export class Verifier {
   async run(): Promise<void> {
     const { env, duties, config } = this.context;
     let dueMs = 0;
+    await this.recall();
     while (!duties.aborted) {
       const nowMs = env.clock.monotonicMs();
       const registrations = this.wanted();
@@ -58,6 +63,13 @@ export class Verifier {
       await this.answerRequests();
       await env.clock.sleep(lookMs, duties);
     }
+  }
+
+  /** What a former life of this noded had proved. */
+  private async recall(): Promise<void> {
+    const before = await readRow(this.context, this.context.self.name);
+    for (const [name, { seenOnAt }] of Object.entries(before?.entries ?? {}))
+      if (seenOnAt !== null) this.seenOnAt.set(name, seenOnAt);
   }
 
   /** An operator's preflight: probe anew what it asks for, and mark the row as its answer. */
@@ -167,8 +179,10 @@ export class Verifier {
     const powers = proved.map((one) => one.power);
     const power =
       powers.length > 0 && powers.every((one) => one === 'on') ? 'on' : powers.includes('off') ? 'off' : 'unknown';
+    const lies = devices.some((one) => one.fault === 'lies-off');
     if (power === 'on') board.provedOn.set(peer.name, peer.incarnation);
-    else if (power === 'off') board.provedOn.delete(peer.name);
+    if (power === 'on') this.seenOnAt.set(peer.name, placesOf(peer.devices));
+    else if (lies) board.provedOn.delete(peer.name);
     const before = this.entries.get(peer.name);
     const isSame = before?.fault === whole.fault && before.canFence === whole.canFence;
     const nowMs = env.clock.wallMs();
@@ -176,7 +190,7 @@ export class Verifier {
       canFence: whole.canFence,
       levels: levels.map((level) => ({ ...level, because: level.because.slice(0, 600) })),
       power,
-      incarnation: peer.incarnation,
+      seenOnAt: this.seenOnAt.get(peer.name) ?? null,
       guid: proved.find((one) => one.guid !== null)?.guid ?? null,
       fault: whole.fault,
       because: whole.because.slice(0, 1000),

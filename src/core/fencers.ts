@@ -12,8 +12,11 @@ export interface Attempt {
   readonly by: string;
 }
 
-/** What the newest row of the matrix says: proved to work, proved to fail, or nothing. */
-export type Proof = 'holds' | 'failed' | 'unknown';
+/**
+ * What the newest row of the matrix says: proved to work, to fail, to say off while the node lives (S4: such a device is
+ * asked nothing in an emergency, for it would be believed), or nothing.
+ */
+export type Proof = 'holds' | 'failed' | 'lying' | 'unknown';
 
 export interface PlanFacts {
   readonly target: string;
@@ -33,7 +36,9 @@ export interface PlannedAttempt extends Attempt {
 export function plannedAttempts(facts: PlanFacts): PlannedAttempt[] {
   const able = byRank(facts.candidates.filter((candidate) => candidate.name !== facts.target));
   const all = facts.levels.flatMap((level) => able.map(({ name }) => ({ level, by: name })));
-  const judged = all.map((attempt) => ({ ...attempt, isDoubtful: facts.proof(attempt) === 'failed' }));
+  const lying = facts.levels.filter((level) => able.some(({ name }) => facts.proof({ level, by: name }) === 'lying'));
+  const honest = all.filter((attempt) => !lying.includes(attempt.level));
+  const judged = honest.map((attempt) => ({ ...attempt, isDoubtful: facts.proof(attempt) === 'failed' }));
   return [...judged.filter((attempt) => !attempt.isDoubtful), ...judged.filter((attempt) => attempt.isDoubtful)];
 }
 

@@ -35,6 +35,8 @@ export interface LevelFacts {
   readonly deadlineMs: number;
   /** A BMC may drop the second command that comes right after the first: an order is repeated only after this long. */
   readonly repeatRequestMs: number;
+  /** Whether the device ever read on while the node lived: beforehand (5.5), or in this attempt. */
+  readonly seenOn: boolean;
 }
 
 export type LevelStep =
@@ -45,7 +47,7 @@ export type LevelStep =
 
 /** What to do after a reading. `unknown` never confirms (S4); it only costs time. */
 export function nextLevelStep(facts: LevelFacts): LevelStep {
-  if (facts.reading === 'off') {
+  if (facts.reading === 'off' && facts.seenOn) {
     return {
       step: 'confirm',
       because: facts.requests === 0 ? 'power already read off' : 'power read off after it was ordered off',
@@ -55,9 +57,11 @@ export function nextLevelStep(facts: LevelFacts): LevelStep {
     return {
       step: 'give-up',
       because:
-        facts.reading === 'on'
-          ? `power still reads on after ${facts.requests} order(s) to go off`
-          : `power could not be read: ${facts.readingBecause}`,
+        facts.reading === 'off'
+          ? 'power reads off, but this device never read on while the node lived: it is not believed (is it the device of another machine?)'
+          : facts.reading === 'on'
+            ? `power still reads on after ${facts.requests} order(s) to go off`
+            : `power could not be read: ${facts.readingBecause}`,
     };
   }
   if (facts.requests >= facts.requestsMax) return { step: 'read-again' };

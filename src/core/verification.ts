@@ -109,7 +109,7 @@ export interface DeviceVerification extends Verification {
 
 export interface LevelVerification {
   readonly level: string;
-  readonly proof: 'holds' | 'failed' | 'unknown';
+  readonly proof: 'holds' | 'failed' | 'lying' | 'unknown';
   readonly because: string;
 }
 
@@ -138,7 +138,8 @@ export function judgeLevels(
           ? []
           : [told(one, names.length > 1)],
     );
-    if (failed.length > 0) return { level, proof: 'failed', because: failed.join('; ') };
+    const lies = found.some((one) => one?.fault === 'lies-off');
+    if (failed.length > 0) return { level, proof: lies ? 'lying' : 'failed', because: failed.join('; ') };
     const because = found.flatMap((one) => (one === undefined ? [] : [told(one, names.length > 1)])).join('; ');
     return { level, proof: 'holds', because };
   });
@@ -154,7 +155,7 @@ function told(one: DeviceVerification, several: boolean): string {
  */
 export function judgeNode(levels: readonly LevelVerification[], devices: readonly DeviceVerification[]): Verification {
   const works = levels.find((level) => level.proof === 'holds');
-  const broken = levels.find((level) => level.proof === 'failed');
+  const broken = levels.find((level) => level.proof === 'failed' || level.proof === 'lying');
   const fault = devices.find((one) => one.fault !== null);
   if (works === undefined) {
     if (fault !== undefined) return { ...fault, canFence: false };

@@ -41,7 +41,8 @@ export function writeSettings(lab: Lab, nodes: readonly string[], zookeepers: nu
         commandTimeout: '3s',
       },
     };
-    for (const assignment of set) assign(tree, assignment);
+    // NODE in a value stands for the host's name, as in `--set 'fencing.devices=[{..., options: {ip: bmc-NODE}}]'`.
+    for (const assignment of set) assign(tree, assignment.replaceAll('NODE', node));
     const text = stringify(tree);
     const loaded = loadConfig(text);
     if (!loaded.ok)
@@ -55,7 +56,8 @@ export function writeSettings(lab: Lab, nodes: readonly string[], zookeepers: nu
     node: { name: 'management' },
     zookeeper: { servers: servers((at) => `10.77.0.${10 + at}`), tickTime: '200ms' },
   };
-  for (const assignment of set) if (!/^(bmc|node)\./.test(assignment)) assign(control, assignment);
+  for (const assignment of set)
+    if (!/^(bmc|node|fencing\.(levels|devices))\b/.test(assignment)) assign(control, assignment);
   secret(lab.path('conf', 'cluster.key'), key);
   secret(lab.path('conf', 'config.yaml'), stringify(control));
 }

@@ -48,6 +48,11 @@ export type FenceDevice = z.output<typeof FenceDevice>;
 export const SealedDevices = z.object({ devices: z.array(FenceDevice).max(17) });
 export type SealedDevices = z.output<typeof SealedDevices>;
 
+/** All devices of a node in one word: another word, other devices. */
+export function placesOf(devices: readonly { readonly name: string; readonly where: string }[]): string {
+  return devices.map(({ name, where }) => `${name} ${where}`).join('; ');
+}
+
 /** Where a device is, for people; never contains a secret. */
 export function whereIs(device: FenceDevice): string {
   if (device.kind === 'ipmi') return `${device.address}:${device.port}`;

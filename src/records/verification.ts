@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 export const LevelProof = z.object({
   level: z.string().max(600),
-  proof: z.enum(['holds', 'failed', 'unknown']),
+  proof: z.enum(['holds', 'failed', 'lying', 'unknown']),
   because: z.string().max(600),
 });
 export type LevelProof = z.output<typeof LevelProof>;
@@ -15,7 +15,8 @@ export const VerificationEntry = z.object({
   levels: z.array(LevelProof).max(16),
   /** What the devices said of power, and of which life of the node it was asked. */
   power: z.enum(['on', 'off', 'unknown']),
-  incarnation: z.string().max(120),
+  /** Where its devices were when they last read on together, while some life of the node was alive; null: never. */
+  seenOnAt: z.string().max(6000).nullable(),
   guid: z.string().max(64).nullable(),
   /** Since when `canFence` and `fault` are as they are. */
   sinceWallMs: z.number(),

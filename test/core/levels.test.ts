@@ -1,4 +1,5 @@
-import { nextLevelStep, offIsCredible } from '../../src/core/levels.ts';
+import type { LevelStep } from '../../src/core/levels.ts';
+import { levelOutcome, nextLevelStep, offIsCredible } from '../../src/core/levels.ts';
 import { test as property, fc } from '@fast-check/jest';
 
 const facts = {
@@ -10,6 +11,7 @@ const facts = {
   elapsedMs: 100,
   deadlineMs: 20_000,
   repeatRequestMs: 5000,
+  seenOn: true,
 } as const;
 
 it('off at the first look is off without an order', () => {
@@ -38,6 +40,7 @@ property.prop([
   fc.record({
     requests: fc.nat(9),
     requestsMax: fc.nat(9),
+    seenOn: fc.boolean(),
     sinceRequestMs: fc.nat(99_999),
     elapsedMs: fc.nat(99_999),
     deadlineMs: fc.nat(99_999),
@@ -46,7 +49,33 @@ property.prop([
 ])('S4: only a reading of off confirms', (numbers) => {
   for (const reading of ['on', 'unknown'] as const)
     expect(nextLevelStep({ ...numbers, reading, readingBecause: 'x' }).step).not.toBe('confirm');
-  expect(nextLevelStep({ ...numbers, reading: 'off', readingBecause: '' }).step).toBe('confirm');
+  const off = nextLevelStep({ ...numbers, reading: 'off', readingBecause: '' }).step;
+  expect(off === 'confirm').toBe(numbers.seenOn);
+});
+
+it('S4: a device that never read on while the node lived is not believed when it says off', () => {
+  const never = { ...facts, reading: 'off', seenOn: false } as const;
+  expect(nextLevelStep({ ...never, requests: 0 }).step).toBe('request-off');
+  expect(nextLevelStep({ ...never, elapsedMs: 20_000 })).toMatchObject({
+    step: 'give-up',
+    because: expect.stringMatching(/never read on.*another machine/) as string,
+  });
+});
+
+it('two devices: off only when both read off in the same pass; what fails is named', () => {
+  const step = (device: string, next: LevelStep) => ({ device, next });
+  const off = { step: 'confirm', because: 'power already read off' } as const;
+  const on = { step: 'read-again' } as const;
+  const order = { step: 'request-off' } as const;
+  const over = { step: 'give-up', because: 'power still reads on after 2 order(s) to go off' } as const;
+  expect(levelOutcome([step('a', off), step('b', on)]).step).toBe('read-again');
+  expect(levelOutcome([step('a', off), step('b', order)]).step).toBe('request-off');
+  expect(levelOutcome([step('a', off), step('b', off)])).toEqual({
+    step: 'confirm',
+    because: 'a: power already read off; b: power already read off',
+  });
+  expect(levelOutcome([step('a', off), step('b', over)])).toEqual({ step: 'give-up', because: `b: ${over.because}` });
+  expect(levelOutcome([step('a', over)])).toEqual(over);
 });
 
 it('S4: a BMC that says off while keepalives go on is lying', () => {

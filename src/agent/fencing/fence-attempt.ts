@@ -62,7 +62,7 @@ async function tryLevel(
   if (level === 'watchdog') return watchdogLevel(context, target, registration, file);
   const devices = devicesOf(context.env.secrets, registration, target, level);
   if (!devices.ok) return { off: false, because: `level ${level}: ${devices.because}` };
-  return powerLevel(context, target, level, devices.value, file);
+  return powerLevel(context, target, level, registration, devices.value, file);
 }
 
 async function recordFenced(

@@ -8,11 +8,13 @@ import { levelOutcome, nextLevelStep, offIsCredible } from '../../core/levels.ts
 import type { DeviceStep } from '../../core/levels.ts';
 import type { PowerReading } from '../../environment/power.ts';
 import type { FenceDevice } from '../../records/device.ts';
+import type { Registration } from '../../records/registration.ts';
 import type { Context } from '../context.ts';
 import { contactAgeMs } from '../context.ts';
 import type { FenceFile } from './fence-file.ts';
 import type { LastSign } from './life-sign.ts';
 import { readSign } from './life-sign.ts';
+import { wasSeenOn } from './proofs.ts';
 
 export type LevelOutcome =
   | { readonly off: true; readonly confirmedWallMs: number; readonly because: string }
@@ -24,6 +26,7 @@ interface Handled {
   requests: number;
   requestedAtMs: number;
   lastFault: string;
+  seenOn: boolean;
 }
 
 /** Null: the fence was given up because it is not ours any more (lock lost, duties over, stepped down). */
@@ -31,20 +34,23 @@ export async function powerLevel(
   context: Context,
   target: string,
   level: string,
+  registration: Registration | null,
   devices: readonly FenceDevice[],
   file: FenceFile,
 ): Promise<LevelOutcome | null> {
   const { env, config, duties, board } = context;
+  const seenOn = await wasSeenOn(context, registration, target);
   const startMs = env.clock.monotonicMs();
   const slowestMs = Math.max(...devices.map((device) => device.commandTimeoutMs));
   const deadlineMs = Math.max(config.fencing.levelDeadline, 2 * slowestMs);
-  const handled = devices.map((device): Handled => ({ device, requests: 0, requestedAtMs: 0, lastFault: '' }));
+  const handled = devices.map((device): Handled => ({ device, requests: 0, requestedAtMs: 0, lastFault: '', seenOn }));
   for (;;) {
     if (!file.lockStands() || duties.aborted || board.steppedDown !== null) return null;
     const readings = await Promise.all(devices.map((device) => env.power.read(device, device.commandTimeoutMs)));
     const nowMs = env.clock.monotonicMs();
     const steps = handled.map((one, index): DeviceStep => {
       const reading = readings[index];
+      if (reading?.power === 'on') one.seenOn = true;
       if (reading !== undefined) noteFault(one, reading, devices.length > 1, file);
       const facts = {
         reading: reading?.power ?? 'unknown',
@@ -55,6 +61,7 @@ export async function powerLevel(
         elapsedMs: nowMs - startMs,
         deadlineMs,
         repeatRequestMs: config.fencing.repeatOrder,
+        seenOn: one.seenOn,
       };
       return { device: one.device.name, next: nextLevelStep(facts) };
     });

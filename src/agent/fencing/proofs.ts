@@ -1,6 +1,8 @@
 /** The matrix who-can-fence-whom as the coordinators have written it: what is known beforehand steers who fences how. */
 import type { Attempt, PlanFacts, Proof } from '../../core/fencers.ts';
 import { triableLevels } from '../../core/levels.ts';
+import { placesOf } from '../../records/device.ts';
+import type { Registration } from '../../records/registration.ts';
 import { parseRecord } from '../../records/record.ts';
 import { tree } from '../../records/tree.ts';
 import { VerificationRow } from '../../records/verification.ts';
@@ -22,6 +24,19 @@ export async function planFacts(
   const proof = ({ by, level }: Attempt): Proof =>
     rows.get(by)?.entries[target]?.levels.find((proved) => proved.level === level)?.proof ?? 'unknown';
   return { target, levels: triableLevels(peers.get(target)?.levels ?? []), candidates, proof };
+}
+
+/**
+ * Whether any coordinator ever read the power of these very devices as on while the node lived: only then does a reading of
+ * off say anything. What is always off may be the device of another machine.
+ */
+export async function wasSeenOn(context: Context, registration: Registration | null, target: string): Promise<boolean> {
+  const { env } = context;
+  if (registration === null) return false;
+  const places = placesOf(registration.devices);
+  const listed = await env.store.list(tree.nodes);
+  const rows = await Promise.all((listed.ok ? listed.names : []).map((name) => readRow(context, name)));
+  return rows.some((row) => row?.entries[target]?.seenOnAt === places);
 }
 
 export async function readRow(context: Context, by: string): Promise<VerificationRow | null> {

@@ -47,9 +47,7 @@ export async function watchdogLevel(
   if (sign === null) return null;
   if (sign.incarnation !== incarnation || sign.sequence !== sequence)
     return no('the node has published a keepalive meanwhile');
-  return {
-    off: true,
-    confirmedWallMs: env.clock.wallMs(),
-    because: `the bound of its armed watchdog has run out (${inWords(waitMs)} without a keepalive)`,
-  };
+  const because = `the bound of its armed watchdog has run out (${inWords(waitMs)} without a keepalive)`;
+  file.note('the watchdog is certain', because);
+  return { off: true, confirmedWallMs: env.clock.wallMs(), because };
 }

@@ -6,7 +6,9 @@ read -r INNER _ < /proc/self/stat; echo "$INNER" > "/run/lab/$H.init" # our pid 
 D=$LAB/hosts/$H R=$D/root; mkdir -p "$D/up" "$D/work" "$R"
 # Own root: the machine's root below, the host's disk above; what is written survives power cycles.
 for _ in $(seq 50); do mount -t overlay "disk-$H" -o "lowerdir=/,upperdir=$D/up,workdir=$D/work,index=off" "$R" && break; sleep 0.02; done
-mount -t proc proc "$R/proc"; mount --bind /dev/null "$R/proc/sysrq-trigger" || exit 1; mount -t sysfs sysfs "$R/sys"; mount -t cgroup2 none "$R/sys/fs/cgroup"
+mount -t proc proc "$R/proc"; mount -t sysfs sysfs "$R/sys"; mount -t cgroup2 none "$R/sys/fs/cgroup"
+# The kernel is the machine's: no host may ask it for a reboot.
+[ ! -e "$R/proc/sysrq-trigger" ] || mount --bind /dev/null "$R/proc/sysrq-trigger" || exit 1
 mount -t tmpfs -o mode=755,size=16m dev "$R/dev"; mkdir -p "$R"/dev/{pts,shm,net}
 for d in null zero full random urandom tty kvm net/tun; do [ -e "/dev/$d" ] && { touch "$R/dev/$d"; mount --bind "/dev/$d" "$R/dev/$d"; }; done
 [ -p "$LAB/bmc/$H/watchdog" ] && { touch "$R/dev/watchdog"; mount --bind "$LAB/bmc/$H/watchdog" "$R/dev/watchdog"; }

@@ -106,7 +106,12 @@ function printOutlook(
     output.line(output.paint('yellow', `  held back now by the guard "${guard}": ${because}`));
   if (guards.length === 0) output.line('  no guard would hold it back now');
   for (const [index, { level, by, proof, because }] of attempts.entries()) {
-    const word = proof === 'holds' ? 'proved' : proof === 'failed' ? output.paint('red', 'would fail') : 'not proved';
+    const word =
+      proof === 'holds'
+        ? 'proved'
+        : proof === 'failed' || proof === 'lying'
+          ? output.paint('red', 'would fail')
+          : 'not proved';
     output.line(`  ${index + 1}. level ${level} by ${by}: ${word}: ${because}`);
   }
   if (attempts.length === 0) output.line(output.paint('red', '  nobody could fence it'));

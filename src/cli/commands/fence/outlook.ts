@@ -4,7 +4,7 @@
  */
 import { byRank } from '../../../core/observers.ts';
 import { monitors } from '../../../core/observers.ts';
-import type { PlannedAttempt } from '../../../core/fencers.ts';
+import type { PlannedAttempt, Proof } from '../../../core/fencers.ts';
 import { hopelessLevels, plannedAttempts } from '../../../core/fencers.ts';
 import type { Refusal } from '../../../core/guards.ts';
 import { maxUnhealthyDefault, refusals } from '../../../core/guards.ts';
@@ -18,7 +18,7 @@ import type { ClusterView, NodeView } from '../../cluster-view.ts';
 
 export interface OutlookAttempt extends PlannedAttempt {
   /** What was proved of it beforehand, and what that rests on. */
-  readonly proof: 'holds' | 'failed' | 'unknown';
+  readonly proof: Proof;
   readonly because: string;
 }
 

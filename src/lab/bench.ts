@@ -3,9 +3,11 @@
 import { parseArgs } from 'node:util';
 import { say } from './benches/common.ts';
 import { failover } from './benches/failover.ts';
+import { fence } from './benches/fence.ts';
 import { keepalive } from './benches/keepalive.ts';
 import { takeover } from './benches/takeover.ts';
 import { transfer } from './benches/transfer.ts';
+import { verify } from './benches/verify.ts';
 import { Lab } from './lab.ts';
 import { down } from './up.ts';
 
@@ -20,12 +22,16 @@ const benches: Readonly<Record<string, Bench>> = {
   keepalive: (lab, { seconds }) => keepalive(lab, seconds),
   transfer: (lab, { runs }) => transfer(lab, runs ?? 20),
   takeover: (lab, { runs }) => takeover(lab, runs ?? 10),
+  fence: (lab, { runs }) => fence(lab, runs ?? 10),
+  verify: (lab) => verify(lab),
 };
 
 const usage = `Usage: scripts/bench failover [--runs N] [--json]     plug pulled, BMC answering: what each phase takes
        scripts/bench keepalive [--seconds N] [--json]  every subsystem hung: by how much the beat is late
        scripts/bench transfer [--runs N] [--json]      the role to and fro: the longest silence of its address
        scripts/bench takeover [--runs N] [--json]      the primary frozen: until its address answers on a survivor
+       scripts/bench fence [--runs N] [--json]         plug pulled, then 1, 3, 10 nodes at once with slow BMCs
+       scripts/bench verify [--json]                   50 BMCs proved anew
 `;
 
 async function main(): Promise<number> {

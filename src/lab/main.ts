@@ -41,7 +41,8 @@ async function runUp(args: Args): Promise<void> {
   const abandon = () => void down(lab, false).finally(() => process.exit(130));
   if (!wasUp) for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, abandon);
   try {
-    await up(lab, { nodes, zookeepers, set: list(args, 'set'), say });
+    const coordinators = args['coordinators'] === undefined ? nodes : Number(args['coordinators']);
+    await up(lab, { nodes, zookeepers, coordinators, set: list(args, 'set'), say });
   } catch (error) {
     if (!wasUp) await down(lab, true);
     throw error;
@@ -120,6 +121,10 @@ function lifeCommands(parser: Argv): Argv {
           .option('zookeepers', {
             type: 'number',
             describe: 'ZooKeeper servers, on the first hosts (default: 3, or all)',
+          })
+          .option('coordinators', {
+            type: 'number',
+            describe: 'coordinators, the first hosts; the others are workers (default: all)',
           })
           .option('set', {
             type: 'string',

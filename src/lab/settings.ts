@@ -10,7 +10,13 @@ import { LabError, clusterName, virtualAddress } from './lab.ts';
 type Tree = Record<string, unknown>;
 
 /** Writes every node's configuration, the cluster key and the BMC passwords; refuses what the product would refuse. */
-export function writeSettings(lab: Lab, nodes: readonly string[], zookeepers: number, set: readonly string[]): void {
+export function writeSettings(
+  lab: Lab,
+  nodes: readonly string[],
+  zookeepers: number,
+  coordinators: number,
+  set: readonly string[],
+): void {
   const key = newKeyText();
   const servers = (prefix: (index: number) => string) =>
     Array.from({ length: zookeepers }, (_, index) => `${prefix(index + 1)}:2181`);
@@ -21,7 +27,12 @@ export function writeSettings(lab: Lab, nodes: readonly string[], zookeepers: nu
     const tree: Tree = {
       cluster: { name: clusterName },
       // Hosts share the machine's kernel: it must never be asked to reboot.
-      node: { name: node, resetCommand: ['/opt/lab/host/reset.sh'], resetBySysrq: false },
+      node: {
+        name: node,
+        role: index <= coordinators ? 'coordinator' : 'worker',
+        resetCommand: ['/opt/lab/host/reset.sh'],
+        resetBySysrq: false,
+      },
       zookeeper: {
         servers: rotated(
           servers((at) => `node${at}`),

@@ -24,10 +24,10 @@ export async function readStatus(lab: Lab): Promise<StatusNode[]> {
 }
 
 /** A JSON answer of nodectl; null when it failed. */
-export async function ask(lab: Lab, args: readonly string[]): Promise<unknown> {
+export async function ask(lab: Lab, args: readonly string[], deadlineMs = 20_000): Promise<unknown> {
   const [program, words] = nodectl(lab, args);
   const result = await run(program, words, {
-    deadlineMs: 20_000,
+    deadlineMs,
     env: { NODEKEEPER_CONFIG: lab.path('conf', 'config.yaml') },
   });
   if (result.kind !== 'exited' || result.code !== 0) return null;

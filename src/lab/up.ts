@@ -21,12 +21,16 @@ import { readStatus } from './status.ts';
 export interface UpOptions {
   readonly nodes: number;
   readonly zookeepers: number;
+  /** The first hosts; the others are workers. Default: all. */
+  readonly coordinators?: number;
   readonly set: readonly string[];
   readonly say: (text: string) => void;
 }
 
 const readyMs = 20_000;
 const joinedMs = 60_000;
+/** Many hosts boot on few cores: each gets this much more time. */
+const joinedPerHostMs = 3000;
 const needed = ['unshare', 'nsenter', 'setpriv', 'ip', 'nft', 'ipmi_sim', 'ipmitool', 'java', 'flock'];
 
 /** Boots the hosts; returns when every noded publishes its keepalive. On any failure everything is taken down again. */
@@ -39,23 +43,25 @@ export async function up(lab: Lab, options: UpOptions): Promise<void> {
   const cgroup = join(cgroupRoot(), `nodekeeper-lab-${createHash('md5').update(lab.dir).digest('hex').slice(0, 8)}`);
   writeFileSync(lab.path('lab.env'), environmentFile(lab, hosts, options.zookeepers));
   writeFileSync(lab.path('cgroup'), cgroup);
-  writeSettings(lab, hosts, options.zookeepers, options.set);
+  writeSettings(lab, hosts, options.zookeepers, options.coordinators ?? options.nodes, options.set);
   const unsharePid = startInit(lab, cgroup);
   lab.save({ nodes: options.nodes, zookeepers: options.zookeepers, repository: lab.repository, cgroup, unsharePid });
+  const bootedMs = readyMs + hosts.length * joinedPerHostMs;
   await waitFor(
-    readyMs,
+    bootedMs,
     () => existsSync(lab.path('ready')),
     () => {
       if (!isAlive(unsharePid)) throw new LabError(`the lab's init ended: ${tail(lab.path('log', 'lab-init.log'))}`);
     },
-    `the lab's networks and hosts did not come up within ${readyMs / 1000} s: ${tail(lab.path('log', 'lab-init.log'))}`,
+    `the lab's networks and hosts did not come up within ${bootedMs / 1000} s: ${tail(lab.path('log', 'lab-init.log'))}`,
   );
   options.say(`${options.nodes} hosts are powered on; waiting for ZooKeeper and noded`);
   await allPublish(lab, hosts);
 }
 
 async function allPublish(lab: Lab, hosts: readonly string[]): Promise<void> {
-  const endMs = performance.now() + joinedMs;
+  const withinMs = joinedMs + hosts.length * joinedPerHostMs;
+  const endMs = performance.now() + withinMs;
   for (;;) {
     const nodes = await readStatus(lab);
     const running = nodes.filter((node) => node.state === 'run').map((node) => node.name);
@@ -63,7 +69,7 @@ async function allPublish(lab: Lab, hosts: readonly string[]): Promise<void> {
     if (missing.length === 0) return;
     if (performance.now() > endMs) {
       const word = missing.map((host) => `${host}: ${tail(lab.path('log', `noded-${host}.log`))}`).join('\n');
-      throw new LabError(`no keepalive from ${missing.join(', ')} within ${joinedMs / 1000} s\n${word}`);
+      throw new LabError(`no keepalive from ${missing.join(', ')} within ${withinMs / 1000} s\n${word}`);
     }
     await pause(200);
   }
@@ -145,12 +151,14 @@ function cgroupRoot(): string {
   return line[1];
 }
 
-async function checkMachine({ nodes, zookeepers }: UpOptions): Promise<void> {
+async function checkMachine({ nodes, zookeepers, coordinators }: UpOptions): Promise<void> {
   if (process.getuid?.() !== 0) throw new LabError('the lab needs root: it makes namespaces, bridges and mounts');
   if (!Number.isInteger(nodes) || nodes < 1 || nodes > nodesMax)
     throw new LabError(`--nodes takes a number from 1 to ${nodesMax}`);
   if (!Number.isInteger(zookeepers) || zookeepers < 1 || zookeepers > nodes)
     throw new LabError(`--zookeepers takes a number from 1 to the number of nodes (${nodes})`);
+  if (coordinators !== undefined && !(Number.isInteger(coordinators) && coordinators >= 1 && coordinators <= nodes))
+    throw new LabError(`--coordinators takes a number from 1 to the number of nodes (${nodes})`);
   const missing: string[] = [];
   for (const program of needed) {
     const found = await run('sh', ['-c', 'command -v "$0"', program], { deadlineMs: 2000 });

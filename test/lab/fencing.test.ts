@@ -1,0 +1,371 @@
+/** Fencing that can be trusted, on real hosts: BMC faults, levels, watchdogs, storms, lost quorum, an operator's word. */
+import { LabDriver } from '../support/lab.ts';
+import { pause } from '../support/zookeeper.ts';
+
+const lab = new LabDriver();
+const fast = ['keepalive.interval=1s', 'detection.savingThrows=3', 'fencing.maxFencesPerHour=100'];
+const up = (options: readonly string[], set: readonly string[]) =>
+  lab.do('up', ...options, ...[...fast, ...set].flatMap((word) => ['--set', word]));
+const fencedOf = async (node: string) => (await lab.fences()).filter((fence) => fence.node === node);
+const eventsOf = async (kind: string, node?: string) =>
+  (await lab.events()).filter((event) => event.kind === kind && (node === undefined || event.node === node));
+const powerOf = async () => new Map((await lab.hosts()).map((host) => [host.name, host.power]));
+
+afterAll(async () => {
+  await lab.end();
+});
+
+describe('every fault of a BMC, and every way to fall silent', () => {
+  // What the safety rules allow: S4 lets a node be called fenced only by a reading of off that can be believed.
+  const outcomes: Readonly<Record<string, Readonly<Record<string, 'fenced' | 'failed'>>>> = {
+    ok: { plug: 'fenced', frozen: 'fenced', cut: 'fenced' },
+    'slow=1': { plug: 'fenced', frozen: 'fenced', cut: 'fenced' },
+    down: { plug: 'failed', frozen: 'failed', cut: 'failed' },
+    badpass: { plug: 'failed', frozen: 'failed', cut: 'failed' },
+    'user-level': { plug: 'fenced', frozen: 'failed', cut: 'failed' },
+    stuck: { plug: 'fenced', frozen: 'failed', cut: 'failed' },
+    'lies-off': { plug: 'failed', frozen: 'failed', cut: 'failed' },
+  };
+  const faults = Object.keys(outcomes);
+  /** Workers, one for each fault; the three coordinators fence. */
+  const victimOf = (fault: string) => `node${4 + faults.indexOf(fault)}`;
+  const victims = faults.map(victimOf);
+  const table: string[] = [];
+
+  beforeAll(async () => {
+    await up(
+      ['--nodes', String(3 + faults.length), '--coordinators', '3'],
+      [
+        'fencing.maxConcurrentFences=20',
+        'fencing.maxUnhealthy=50',
+        'fencing.levelDeadline=6s',
+        'fencing.verifyInterval=5s',
+        'fencing.retryBackoff=3s',
+        'fencing.retryBackoffMax=6s',
+      ],
+    );
+  }, 120_000);
+  afterAll(async () => {
+    await lab.do('down');
+    process.stdout.write(`${table.join('\n')}\n`);
+  });
+
+  const strikes: Readonly<Record<string, (victim: string) => Promise<unknown>>> = {
+    plug: (victim) => lab.do('power', victim, 'off'),
+    frozen: (victim) => lab.do('freeze', victim, '--process', 'noded'),
+    cut: (victim) => lab.do('cut', victim),
+  };
+
+  it.each(Object.keys(strikes))('S4: %s', async (way) => {
+    await lab.healthy(120_000);
+    for (const fault of faults) await lab.do('bmc', victimOf(fault), fault);
+    await lab.say(['ctl', 'fence-check']); // what can be proved beforehand is proved
+    const known = new Set((await lab.fences()).map((fence) => fence.id));
+    const before = new Map((await lab.hosts()).map((host) => [host.name, host.initPid]));
+    for (const victim of victims) await strikes[way]?.(victim);
+    const outcomeOf = async (victim: string) => {
+      const fresh = (await fencedOf(victim)).filter((fence) => !known.has(fence.id));
+      if (fresh.some((fence) => fence.recordedAt !== null)) return 'fenced';
+      return fresh.some(
+        (fence) => fence.steps.some((step) => step.what === 'attempt failed') || fence.outcome === 'failed',
+      )
+        ? 'failed'
+        : 'none';
+    };
+    await lab.until('every fence has come to an outcome', 60_000, async () =>
+      (await Promise.all(victims.map(outcomeOf))).every((outcome) => outcome !== 'none'),
+    );
+    const seen = Object.fromEntries(
+      await Promise.all(faults.map(async (fault) => [fault, await outcomeOf(victimOf(fault))] as const)),
+    );
+    table.push(`${way.padEnd(8)} ${faults.map((fault) => `${fault}: ${seen[fault] ?? '?'}`).join('  ')}`);
+    expect(seen).toEqual(Object.fromEntries(faults.map((fault) => [fault, outcomes[fault]?.[way]])));
+    // Nobody else was touched, and what is not called fenced was not switched.
+    const now = new Map((await lab.hosts()).map((host) => [host.name, host.initPid]));
+    for (const name of ['node1', 'node2', 'node3']) expect(now.get(name)).toBe(before.get(name));
+    for (const fault of faults.filter((one) => seen[one] === 'failed' && way !== 'plug'))
+      expect({ fault, pid: now.get(victimOf(fault)) }).toEqual({ fault, pid: before.get(victimOf(fault)) });
+    for (const fault of faults) await lab.do('bmc', victimOf(fault), 'ok');
+    await lab.do('heal');
+  });
+});
+
+describe('levels', () => {
+  const account = 'ip: bmc-NODE, username: nodekeeper';
+  const password = 'secretFiles: {password: /etc/nodekeeper/bmc.password}';
+  afterEach(async () => {
+    await lab.do('down');
+  });
+
+  it('a real fence_ipmilan as level 1: it fences, and its metadata checks the configuration', async () => {
+    const lan = `{name: lan, agent: fence_ipmilan, timeout: 8s, options: {${account}, lanplus: 1, privlvl: operator, cipher: 3}, ${password}}`;
+    await up(['--nodes', '3'], [`fencing.devices=[${lan}]`, 'fencing.levels=[[lan], [ipmi]]']);
+    expect((await lab.say(['exec', 'node1', '--', 'nodectl', 'config', 'check'])).stdout).toMatch(
+      /fenced by: lan, then ipmi/,
+    );
+    expect((await lab.say(['ctl', 'fence-check'])).code).toBe(0);
+    await lab.do('freeze', 'node2', '--process', 'noded');
+    await lab.until('node2 was fenced and has come back', 40_000, async () => {
+      const [fence] = await fencedOf('node2');
+      return fence?.outcome === 'closed' && fence.level === 'lan';
+    });
+  });
+
+  it('level 1 fails, an agent of our own is level 2; two devices of one level go off together', async () => {
+    const lan = `{name: lan, agent: fence_ipmilan, timeout: 4s, options: {${account}, lanplus: 1, password: wrong}}`;
+    const own = (name: string) =>
+      `{name: ${name}, agent: /opt/nodekeeper/test/support/fence-agent.sh, timeout: 4s, options: {${account}}, ${password}}`;
+    await up(
+      ['--nodes', '3'],
+      [
+        `fencing.devices=[${lan}, ${own('left')}, ${own('right')}]`,
+        'fencing.levels=[[lan], [left, right], [ipmi]]',
+        'fencing.levelDeadline=6s',
+        'fencing.verifyInterval=1h',
+      ],
+    );
+    const checked = await lab.say(['ctl', 'fence-check']);
+    expect(checked.code).toBe(0);
+    expect(checked.stdout).toMatch(/level lan fails: the BMC refuses the user name or the password/);
+    await lab.do('freeze', 'node2', '--process', 'noded');
+    await lab.until('node2 was fenced by the second level', 60_000, async () => {
+      const [fence] = await fencedOf('node2');
+      return fence?.outcome === 'closed' && fence.level === 'left+right';
+    });
+    const [fence] = await fencedOf('node2');
+    expect(fence?.steps.map((step) => step.what)).toContain('power reads off');
+    for (const secret of lab.passwords())
+      for (const [name, text] of lab.logs())
+        expect({ name, leaks: text.includes(secret) }).toEqual({ name, leaks: false });
+  });
+
+  it('S1c: no BMC answers and the primary is frozen: its watchdog ends it, and only then another takes over', async () => {
+    await up(['--nodes', '3'], ['node.watchdog={timeout: 4s}', 'fencing.levelDeadline=6s']);
+    expect((await lab.say(['exec', 'node1', '--', 'nodectl', 'config', 'check'])).stdout).toMatch(
+      /the bound that this machine publishes/,
+    );
+    const { holder } = (JSON.parse(await lab.do('ctl', 'status', '--json')) as { primary: { holder: string } }).primary;
+    await lab.do('bmc', holder, 'down');
+    await lab.do('freeze', holder, '--process', 'noded');
+    await lab.until('another is primary', 60_000, async () => {
+      const { primary } = JSON.parse(await lab.do('ctl', 'status', '--json')) as {
+        primary: { holder: string; state: string };
+      };
+      return primary.state === 'primary' && primary.holder !== holder;
+    });
+    const story = await lab.do('timeline', '--json');
+    const moments = JSON.parse(story) as { wallMs: number; node: string; what: string }[];
+    const reset = moments.find((moment) => moment.what.includes('watchdog: not fed'));
+    const taken = (await eventsOf('takeover')).at(-1);
+    expect(reset?.wallMs).toBeLessThan(taken?.wallMs ?? 0);
+    expect((await fencedOf(holder))[0]).toMatchObject({ level: 'watchdog' });
+    await lab.healthy();
+    // A stop in good order disarms it: the machine goes on without noded.
+    const pids = async () => (await lab.hosts()).find((host) => host.name === holder)?.initPid;
+    const before = await pids();
+    await lab.do('exec', holder, '--', 'pkill', '-TERM', '-f', 'daemon/main.js');
+    await pause(8000);
+    expect(await pids()).toBe(before);
+  });
+});
+
+describe('storms, and an operator', () => {
+  beforeAll(async () => {
+    await up(['--nodes', '5', '--coordinators', '3'], ['fencing.levelDeadline=6s', 'fencing.retryBackoff=60s']);
+  });
+  afterAll(async () => {
+    await lab.do('down');
+  });
+
+  it('S3: half of the nodes silent at once: nobody is fenced, it is said everywhere, and maintenance or an operator resolves it', async () => {
+    await lab.healthy();
+    const silent = ['node3', 'node4', 'node5'];
+    for (const node of silent) await lab.do('freeze', node, '--process', 'noded');
+    await lab.until('the storm guard holds', 20_000, async () =>
+      (await eventsOf('guard-held')).some((event) => /storm/.test(event.because)),
+    );
+    await pause(4000);
+    expect(await eventsOf('fence-intent')).toEqual([]);
+    expect((await lab.say(['ctl', 'status'])).stdout).toMatch(
+      /it is not fenced: storm: \d of 5 nodes are silent together/,
+    );
+    const explained = await lab.say(['ctl', 'explain', 'node4']);
+    expect(explained.stdout).toMatch(/does not fence it: storm/);
+    expect((await lab.say(['ctl', 'fence', 'simulate', 'node4'])).code).toBe(4);
+    await lab.do('ctl', 'maintenance', 'on', '--reason', 'the switch is being looked at');
+    for (const node of ['node3', 'node4']) await lab.do('thaw', node, '--process', 'noded');
+    await lab.do('ctl', 'maintenance', 'off');
+    const said = await lab.say(['ctl', 'fence', 'node5', '--yes', '--reason', 'it hangs']);
+    expect(said.code).toBe(0);
+    await lab.healthy();
+    expect((await lab.fences()).filter((fence) => fence.outcome !== 'none').map((fence) => fence.node)).toEqual([
+      'node5',
+    ]);
+  });
+
+  it("an operator's word: refused while the node lives, asked for by name, recorded with who gave it", async () => {
+    await lab.healthy();
+    const alive = await lab.say(['ctl', 'fence', 'confirm', 'node4', '--yes']);
+    expect(alive).toMatchObject({
+      code: 4,
+      stderr: expect.stringMatching(/"alive": it publishes keepalives/) as string,
+    });
+    expect((await lab.say(['ctl', 'fence', 'confirm', 'node4'])).code).toBe(2); // no terminal to ask on
+    await lab.do('bmc', 'node4', 'down');
+    await lab.do('power', 'node4', 'off');
+    await lab.until('all levels have failed', 60_000, async () => (await lab.node('node4'))?.state === 'fence-failed');
+    const said = await lab.say(['ctl', 'fence', 'confirm', 'node4', '--yes', '--reason', 'I pulled its cords']);
+    expect(said).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/confirmed by hand[\s\S]*I pulled its cords/) as string,
+    });
+    const [fence] = await fencedOf('node4');
+    expect(fence).toMatchObject({ level: 'manual', outcome: 'finished' });
+    expect((await lab.say(['ctl', 'fence', 'confirm', 'node4', '--yes'])).stdout).toMatch(/recorded as off already/);
+    await lab.do('bmc', 'node4', 'ok');
+    await lab.do('power', 'node4', 'on');
+    await lab.healthy();
+  });
+
+  it('S4: the word is not taken while power reads on, unless the device is known to be wrong', async () => {
+    await lab.do('bmc', 'node5', 'stuck');
+    await lab.do('freeze', 'node5', '--process', 'noded');
+    await lab.until('all levels have failed', 60_000, async () => (await lab.node('node5'))?.state === 'fence-failed');
+    const on = await lab.say(['ctl', 'fence', 'confirm', 'node5', '--yes']);
+    expect(on).toMatchObject({
+      code: 4,
+      stderr: expect.stringMatching(/its power reads on.*--despite-reading/) as string,
+    });
+    await lab.do('bmc', 'node5', 'ok');
+    expect((await lab.say(['ctl', 'fence', 'node5', '--yes'])).code).toBe(0);
+    await lab.healthy();
+  });
+});
+
+describe('what must not be taken for a death', () => {
+  beforeAll(async () => {
+    await up(['--nodes', '3'], ['subsystems.ceph.enabled=true', 'subsystems.libvirt.enabled=true']);
+  });
+  afterAll(async () => {
+    await lab.do('down');
+  });
+  /** Saving throws from the second on are lines of every log. */
+  const throwsSeen = () =>
+    [...lab.logs()]
+      .filter(([name]) => name.startsWith('noded-'))
+      .flatMap(([, text]) => text.split('\n'))
+      .filter((line) => line.includes('saving throw failed')).length;
+  const leader = async () => {
+    for (const host of ['node1', 'node2', 'node3']) {
+      const said = await lab.say([
+        'exec',
+        host,
+        '--',
+        'bash',
+        '-c',
+        'exec 3<>/dev/tcp/127.0.0.1/2181; echo srvr >&3; timeout 2 cat <&3',
+      ]);
+      if (/Mode: leader/.test(said.stdout)) return host;
+    }
+    throw new Error('no leader');
+  };
+  const zookeeper = async (host: string, word: 'kill' | 'freeze') => {
+    if (word === 'kill') await lab.do('exec', host, '--', 'pkill', '-KILL', '-f', 'QuorumPeerMain');
+    else await lab.do('freeze', host, '--process', 'zookeeper');
+  };
+
+  it.each<readonly [string, () => Promise<unknown>, () => Promise<unknown>]>([
+    ['a hung ceph', () => lab.do('hang', 'node1', 'ceph'), () => lab.do('unhang', 'node1', 'ceph')],
+    ['a hung libvirtd', () => lab.do('hang', 'node1', 'libvirt'), () => lab.do('unhang', 'node1', 'libvirt')],
+    [
+      'a full disk',
+      () =>
+        lab.do(
+          'exec',
+          'node1',
+          '--',
+          'bash',
+          '-c',
+          'mkdir -p /var/lib/nodekeeper; mount -t tmpfs -o size=4k full /var/lib/nodekeeper; head -c 9000 /dev/zero > /var/lib/nodekeeper/full; true',
+        ),
+      () => lab.do('exec', 'node1', '--', 'umount', '/var/lib/nodekeeper'),
+    ],
+    [
+      'a CPU hog',
+      () =>
+        lab.do(
+          'exec',
+          'node1',
+          '--',
+          'bash',
+          '-c',
+          'for i in 1 2 3; do (setsid timeout 8 bash -c "while :; do :; done" >/dev/null 2>&1 &); done',
+        ),
+      () => Promise.resolve(),
+    ],
+    [
+      'one lost ZooKeeper server',
+      async () => zookeeper((await leader()) === 'node1' ? 'node2' : 'node1', 'kill'),
+      () => Promise.resolve(),
+    ],
+    ['a ZooKeeper leader that is lost', async () => zookeeper(await leader(), 'kill'), () => Promise.resolve()],
+  ])('S3: %s: no saving throw reaches 2, and nobody is fenced', async (_what, begin, end) => {
+    await lab.healthy();
+    await pause(2000);
+    const before = throwsSeen();
+    await begin();
+    await pause(8000);
+    await end();
+    await lab.healthy();
+    expect(throwsSeen() - before).toBe(0);
+    expect((await lab.fences()).filter((fence) => fence.outcome !== 'none')).toEqual([]);
+  });
+});
+
+describe('a lost quorum', () => {
+  afterEach(async () => {
+    await lab.do('down');
+  });
+  const boots = async () => new Map((await lab.hosts()).map((host) => [host.name, host.initPid]));
+
+  it('2 of 3 plugs pulled: the survivor powers one on, then quorum, then ordinary work; nobody helps', async () => {
+    await up(['--nodes', '3'], []);
+    await pause(2000);
+    for (const node of ['node1', 'node3']) await lab.do('power', node, 'off');
+    const asked = await lab.say(['exec', 'node2', '--', 'nodectl', 'quorum', 'status']);
+    expect(asked).toMatchObject({
+      code: 1,
+      stdout: expect.stringMatching(/no quorum: \d of 3 ZooKeeper servers serve; 2 are needed/) as string,
+    });
+    expect((await lab.say(['exec', 'node2', '--', 'nodectl', 'status', '--stale'])).stdout).toMatch(
+      /nothing of this is certain/,
+    );
+    await lab.healthy(90_000);
+    const revived = (await eventsOf('power-on')).filter((event) => /without a quorum/.test(event.because));
+    expect(revived.map((event) => `${event.by} ${event.node ?? ''}`)).toEqual(['node2 node1']);
+    expect((await lab.say(['exec', 'node2', '--', 'nodectl', 'quorum', 'status'])).code).toBe(0);
+  });
+
+  it('3 of 5 likewise: the two survivors choose different machines', async () => {
+    await up(['--nodes', '5', '--zookeepers', '5'], []);
+    await pause(2000);
+    for (const node of ['node1', 'node2', 'node4']) await lab.do('power', node, 'off');
+    await lab.healthy(120_000);
+    const revived = (await eventsOf('power-on')).filter((event) => /without a quorum/.test(event.because));
+    expect(revived.map((event) => `${event.by} ${event.node ?? ''}`).sort()).toEqual(['node3 node1', 'node5 node2']);
+  });
+
+  it('the same with a partition: nothing is switched by anyone without a quorum', async () => {
+    await up(['--nodes', '3'], []);
+    await pause(2000);
+    const before = await boots();
+    for (const node of ['node1', 'node2', 'node3']) await lab.do('cut', node);
+    await pause(15_000);
+    expect(await boots()).toEqual(before);
+    expect([...(await powerOf()).values()]).toEqual(['on', 'on', 'on']);
+    await lab.do('heal');
+    await lab.healthy(60_000);
+    expect(await boots()).toEqual(before);
+    expect(await eventsOf('fence-intent')).toEqual([]);
+  });
+});

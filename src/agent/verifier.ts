@@ -38,6 +38,8 @@ export class Verifier {
   private readonly answered = new Set<string>();
   /** What was proved once of the devices of a node stays true: that a reading of theirs follows the node. */
   private readonly seenOnAt = new Map<string, string>();
+  /** Found saying off while the node lived: stays so until they say on. */
+  private readonly lying = new Set<string>();
   private checked = '';
 
   constructor(context: Context, peers: Peers) {
@@ -150,6 +152,7 @@ export class Verifier {
         power: 'unknown',
         guid: this.entries.get(peer.name)?.guid ?? null,
       };
+    const id = `${peer.name} ${placesOf(peer.devices)} ${device.name}`;
     const before = await readSign(this.context, peer.name);
     const probe = await env.power.probe(device, device.commandTimeoutMs * probeDeadlineFactor);
     let verdict: Verification = judgeProbe(probe, device.kind === 'ipmi' ? peer.systemGuid : null);
@@ -159,8 +162,10 @@ export class Verifier {
       const after = await readSign(this.context, peer.name);
       const again = await env.power.read(device, device.commandTimeoutMs);
       const lives = after !== null && after.incarnation === before.incarnation && after.sequence !== before.sequence;
-      if (lives && again.power === 'off') verdict = liesOff(again.because);
+      if (lives && again.power === 'off') this.lying.add(id);
     }
+    if (probe.power === 'on') this.lying.delete(id);
+    if (verdict.canFence && this.lying.has(id)) verdict = liesOff('the device says that power is off');
     return { verification: { device: device.name, ...verdict }, power: probe.power, guid: probe.guid };
   }
 

@@ -36,16 +36,24 @@ export interface PlannedAttempt extends Attempt {
 export function plannedAttempts(facts: PlanFacts): PlannedAttempt[] {
   const able = byRank(facts.candidates.filter((candidate) => candidate.name !== facts.target));
   const all = facts.levels.flatMap((level) => able.map(({ name }) => ({ level, by: name })));
-  const lying = facts.levels.filter((level) => able.some(({ name }) => facts.proof({ level, by: name }) === 'lying'));
+  const lying = lyingLevels(facts);
   const honest = all.filter((attempt) => !lying.includes(attempt.level));
   const judged = honest.map((attempt) => ({ ...attempt, isDoubtful: facts.proof(attempt) === 'failed' }));
   return [...judged.filter((attempt) => !attempt.isDoubtful), ...judged.filter((attempt) => attempt.isDoubtful)];
 }
 
+/** Levels whose device was found saying off while the node lived, by anybody who could fence. */
+export function lyingLevels({ levels, candidates, target, proof }: PlanFacts): string[] {
+  const able = candidates.filter((candidate) => candidate.name !== target);
+  return levels.filter((level) => able.some(({ name }) => proof({ level, by: name }) === 'lying'));
+}
+
 /** The levels that are passed over at first, because nobody can fence by them as far as is known. */
 export function hopelessLevels(facts: PlanFacts): string[] {
   const planned = plannedAttempts(facts);
-  return facts.levels.filter((level) => planned.every((attempt) => attempt.level !== level || attempt.isDoubtful));
+  const lying = lyingLevels(facts);
+  const honest = facts.levels.filter((level) => !lying.includes(level));
+  return honest.filter((level) => planned.every((attempt) => attempt.level !== level || attempt.isDoubtful));
 }
 
 /**

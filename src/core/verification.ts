@@ -179,7 +179,7 @@ export function liesOff(because: string): Verification {
   return {
     canFence: false,
     fault: 'lies-off',
-    because: `it says that power is off while the node lives: ${because}`,
+    because: `it was found saying that power is off while the node lives (${because}): it is not believed until it says on`,
     advice: 'is this the device of another machine? restart the BMC, or correct its address',
   };
 }
@@ -236,18 +236,17 @@ export interface SinglePointFacts {
 /** What a single failure would take away from fencing; each as a sentence. They are told, and fail the check with --strict. */
 export function singlePoints({ nodes }: SinglePointFacts): string[] {
   const found: string[] = [];
-  for (const node of nodes) {
+  for (const node of nodes)
     if (node.fencers.length === 1 && nodes.length > 2)
       found.push(`only ${node.fencers[0] ?? ''} can fence ${node.name}: if both fail, nobody can`);
-    if (node.levels.filter((level) => level !== 'manual').length === 1)
-      found.push(
-        `${node.name} has the level ${node.levels[0] ?? ''} only: a BMC that loses power with its machine can confirm nothing; add an outlet, a watchdog, or "manual"`,
-      );
-    else
-      for (const level of node.levels)
-        if (level !== 'manual' && node.holding.length > 0 && !node.holding.includes(level))
-          found.push(`${node.name}: level ${level} holds from nowhere; only ${node.holding.join(', ')} would work`);
-  }
+  const single = nodes.filter((node) => node.levels.filter((level) => level !== 'manual').length === 1);
+  for (const [level, names] of grouped(single.map((node) => [node.levels[0] ?? '', node.name] as const)))
+    found.push(
+      `${names.join(', ')}: level ${level} is the only one; a BMC that loses power with its machine can confirm nothing: add an outlet or a watchdog`,
+    );
+  for (const node of nodes.filter((one) => !single.includes(one) && one.holding.length > 0))
+    for (const level of node.levels.filter((name) => name !== 'manual' && !node.holding.includes(name)))
+      found.push(`${node.name}: level ${level} holds from nowhere; only ${node.holding.join(', ')} would work`);
   for (const [guid, names] of grouped(nodes.flatMap((node) => node.guids.map((guid) => [guid, node.name] as const))))
     if (names.length > 1)
       found.push(`the BMCs of ${names.join(' and ')} tell the same GUID (${guid}): are they one BMC?`);

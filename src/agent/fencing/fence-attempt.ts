@@ -23,7 +23,13 @@ import { watchdogLevel } from './watchdog-level.ts';
 export async function shoot(context: Context, peers: Peers, target: string, file: FenceFile): Promise<void> {
   if (file.record.state === 'intent') {
     const level = file.record.attempting;
-    if (level === null) return failed(context, target, file, `no level of ${target} can be tried`);
+    if (level === null)
+      return failed(
+        context,
+        target,
+        file,
+        `there is no level by which ${target} could be fenced; when it is surely off: nodectl fence confirm ${target}`,
+      );
     const outcome = await tryLevel(context, peers, target, level, file);
     if (outcome === null) return; // not ours any more: whoever has the lock next goes on
     if (!outcome.off) return failed(context, target, file, outcome.because);

@@ -6,7 +6,7 @@ import type { FenceState } from '../../core/fencing.ts';
 import type { GuardFacts } from '../../core/guards.ts';
 import { maxUnhealthyDefault, refusals } from '../../core/guards.ts';
 import type { Attempt, PlanFacts } from '../../core/fencers.ts';
-import { hopelessLevels, ownAttempt } from '../../core/fencers.ts';
+import { hopelessLevels, lyingLevels, ownAttempt } from '../../core/fencers.ts';
 import { tree } from '../../records/tree.ts';
 import type { Context } from '../context.ts';
 import { contactAgeMs } from '../context.ts';
@@ -104,6 +104,12 @@ export class FenceStarter {
     const hopeless = hopelessLevels(plan);
     if (hopeless.length > 0)
       file.note('passed over at first', `as far as is known nobody can fence ${target} by: ${hopeless.join(', ')}`);
+    const lying = lyingLevels(plan);
+    if (lying.length > 0)
+      file.note(
+        'not believed',
+        `${lying.join(', ')}: its device was found saying off while ${target} lived; it is asked nothing`,
+      );
     if (own.attempt !== null || own.next === null) return true;
     await this.passOn(target, file, own.next);
     return false;

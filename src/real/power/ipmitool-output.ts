@@ -20,6 +20,8 @@ const meanings: readonly (readonly [RegExp, BmcFault])[] = [
   ],
   [/insufficient resources|no (more )?(free )?sessions?|out of (session|slot)s?/i, 'no-session'],
   [/address lookup|name or service not known|could not resolve|temporary failure in name/i, 'no-answer'],
+  // It answers, but later than ipmitool waits: the answer to the first try meets the second.
+  [/request match not found/i, 'timeout'],
   [/command not supported in present state|node busy|BMC initiali[sz]ation/i, 'refused-now'],
   [/username is too long|password is too long/i, 'misconfigured'],
   [

@@ -22,6 +22,8 @@ export class Ipmitool {
   private readonly program: string;
   /** Suite that worked last, per BMC. */
   private readonly suites = new Map<string, number>();
+  /** BMCs that answer later than ipmitool's own retries wait: those are asked once, for as long as there is time. */
+  private readonly slow = new Set<string>();
 
   constructor(program = 'ipmitool') {
     this.program = program;
@@ -105,6 +107,8 @@ export class Ipmitool {
       });
       last = understand(result, suite, bmc.password);
       if (last.ok) this.suites.set(key(bmc), suite);
+      else if (last.fault === 'timeout') this.slow.add(key(bmc));
+      if (last.ok && last.tookMs < patienceMs) this.slow.delete(key(bmc));
       if (last.ok || last.fault !== 'cipher-refused') return last;
       this.suites.delete(key(bmc));
     }
@@ -112,7 +116,9 @@ export class Ipmitool {
   }
 
   private args(bmc: IpmiDevice, suite: number, deadlineMs: number, command: readonly string[]): string[] {
-    const { seconds, retries } = ownRetries(deadlineMs);
+    const { seconds, retries } = this.slow.has(key(bmc))
+      ? { seconds: onceFor(deadlineMs), retries: 1 }
+      : ownRetries(deadlineMs);
     return [
       ...['-v', '-I', 'lanplus', '-H', bmc.address, '-p', String(bmc.port), '-U', bmc.username, '-E'],
       ...['-L', bmc.privilege.toUpperCase(), '-C', String(suite), '-N', String(seconds), '-R', String(retries)],
@@ -130,6 +136,14 @@ export function ownRetries(deadlineMs: number): { seconds: number; retries: numb
   const retries = leftMs >= 6000 ? 2 : 1;
   return { retries, seconds: Math.max(1, Math.floor(leftMs / (1000 * retries * (retries + 1)))) };
 }
+
+/** One long wait instead of several short ones: a slow BMC answers every try, and ipmitool mixes the answers up. */
+function onceFor(deadlineMs: number): number {
+  return Math.max(1, Math.ceil(deadlineMs / 1000));
+}
+
+/** A BMC that answers within this is not slow (any more). */
+const patienceMs = 800;
 
 function understand(result: RunResult, suite: number, password: string): Said {
   const { tookMs } = result;

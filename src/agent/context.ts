@@ -62,6 +62,8 @@ export interface Board {
   /** Why a node that is held for dead is not fenced right now. */
   heldBack: Map<string, string>; // fence-start
   steppedDown: string | null; // condemned
+  /** Since when nobody is there who could go on with the own fence. */
+  aloneSince: { readonly fenceId: string; readonly atMs: number } | null; // condemned
   lastBeat: Beat | null; // keepalive
   /** By how much the keepalive's last beat came late. */
   lateMs: number; // keepalive
@@ -100,6 +102,7 @@ export function newBoard(role: NodeRole): Board {
     barredUntilMs: 0,
     barredBecause: '',
     steppedDown: null,
+    aloneSince: null,
     lastBeat: null,
     lateMs: 0,
     pausedAtMs: null,

@@ -155,7 +155,8 @@ export class Verifier {
     const id = `${peer.name} ${placesOf(peer.devices)} ${device.name}`;
     const before = await readSign(this.context, peer.name);
     const probe = await env.power.probe(device, device.commandTimeoutMs * probeDeadlineFactor);
-    let verdict: Verification = judgeProbe(probe, device.kind === 'ipmi' ? peer.systemGuid : null);
+    let verdict: Verification =
+      device.kind === 'ipmi' ? judgeProbe(probe, peer.systemGuid) : judgeAgent(device.agent, judgeProbe(probe, null));
     if (verdict.canFence && probe.power === 'off' && before !== null) {
       // Off, and yet keepalives go on? Then it would be believed in the emergency (S4).
       await env.clock.sleep(Math.round(before.intervalMs * 1.5), this.context.duties);
@@ -240,6 +241,16 @@ export class Verifier {
     if (read.ok) await env.store.write(path, text, read.version);
     else if (read.code === 'no-node') await env.store.create(path, text, 'persistent');
   }
+}
+
+/** The same in the words of a device that is no BMC. */
+function judgeAgent(agent: string, verdict: Verification): Verification {
+  const because = verdict.because.replaceAll('the BMC', 'the device');
+  const advice =
+    verdict.advice === null
+      ? null
+      : `try it by hand: ${agent} -o monitor; raise the device's timeout if it is always slow`;
+  return { ...verdict, because, advice };
 }
 
 function sharedBmc(group: readonly string[]): Verification {

@@ -55,6 +55,8 @@ export interface NodeView {
   /** Its own row of the matrix: what it has proved of the others. */
   readonly proofs: VerificationRow['entries'];
   readonly version: string | null;
+  /** Of its noded, on its own machine. */
+  readonly pid: number | null;
   readonly steppedDown: string | null;
   readonly subsystems: Readonly<Record<string, SubsystemReport>>;
   readonly views: Readonly<Record<string, PeerView>>;
@@ -233,6 +235,7 @@ function viewOf(node: RawNode, all: readonly RawNode[], config: Config, nowMs: n
     fenceability: fenceabilityOf(proofs, others.length),
     levels: (node.registration?.levels ?? []).map(levelName),
     version: node.registration?.version ?? null,
+    pid: node.registration?.pid ?? null,
     steppedDown: keepalive?.steppedDown ?? null,
     subsystems: keepalive?.subsystems ?? {},
     views: Object.fromEntries(views),

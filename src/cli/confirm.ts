@@ -9,8 +9,15 @@ export async function confirmName(args: Arguments, name: string, consequence: st
   if (flag(args, 'yes')) return;
   if (!process.stdin.isTTY)
     throw new CommandError(exitCodes.usage, `${consequence} Say --yes, or run it on a terminal`);
+  const answer = await ask(`${consequence} Type its name to go on: `);
+  if (answer !== name) throw new CommandError(exitCodes.refused, 'not confirmed; nothing was done');
+}
+
+/** One line from the person at the terminal. */
+export async function ask(question: string): Promise<string> {
+  if (!process.stdin.isTTY) throw new CommandError(exitCodes.usage, 'there is nobody to ask: run it on a terminal');
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await terminal.question(`${consequence} Type its name to go on: `);
+  const answer = await terminal.question(question);
   terminal.close();
-  if (answer.trim() !== name) throw new CommandError(exitCodes.refused, 'not confirmed; nothing was done');
+  return answer.trim();
 }

@@ -213,7 +213,12 @@ const optionValue = z
   .transform(String);
 
 const deviceLimits = {
-  delay: durationOr('0ms', 'Before it is ordered off for the first time in a fence, this long is waited.', 0, 60_000),
+  delay: durationOr(
+    '0ms',
+    'A verdict against this machine is carried out this much later, once: of two machines that would shoot each other this one wins.',
+    0,
+    60_000,
+  ),
   retries: whole('How often the order to go off is repeated while power still reads on.', 0, 100).default(3),
 };
 

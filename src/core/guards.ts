@@ -117,6 +117,9 @@ export function refusals(facts: GuardFacts): Refusal[] {
   });
 }
 
+/** Not a refusal in earnest: what was asked for has been done by another fence. */
+export const alreadyFenced = 'already-fenced';
+
 export interface WordFacts {
   readonly self: string;
   readonly target: string;

@@ -170,7 +170,7 @@ export function judgeNode(levels: readonly LevelVerification[], devices: readonl
     };
   }
   if (broken === undefined) return { canFence: true, fault: null, because: works.because, advice: null };
-  const because = `only by level ${works.level}: ${works.because}; level ${broken.level} fails: ${broken.because}`;
+  const because = `only by level ${works.level}; level ${broken.level} fails: ${broken.because}`;
   return { canFence: true, fault: fault?.fault ?? null, because, advice: fault?.advice ?? null };
 }
 

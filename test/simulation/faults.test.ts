@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { simCluster } from '../../src/sim/cluster.ts';
 import { checkHealthyNeverFenced } from '../../src/sim/checkers/healthy-never-fenced.ts';
+import { checkLimitedFences } from '../../src/sim/checkers/limited-fences.ts';
 import { checkOffBeforeFenced } from '../../src/sim/checkers/off-before-fenced.ts';
 import { checkOnePrimary } from '../../src/sim/checkers/one-primary.ts';
 import { SeededRandom } from '../../src/sim/random.ts';
@@ -135,6 +136,7 @@ describe('random faults, then quiet: no healthy node was fenced, nothing was cal
     const unjust = checkHealthyNeverFenced(under);
     const early = checkOffBeforeFenced(under);
     const twice = checkOnePrimary(under);
+    const many = checkLimitedFences(under);
     under.powerAll();
     await under.run(15_000);
     // S5: wall clocks that are wrong by up to a day must not matter.
@@ -173,9 +175,13 @@ describe('random faults, then quiet: no healthy node was fenced, nothing was cal
       unjust: unjust(),
       early: early(),
       twice: twice(),
+      many: many(),
       unsettled: unsettled(under),
-      log: unjust().length + early().length + twice().length + unsettled(under).length > 0 ? under.trace.text() : '',
-    }).toEqual({ seed, unjust: [], early: [], twice: [], unsettled: [], log: '' });
+      log:
+        unjust().length + early().length + twice().length + many().length + unsettled(under).length > 0
+          ? under.trace.text()
+          : '',
+    }).toEqual({ seed, unjust: [], early: [], twice: [], many: [], unsettled: [], log: '' });
   });
 });
 

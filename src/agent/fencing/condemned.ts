@@ -3,9 +3,59 @@
  * goes on with all counts forgotten. If it is recorded as fenced while it is alive, its life is over all the same: what
  * it held may run elsewhere by now, so this noded ends, and its next life starts clean.
  */
-import { isConfirmedOff } from '../../core/fencing.ts';
+import { fenceTable, isConfirmedOff } from '../../core/fencing.ts';
+import { step } from '../../core/machine.ts';
+import type { FenceRecord } from '../../records/fence.ts';
+import { withSteps } from '../../records/fence.ts';
+import { printRecord } from '../../records/record.ts';
+import { tree } from '../../records/tree.ts';
 import type { Context } from '../context.ts';
-import { readFence } from './fence-file.ts';
+import { entered, readFence, readLedger } from './fence-file.ts';
+
+/** For how long nobody may have gone on with the own fence before the condemned node looks after itself. */
+const abandonedFactor = 3;
+
+/**
+ * The fencer is gone for good and nobody else is there who could go on (two nodes, one died after its intent): for longer
+ * than any order could still be on its way no coordinator has held the fence's lock, and none has a session.
+ */
+async function isLeftAlone(context: Context, record: FenceRecord): Promise<boolean> {
+  const { env, board, config, self } = context;
+  const nowMs = env.clock.monotonicMs();
+  const locks = await env.store.list(tree.fenceLocks(self.name));
+  const nodes = await env.store.list(tree.nodes);
+  if ((!locks.ok && locks.code !== 'no-node') || !nodes.ok) return false;
+  const isHeld = locks.ok && locks.names.length > 0;
+  const sessions = await Promise.all(
+    nodes.names.filter((name) => name !== self.name).map((name) => env.store.read(tree.session(name))),
+  );
+  const isAnybodyThere = sessions.some((session) => session.ok || session.code !== 'no-node');
+  if (isHeld || isAnybodyThere || board.aloneSince?.fenceId !== record.id)
+    board.aloneSince = isHeld || isAnybodyThere ? null : { fenceId: record.id, atMs: nowMs };
+  if (board.aloneSince === null) return false;
+  return nowMs - board.aloneSince.atMs > abandonedFactor * config.fencing.levelDeadline;
+}
+
+/** By version: if anybody has moved the record in the meantime, the fence is theirs. */
+async function release(context: Context, own: { record: FenceRecord; version: number }): Promise<void> {
+  const { env, self, history } = context;
+  const ledger = await readLedger(context);
+  const moved = step(fenceTable, own.record.state, 'fencerGone');
+  if (ledger === null || moved.kind === 'ignored') return;
+  const because = `${own.record.fencer} has not gone on with it, and nobody else is there who could: ${self.name} lives and goes on`;
+  const note = { wallMs: env.clock.wallMs(), by: self.name, what: 'left alone', because };
+  const next = withSteps({ ...own.record, state: moved.to }, [note]);
+  const done = await env.store.commit([
+    { kind: 'write', path: tree.fence(self.name), text: printRecord(next), version: own.version },
+    {
+      kind: 'write',
+      path: tree.fencing,
+      text: printRecord(entered(ledger.ledger, self.name, next)),
+      version: ledger.version,
+    },
+  ]);
+  if (done.ok) history.happened('fence-cancelled', because, { node: self.name, fenceId: own.record.id });
+}
 
 /** Looks at the own fence record once; called with each beat. Returns why this life must end, or null. */
 export async function lookAtOwnFence(context: Context): Promise<string | null> {
@@ -18,6 +68,7 @@ export async function lookAtOwnFence(context: Context): Promise<string | null> {
     return `this node is recorded as fenced (by ${record.fencer}) while it is alive: what it held may run elsewhere`;
   }
   const condemned = mine && record.state === 'intent';
+  if (condemned && board.steppedDown !== null && (await isLeftAlone(context, record))) await release(context, own);
   if (condemned && board.steppedDown === null) {
     board.steppedDown = `${record.fencer} has written the intent to fence this node: ${record.reason}`.slice(0, 300);
     history.happened('stepped-down', board.steppedDown, { node: self.name, fenceId: record.id });

@@ -16,7 +16,11 @@ import type { HeldLock } from '../lock.ts';
 
 export type Moved =
   | { readonly ok: true; readonly actions: readonly FenceAction[] }
-  | { readonly ok: false; readonly code: StoreFailure['code'] | 'ignored' | 'lock-lost'; readonly because: string };
+  | {
+      readonly ok: false;
+      readonly code: StoreFailure['code'] | 'ignored' | 'lock-lost' | 'refused';
+      readonly because: string;
+    };
 
 export interface ReadLedger {
   readonly ledger: FenceLedger;
@@ -72,13 +76,15 @@ export class FenceFile {
 
   /**
    * Moves the record by `event`. `also` must hold in the same transaction. `insist`: keep trying while the store is away,
-   * as long as the lock's session lives.
+   * as long as the lock's session lives. `allows`: what the ledger must allow at the very write, else the sentence why not:
+   * a guard that was asked before may have been overtaken by another fence.
    */
   async move(
     event: FenceEvent,
     changes: Partial<FenceRecord>,
     also: readonly Operation[] = [],
     insist = false,
+    allows: (ledger: FenceLedger) => string | null = () => null,
   ): Promise<Moved> {
     const { env } = this.context;
     const cell = step(fenceTable, this.record.state, event);
@@ -87,7 +93,7 @@ export class FenceFile {
     for (let tries = 0; tries < triesMax; tries += 1) {
       if (!this.lockStands())
         return { ok: false, code: 'lock-lost', because: 'the session that held the lock is over' };
-      const done = await this.tryWrite(next, also);
+      const done = await this.tryWrite(next, also, allows);
       if (done.ok) return { ok: true, actions: cell.actions };
       if (done.code === 'ledger-moved') continue;
       const { code, because } = done;
@@ -100,10 +106,13 @@ export class FenceFile {
   private async tryWrite(
     next: FenceRecord,
     also: readonly Operation[],
-  ): Promise<{ ok: true } | { ok: false; code: StoreFailure['code'] | 'ledger-moved'; because: string }> {
+    allows: (ledger: FenceLedger) => string | null,
+  ): Promise<{ ok: true } | { ok: false; code: StoreFailure['code'] | 'ledger-moved' | 'refused'; because: string }> {
     const { store } = this.context.env;
     const ledger = await readLedger(this.context);
     if (ledger === null) return { ok: false, code: 'not-connected', because: 'the ledger could not be read' };
+    const hindrance = allows(ledger.ledger);
+    if (hindrance !== null) return { ok: false, code: 'refused', because: hindrance };
     const done = await store.commit([
       { kind: 'check', path: this.lock.path, version: 0 },
       ...also,

@@ -6,7 +6,9 @@ import type { FenceState } from '../../core/fencing.ts';
 import type { GuardFacts } from '../../core/guards.ts';
 import { maxUnhealthyDefault, refusals } from '../../core/guards.ts';
 import type { Attempt, PlanFacts } from '../../core/fencers.ts';
+import { inWords } from '../../core/decision.ts';
 import { hopelessLevels, lyingLevels, ownAttempt } from '../../core/fencers.ts';
+import type { FenceLedger } from '../../records/fence.ts';
 import { tree } from '../../records/tree.ts';
 import type { Context } from '../context.ts';
 import { contactAgeMs } from '../context.ts';
@@ -20,6 +22,8 @@ import type { HeldLock } from '../lock.ts';
 import type { Peers } from '../peers.ts';
 import type { Trigger } from './fence-intent.ts';
 import { intentOf, stillHolds } from './fence-intent.ts';
+import { readPrimary } from '../primary/primary-file.ts';
+import { openDevices } from './devices.ts';
 import { planFacts } from './proofs.ts';
 import type { Refusals } from './refusals.ts';
 
@@ -50,6 +54,7 @@ export class FenceStarter {
 
   /** True: the intent is written, and the fence has to be carried on. */
   async start(target: string, trigger: Trigger, file: FenceFile, lock: HeldLock): Promise<boolean> {
+    if (trigger.kind === 'verdict') await this.delay(target);
     const sign = await readSign(this.context, target);
     if (sign === null) return false;
     if (
@@ -90,6 +95,8 @@ export class FenceStarter {
         own.attempt?.level ?? own.next?.level ?? null,
       ),
       stillHolds(target, trigger, sign),
+      false,
+      (ledger) => this.ledgerForbids(target, ledger),
     );
     if (!intended.ok) {
       this.context.env.log.warn('fence not begun', { node: target, code: intended.code, because: intended.because });
@@ -122,6 +129,35 @@ export class FenceStarter {
     file.note('passed on', because);
     const moved = await file.move('passedOn', {}, [], true);
     if (moved.ok) history.happened('fence-step', `${target}: ${because}`, { node: target, fenceId: file.record.id });
+  }
+
+  /**
+   * Of two nodes that would shoot each other the one wins whose fence waits (rule 12 of the field: by role or by device, never
+   * by chance). Once, before everything is read anew; a retry waits no more.
+   */
+  private async delay(target: string): Promise<void> {
+    const { env, config, duties } = this.context;
+    const opened = openDevices(env.secrets, this.peers.get(target), target);
+    const own = Math.max(0, ...(opened.ok ? opened.value.map((device) => device.delayMs) : []));
+    const held = config.fencing.primaryDelay === 0 ? null : await readPrimary(this.context);
+    const isPrimary = held?.readable === true && held.record.holder === target;
+    const delayMs = own + (isPrimary ? config.fencing.primaryDelay : 0);
+    if (delayMs === 0) return;
+    env.log.info('fence delayed', {
+      node: target,
+      because: `its fence waits ${inWords(delayMs)}, as configured`,
+      delayMs,
+    });
+    await env.clock.sleep(delayMs, duties);
+  }
+
+  /** The limit of fences at once, and whether this node is itself condemned: exact, for the ledger is written with the intent. */
+  private ledgerForbids(target: string, { entries }: FenceLedger): string | null {
+    const { self, config } = this.context;
+    if (entries[self.name] === 'intent') return `a fence of ${self.name} itself is under way`;
+    const others = Object.entries(entries).filter(([name, state]) => name !== target && state === 'intent');
+    if (others.length < config.fencing.maxConcurrentFences) return null;
+    return `${others.map(([name]) => name).join(', ')} is being fenced since a moment ago; at most ${config.fencing.maxConcurrentFences} at once`;
   }
 
   private async letGo(target: string, file: FenceFile): Promise<void> {

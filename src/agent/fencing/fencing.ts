@@ -5,12 +5,14 @@
  * F-order: verdict, lock, keepalive read again in the same session, guards, intent (one transaction that also checks the
  * keepalive's version, so that a stale replica cannot mislead: S3), shot, power read off, recorded, restored.
  */
+import { alreadyFenced } from '../../core/guards.ts';
 import { inWords } from '../../core/decision.ts';
 import type { PeerMemory } from '../../core/detection.ts';
 import { fencersTurn } from '../../core/fencers.ts';
 import { isConfirmedOff } from '../../core/fencing.ts';
 import type { FenceRecord } from '../../records/fence.ts';
 import { parseRecord } from '../../records/record.ts';
+import type { FenceRequest } from '../../records/request.ts';
 import { OperatorRequest } from '../../records/request.ts';
 import { tree } from '../../records/tree.ts';
 import type { Context } from '../context.ts';
@@ -24,6 +26,9 @@ import { acquire, release } from '../lock.ts';
 import type { HeldLock } from '../lock.ts';
 import type { Peers } from '../peers.ts';
 import { planFacts } from './proofs.ts';
+
+/** A node that was powered on this recently is given the time to boot before it is fenced again for a person. */
+const toleranceMs = 60_000;
 
 export class FencingLoop {
   /** Set by the monitor at each look: who is silent right now (storm guard). */
@@ -43,6 +48,8 @@ export class FencingLoop {
   private readonly toldMissing = new Map<string, string>();
   /** Requests that a fence record answers already: each is carried out once. */
   private readonly answeredRequests = new Set<string>();
+  /** Requests that found a fence of their node under way, and which: that one answers them (rule 10 of the field: equal requests are one). */
+  private readonly merged = new Map<string, string>();
   private readonly onHint = () => void this.tick();
   private ticking = false;
 
@@ -111,6 +118,9 @@ export class FencingLoop {
     const listed = await store.list(tree.requests, this.onHint);
     if (!listed.ok) return;
     for (const id of this.answeredRequests) if (!listed.names.includes(id)) this.answeredRequests.delete(id);
+    for (const id of this.merged.keys()) if (!listed.names.includes(id)) this.merged.delete(id);
+    /** The first request of each kind: equal ones wait for what becomes of it. */
+    const first = new Map<string, string>();
     for (const id of listed.names.filter((name) => !this.answeredRequests.has(name))) {
       const read = await store.read(`${tree.requests}/${id}`);
       if (!read.ok) continue;
@@ -125,9 +135,40 @@ export class FencingLoop {
       if (parsed.record.node === this.context.self.name) continue; // never itself
       const { record } = parsed;
       const asked = { id, version: read.version } as const;
+      if (record.kind === 'fence') {
+        const twin = first.get(`${record.node} ${record.action}`);
+        first.set(`${record.node} ${record.action}`, twin ?? id);
+        if (await this.isAnsweredByAnother(record, asked, twin ?? null)) continue;
+      }
       if (record.kind === 'fence') this.begin(record.node, { kind: 'request', ...asked, request: record });
       else this.begin(record.node, { kind: 'word', ...asked, request: record });
     }
+  }
+
+  /** A fence of that node that was under way when the request was first seen answers it, if it comes to the same. */
+  private async isAnsweredByAnother(
+    request: FenceRequest,
+    { id, version }: { readonly id: string; readonly version: number },
+    twin: string | null,
+  ): Promise<boolean> {
+    const file = await readFence(this.context, request.node);
+    if (file === null) return true;
+    const { record } = file;
+    const isUnfinished = record.state === 'intent' || record.state === 'fenced' || record.state === 'restoring';
+    // Off, or powered on a moment ago and not back yet: a request for the same adds nothing.
+    const sinceMs = this.context.env.clock.wallMs() - (record.recordedWallMs ?? 0);
+    const isFresh = record.state === 'finished' && (record.action === 'off' || Math.abs(sinceMs) < toleranceMs);
+    const isGoingOn = isUnfinished || isFresh;
+    if (isGoingOn && record.action === request.action && record.requestId !== id) this.merged.set(id, record.id);
+    if (twin !== null) return true;
+    if (this.merged.get(id) !== record.id || record.requestId === id) return false;
+    if (isUnfinished) return true;
+    this.merged.delete(id);
+    if (!isConfirmedOff(record.state)) return false;
+    const because = `it was being fenced already (by ${record.fencer}: ${record.reason}), and that is done`;
+    const asking = { kind: 'request', id, version, request } as const;
+    await this.refusals.refuse(asking, { guard: alreadyFenced, because }, `fence of ${request.node}: ${because}`);
+    return true;
   }
 
   /** One unfinished fence: resume it when nobody holds its lock, retry it when it is our turn, announce what never came up. */

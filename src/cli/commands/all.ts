@@ -1,6 +1,7 @@
 /** Every command of nodectl, in the order of --help. */
 import type { Command } from '../command.ts';
 import { config } from './config.ts';
+import { drill } from './drill/drill.ts';
 import { election } from './election.ts';
 import { events } from './events.ts';
 import { fenceCheck } from './fence-check.ts';
@@ -29,6 +30,7 @@ export const commands: readonly Command[] = [
   fenceCheck,
   fence,
   explain,
+  drill,
   events,
   config,
   keygen,

@@ -1,5 +1,6 @@
 /** What an operator asks of the coordinators: put, followed to its outcome, taken back when nobody takes it. */
 import { isConfirmedOff } from '../../../core/fencing.ts';
+import { alreadyFenced } from '../../../core/guards.ts';
 import type { Config } from '../../../config/load.ts';
 import type { Store } from '../../../environment/store.ts';
 import { FenceRecord } from '../../../records/fence.ts';
@@ -70,26 +71,28 @@ async function follow(
           exitCodes.timedOut,
           `${name}: the fence goes on, its state is "${record.state}"; see: nodectl fence history ${name}`,
         );
-    } else
-      await throwIfRefused(
-        store,
-        path,
-        waitedMs,
-        Math.min(withinMs, Math.max(pickUpMs, 3 * config.keepalive.interval)),
-      );
+    } else {
+      // A fence of that node that is under way anyway is waited for: it may be what was asked for.
+      const isGoingOn = record?.state === 'intent' || record?.state === 'fenced' || record?.state === 'restoring';
+      const pickUp = Math.min(withinMs, Math.max(pickUpMs, 3 * config.keepalive.interval));
+      const done = await throwIfRefused(store, path, waitedMs, isGoingOn ? withinMs : pickUp);
+      if (done !== null) output?.line(done);
+      if (done !== null && record !== null) return record;
+    }
     await pause(100);
   }
 }
 
-/** Not begun yet: refused by a guard, or nobody there to carry it out (then the request is taken back first). */
-async function throwIfRefused(store: Store, path: string, waitedMs: number, limitMs: number): Promise<void> {
+/** The sentence: another fence has done it. Null: not begun yet. Throws: refused by a guard, or nobody there to carry it out (then the request is taken back first). */
+async function throwIfRefused(store: Store, path: string, waitedMs: number, limitMs: number): Promise<string | null> {
   const own = await store.read(path);
   const request = own.ok ? parseRecord(OperatorRequest, own.text) : null;
   if (request?.ok === true && request.record.kind !== 'verify' && request.record.refusal !== null) {
     const { guard, because, by } = request.record.refusal;
+    if (guard === alreadyFenced) return because;
     throw new CommandError(exitCodes.refused, `refused by ${by}: guard "${guard}": ${because}`);
   }
-  if (waitedMs <= limitMs || !own.ok) return;
+  if (waitedMs <= limitMs || !own.ok) return null;
   await store.remove(path, own.version);
   throw new CommandError(
     exitCodes.timedOut,

@@ -10,18 +10,18 @@ import type { FenceDevice } from '../records/device.ts';
 import type { Registration } from '../records/registration.ts';
 import type { Context } from './context.ts';
 import { devicesOf } from './fencing/devices.ts';
+import { readSign } from './fencing/life-sign.ts';
 import type { Peers } from './peers.ts';
 
 /** How long the observer whose turn it is has before the next one asks too. */
 const turnMs = 400;
-/** Two beats that just cross are everyday: after a reading of on, one throw alone is not looked into again for so long. */
-const calmMs = 10_000;
+/** Two beats that just cross are everyday: the keepalive is read once more after this before a BMC is asked. */
+const crossingMs = 500;
 const apiDeadlineMs = 1000;
 
 interface Looking {
   readonly mark: string;
   busy: boolean;
-  lastOnMs: number;
   /** What the node said of itself on its API; empty: nothing. */
   word: string;
   /** Why it is certainly without power; null: it is not known to be. */
@@ -43,17 +43,15 @@ export class EarlyEvidence {
 
   /** A throw of this peer has failed. `place`: how many observers ask before this one. Never waits. */
   silent(name: string, memory: PeerMemory, place: number): void {
-    const { board, env, config } = this.context;
+    const { board, config } = this.context;
     if (!config.fencing.earlyEvidence) return;
     const registration = this.peers.get(name);
     if (registration === null || registration.incarnation !== memory.incarnation) return;
     const mark = `${memory.incarnation} ${memory.sequence ?? '-'}`;
     const before = this.looking.get(name);
-    const lastOnMs = before?.lastOnMs ?? -Infinity;
-    const now: Looking = before?.mark === mark ? before : { mark, busy: false, lastOnMs, word: '', off: null };
+    const now: Looking = before?.mark === mark ? before : { mark, busy: false, word: '', off: null };
     this.looking.set(name, now);
     if (now.busy || now.off !== null) return;
-    if (memory.throws === 1 && env.clock.monotonicMs() - lastOnMs < calmMs) return;
     now.busy = true;
     void this.askApi(registration, now);
     const provedOn = board.provedOn.get(name) === memory.incarnation;
@@ -94,14 +92,16 @@ export class EarlyEvidence {
     if (level === undefined || !provedOn) return;
     const devices = devicesOf(env.secrets, registration, registration.name, level);
     if (!devices.ok) return;
-    if (place > 0) await env.clock.sleep(place * turnMs, duties);
+    const crossing = Math.min(crossingMs, config.keepalive.interval / 4);
+    await env.clock.sleep(crossing + place * turnMs, duties);
+    const sign = await readSign(this.context, registration.name);
+    if (sign === null || sign.incarnation !== memory.incarnation || sign.sequence !== memory.sequence) return;
     const readings: ('on' | 'off' | 'unknown')[] = [];
     for (;;) {
       if (duties.aborted || this.looking.get(registration.name) !== now) return;
       readings.push(await this.powerOf(devices.value));
       const silentMs = env.clock.monotonicMs() - (memory.lastNewAtMs ?? env.clock.monotonicMs());
       const decision = judgeEarly({ readings, provedOn, silentMs });
-      if (readings.at(-1) === 'on') now.lastOnMs = env.clock.monotonicMs();
       if (decision.verdict === 'wait') return;
       if (decision.verdict === 'dead') {
         if (this.looking.get(registration.name) !== now) return;

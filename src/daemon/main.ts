@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { nodeNamePattern } from '../core/node.ts';
 import { configFile, readDevices, readClusterKey, readConfig } from '../real/config-file.ts';
 import { realLog } from '../real/log.ts';
+import { allComplaints } from '../real/power/agent-metadata.ts';
 import { missingTools } from '../real/resources/tools.ts';
 import { handleSignals } from './signals.ts';
 import { wireAgent } from './wiring.ts';
@@ -60,6 +61,10 @@ async function main(): Promise<number> {
   const log = realLog(config.value.log.level, name);
   log.info('noded starts', { version: version(), config: file, node: process.version });
   for (const missing of await missingTools(config.value)) log.warn('a program is missing', { because: missing });
+  // Not waited for: an agent that hangs must not keep the keepalive from starting.
+  void allComplaints(devices.value).then((found) => {
+    for (const because of found) log.error('a fence device would fail', { because });
+  });
   const parts = { config: config.value, name, version: version(), key: key.value, devices: devices.value, log };
   const wire = async () => {
     const wired = await wireAgent(parts);

@@ -54,6 +54,10 @@ it.each([
   [['primary', 'takover'], /Unknown argument: takover|Did you mean takeover/],
   [['election'], /say what to do/],
   [['maintenance'], /say what to do/],
+  [['quorum'], /say what to do/],
+  [['explain'], /Not enough non-option arguments/],
+  [['fence', 'confirm'], /Not enough non-option arguments/],
+  [['drill'], /Not enough non-option arguments/],
   [['wait'], /Missing required argument: for/],
   [['wait', '--for', 'godot'], /Invalid values[\s\S]*primary/],
 ])('wrong usage %j: exit 2, what is wrong, where to look', async (args, message) => {
@@ -72,12 +76,15 @@ it('--help lists the commands and the exit codes, and every command has a help o
     'node',
     'primary',
     'election',
+    'quorum',
     'maintenance',
     'leave',
     'join',
     'wait',
     'fence-check',
     'fence',
+    'explain',
+    'drill',
     'events',
     'config',
     'keygen',
@@ -90,12 +97,15 @@ it('--help lists the commands and the exit codes, and every command has a help o
     'node',
     'primary',
     'election',
+    'quorum',
     'maintenance',
     'leave',
     'join',
     'wait',
     'fence-check',
     'fence',
+    'explain',
+    'drill',
     'events',
     'config',
     'keygen',
@@ -113,12 +123,30 @@ it.each([
   [['primary', 'is-leader'], 3, /does not answer on .*noded\.sock .*whether this node is primary is not known/],
   [['primary', 'run', '--no-wait', '--', 'true'], 3, /nothing was run/],
   [['wait', '--for', 'fenced'], 3, /no ZooKeeper server answers/],
+  [['status', '--stale'], 3, /what it knew last is not known/],
+  [['explain', 'node1'], 3, /no ZooKeeper server answers/],
+  [['fence', 'simulate', 'node1'], 3, /no ZooKeeper server answers/],
+  [['fence', 'confirm', 'node1', '--yes'], 3, /no ZooKeeper server answers/],
+  [['fence', 'node1', '--timeout', 'soon'], 3, /no ZooKeeper server answers/],
+  [['drill', 'node1'], 3, /no ZooKeeper server answers/],
   [['election', 'status'], 3, /and the noded of this machine does not answer either/],
   [['maintenance', 'on'], 3, /no ZooKeeper server answers/],
 ])('%j without store and noded: exit %i', async (args, code, message) => {
   const said = await nodectl(...args);
   expect(said).toMatchObject({ code, stderr: expect.stringMatching(message) as string });
 });
+
+it('quorum status works when everything is gone: exit 1, and what is missing', async () => {
+  const said = await nodectl('quorum', 'status');
+  expect(said).toMatchObject({
+    code: 1,
+    stdout: expect.stringMatching(
+      /no quorum: 0 of 1 ZooKeeper servers serve; 1 are needed[\s\S]*127.0.0.1:1 +no answer +connect ECONNREFUSED[\s\S]*the noded of this machine does not answer/,
+    ) as string,
+  });
+  const json = await nodectl('quorum', 'status', '--json');
+  expect(JSON.parse(json.stdout)).toMatchObject({ quorum: false, serving: 0, needed: 1, local: null });
+}, 30_000);
 
 it('no configuration: exit 2, and the file that was looked for', async () => {
   const said = await nodectl('status', '--config', '/nowhere.yaml');

@@ -7,9 +7,8 @@ import { watchdogFeedMs, worstCase } from '../../config/timing.ts';
 import { fenceLevels } from '../../config/fence-levels.ts';
 import { inWords } from '../../core/decision.ts';
 import { clockRateError } from '../../core/lease.ts';
-import type { FenceDevice } from '../../records/device.ts';
 import { readClusterKey, readDevices } from '../../real/config-file.ts';
-import { agentComplaints } from '../../real/power/agent-metadata.ts';
+import { allComplaints } from '../../real/power/agent-metadata.ts';
 import { missingTools } from '../../real/resources/tools.ts';
 import { stringify } from 'yaml';
 import type { Command } from '../command.ts';
@@ -29,7 +28,7 @@ const check: Command = {
     const devices = readDevices(config);
     const files = [readClusterKey(config), devices].flatMap((read) => (read.ok ? [] : [read.message]));
     if (files.length > 0) throw new CommandError(exitCodes.usage, files.join('\n'));
-    const complaints = await complaintsOf(devices.ok ? devices.value : []);
+    const complaints = await allComplaints(devices.ok ? devices.value : []);
     if (complaints.length > 0)
       throw new CommandError(
         exitCodes.usage,
@@ -69,16 +68,6 @@ const check: Command = {
     return exitCodes.done;
   },
 };
-
-/** What the agents themselves say of their options. */
-async function complaintsOf(devices: readonly FenceDevice[]): Promise<string[]> {
-  const agents = devices.filter((device) => device.kind === 'agent');
-  return (
-    await Promise.all(
-      agents.map(async (device) => (await agentComplaints(device)).map((text) => `${device.name}: ${text}`)),
-    )
-  ).flat();
-}
 
 /** The whole inequality on which the peers rely when they wait for this machine's watchdog (S1c). */
 function printWatchdog({ node, timing }: Config, output: Output): void {

@@ -4,7 +4,7 @@
  */
 import { XmlElement, parseXml } from '@rgrove/parse-xml';
 import leven from 'leven';
-import type { AgentDevice } from '../../records/device.ts';
+import type { AgentDevice, FenceDevice } from '../../records/device.ts';
 import { run } from '../process/runner.ts';
 
 const deadlineMs = 10_000;
@@ -12,6 +12,15 @@ const deadlineMs = 10_000;
 export interface AgentMetadata {
   readonly parameters: readonly { readonly name: string; readonly required: boolean }[];
   readonly actions: readonly string[];
+}
+
+/** Of all agents among these devices, each sentence with the device's name. */
+export async function allComplaints(devices: readonly FenceDevice[]): Promise<string[]> {
+  const agents = devices.filter((device) => device.kind === 'agent');
+  const found = await Promise.all(
+    agents.map(async (one) => (await agentComplaints(one)).map((text) => `${one.name}: ${text}`)),
+  );
+  return found.flat();
 }
 
 /** Everything in the configuration of this device that its agent's own words contradict; empty: nothing. */

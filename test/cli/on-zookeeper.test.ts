@@ -114,7 +114,9 @@ it('noded starts, publishes, and stops in good order', async () => {
   const child = noded('node1', join(dir, 'node1.yaml'));
   await until('node1 runs', 20_000, async () => (await nodes()).find((node) => node.name === 'node1')?.state === 'run');
   expect((await nodectl('status')).stdout).toMatch(/node1 +coordinator +run/);
-  expect((await nodectl('node', 'show', 'node1')).stdout).toMatch(/no device is configured: nobody can fence this node/);
+  expect((await nodectl('node', 'show', 'node1')).stdout).toMatch(
+    /no device is configured: nobody can fence this node/,
+  );
   const exit = exitOf(child);
   child.kill('SIGTERM');
   expect(await exit).toBe(0);

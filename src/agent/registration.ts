@@ -3,18 +3,15 @@
  * life may not come back before its fence is finished), the registration.
  */
 import { forbidsRejoin } from '../core/fencing.ts';
-import { fenceTable } from '../core/fencing.ts';
-import { step } from '../core/machine.ts';
 import { Registration, SessionHolder } from '../records/registration.ts';
 import type { FenceDevice } from '../records/device.ts';
 import { parseRecord, printRecord } from '../records/record.ts';
 import { tree, treeRoots } from '../records/tree.ts';
-import { withSteps } from '../records/fence.ts';
 import { fenceLevels } from '../config/fence-levels.ts';
 import { whereIs } from '../records/device.ts';
 import type { Context } from './context.ts';
 import { sealFor } from './fencing/devices.ts';
-import { entered, readFence, readLedger } from './fencing/fence-file.ts';
+import { moveOwnFence, readFence } from './fencing/fence-file.ts';
 
 export type Claimed =
   | { readonly kind: 'claimed' }
@@ -74,28 +71,16 @@ export async function mayRejoin(context: Context): Promise<string | null> {
 
 /** Closes the record of the former life's fence: this incarnation is the proof that it is over. */
 export async function closeOwnFence(context: Context): Promise<boolean> {
-  const { env, self, history } = context;
+  const { self, history } = context;
   const own = await readFence(context, self.name);
-  const ledger = await readLedger(context);
-  if (own === null || ledger === null) return false;
+  if (own === null) return false;
   const { record } = own;
-  const moved = step(fenceTable, record.state, 'rejoined');
-  if (moved.kind === 'ignored' || record.incarnation === self.incarnation) return true;
+  if (record.incarnation === self.incarnation) return true;
   const because = `${self.name} has come back as a new incarnation`;
-  const closing = { wallMs: env.clock.wallMs(), by: self.name, what: 'rejoined', because };
-  const next = withSteps({ ...record, state: moved.to, rejoinedAs: self.incarnation }, [closing]);
-  const done = await env.store.commit([
-    { kind: 'write', path: tree.fence(self.name), text: printRecord(next), version: own.version },
-    {
-      kind: 'write',
-      path: tree.fencing,
-      text: printRecord(entered(ledger.ledger, self.name, next)),
-      version: ledger.version,
-    },
-  ]);
-  if (!done.ok) return false;
-  const kind = moved.to === 'closed' ? 'rejoined' : 'fence-cancelled';
-  history.happened(kind, because, { node: self.name, fenceId: record.id });
+  const moved = await moveOwnFence(context, own, 'rejoined', 'rejoined', because, { rejoinedAs: self.incarnation });
+  if (moved === false) return false;
+  const kind = moved === 'closed' ? 'rejoined' : 'fence-cancelled';
+  if (moved !== null) history.happened(kind, because, { node: self.name, fenceId: record.id });
   return true;
 }
 

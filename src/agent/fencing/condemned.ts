@@ -3,14 +3,13 @@
  * goes on with all counts forgotten. If it is recorded as fenced while it is alive, its life is over all the same: what
  * it held may run elsewhere by now, so this noded ends, and its next life starts clean.
  */
-import { fenceTable, isConfirmedOff } from '../../core/fencing.ts';
-import { step } from '../../core/machine.ts';
+import { isConfirmedOff } from '../../core/fencing.ts';
 import type { FenceRecord } from '../../records/fence.ts';
-import { withSteps } from '../../records/fence.ts';
-import { printRecord } from '../../records/record.ts';
+import { parseRecord } from '../../records/record.ts';
+import { Registration } from '../../records/registration.ts';
 import { tree } from '../../records/tree.ts';
 import type { Context } from '../context.ts';
-import { entered, readFence, readLedger } from './fence-file.ts';
+import { moveOwnFence, readFence } from './fence-file.ts';
 
 /** For how long nobody may have gone on with the own fence before the condemned node looks after itself. */
 const abandonedFactor = 3;
@@ -26,35 +25,28 @@ async function isLeftAlone(context: Context, record: FenceRecord): Promise<boole
   const nodes = await env.store.list(tree.nodes);
   if ((!locks.ok && locks.code !== 'no-node') || !nodes.ok) return false;
   const isHeld = locks.ok && locks.names.length > 0;
-  const sessions = await Promise.all(
-    nodes.names.filter((name) => name !== self.name).map((name) => env.store.read(tree.session(name))),
-  );
-  const isAnybodyThere = sessions.some((session) => session.ok || session.code !== 'no-node');
+  const others = nodes.names.filter((name) => name !== self.name);
+  const isAnybodyThere = (await Promise.all(others.map((name) => couldGoOn(context, name)))).includes(true);
   if (isHeld || isAnybodyThere || board.aloneSince?.fenceId !== record.id)
     board.aloneSince = isHeld || isAnybodyThere ? null : { fenceId: record.id, atMs: nowMs };
   if (board.aloneSince === null) return false;
   return nowMs - board.aloneSince.atMs > abandonedFactor * config.fencing.levelDeadline;
 }
 
+/** A coordinator with a session; what cannot be read counts as one. */
+async function couldGoOn({ env }: Context, name: string): Promise<boolean> {
+  const [session, read] = await Promise.all([env.store.read(tree.session(name)), env.store.read(tree.node(name))]);
+  if (!session.ok && session.code === 'no-node') return false;
+  const registration = read.ok ? parseRecord(Registration, read.text) : null;
+  return registration?.ok !== true || registration.record.role === 'coordinator';
+}
+
 /** By version: if anybody has moved the record in the meantime, the fence is theirs. */
 async function release(context: Context, own: { record: FenceRecord; version: number }): Promise<void> {
-  const { env, self, history } = context;
-  const ledger = await readLedger(context);
-  const moved = step(fenceTable, own.record.state, 'fencerGone');
-  if (ledger === null || moved.kind === 'ignored') return;
-  const because = `${own.record.fencer} has not gone on with it, and nobody else is there who could: ${self.name} lives and goes on`;
-  const note = { wallMs: env.clock.wallMs(), by: self.name, what: 'left alone', because };
-  const next = withSteps({ ...own.record, state: moved.to }, [note]);
-  const done = await env.store.commit([
-    { kind: 'write', path: tree.fence(self.name), text: printRecord(next), version: own.version },
-    {
-      kind: 'write',
-      path: tree.fencing,
-      text: printRecord(entered(ledger.ledger, self.name, next)),
-      version: ledger.version,
-    },
-  ]);
-  if (done.ok) history.happened('fence-cancelled', because, { node: self.name, fenceId: own.record.id });
+  const { self, history } = context;
+  const because = `${own.record.fencer} has not gone on with it, and no other coordinator is there who could: ${self.name} lives and goes on`;
+  if ((await moveOwnFence(context, own, 'fencerGone', 'left alone', because)) === 'cancelled')
+    history.happened('fence-cancelled', because, { node: self.name, fenceId: own.record.id });
 }
 
 /** Looks at the own fence record once; called with each beat. Returns why this life must end, or null. */

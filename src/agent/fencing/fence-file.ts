@@ -3,7 +3,7 @@
  * transaction: our lock still stands, record and ledger by their versions (S6). An unclear answer is resolved by reading
  * back; a lost session ends the matter here, and whoever gets the lock next goes on from what is written.
  */
-import type { FenceAction, FenceEvent } from '../../core/fencing.ts';
+import type { FenceAction, FenceEvent, FenceState } from '../../core/fencing.ts';
 import { fenceTable, isUnderWay } from '../../core/fencing.ts';
 import { step } from '../../core/machine.ts';
 import type { Operation, StoreFailure } from '../../environment/store.ts';
@@ -149,6 +149,37 @@ export class FenceFile {
     }
     return { ok: false, code: done.code, because: done.because };
   }
+}
+
+/**
+ * Moves the own fence record with its ledger, without the lock: by version, so that whoever holds the lock and has moved it
+ * meanwhile wins. The state moved to; null: the event changes nothing; false: not written.
+ */
+export async function moveOwnFence(
+  context: Context,
+  own: { readonly record: FenceRecord; readonly version: number },
+  event: FenceEvent,
+  what: string,
+  because: string,
+  changes: Partial<FenceRecord> = {},
+): Promise<FenceState | null | false> {
+  const { env, self } = context;
+  const moved = step(fenceTable, own.record.state, event);
+  if (moved.kind === 'ignored') return null;
+  const ledger = await readLedger(context);
+  if (ledger === null) return false;
+  const note = { wallMs: env.clock.wallMs(), by: self.name, what, because };
+  const next = withSteps({ ...own.record, ...changes, state: moved.to }, [note]);
+  const done = await env.store.commit([
+    { kind: 'write', path: tree.fence(self.name), text: printRecord(next), version: own.version },
+    {
+      kind: 'write',
+      path: tree.fencing,
+      text: printRecord(entered(ledger.ledger, self.name, next)),
+      version: ledger.version,
+    },
+  ]);
+  return done.ok ? moved.to : false;
 }
 
 /** The ledger with `record`'s node entered or struck out. */

@@ -53,7 +53,7 @@ export function writeSettings(
       },
     };
     // NODE in a value stands for the host's name, as in `--set 'fencing.devices=[{..., options: {ip: bmc-NODE}}]'`.
-    for (const assignment of set) assign(tree, assignment.replaceAll('NODE', node));
+    for (const assignment of set) assign(tree, assignment.replaceAll(/\bNODE\b/g, node));
     const text = stringify(tree);
     const loaded = loadConfig(text);
     if (!loaded.ok)

@@ -40,7 +40,7 @@ function simConfig(name: string, role: string, set: Settings): Config {
       [leaf]: key === 'primary.resources' ? resources(value as string) : value,
     };
   }
-  const loaded = loadConfig(JSON.stringify(tree).replaceAll('NODE', name)); // JSON is YAML
+  const loaded = loadConfig(JSON.stringify(tree).replaceAll(/\bNODE\b/g, name)); // JSON is YAML
   if (!loaded.ok) throw new Error(printErrors(`config of ${name}`, loaded.errors));
   return loaded.config;
 }

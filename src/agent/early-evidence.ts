@@ -6,17 +6,18 @@
 import type { PeerMemory } from '../core/detection.ts';
 import { judgeEarly } from '../core/early-evidence.ts';
 import { levelName } from '../core/levels.ts';
-import type { FenceDevice } from '../records/device.ts';
 import type { Registration } from '../records/registration.ts';
 import type { Context } from './context.ts';
-import { devicesOf } from './fencing/devices.ts';
+import { devicesOf, powerOf } from './fencing/devices.ts';
 import { readSign } from './fencing/life-sign.ts';
 import type { Peers } from './peers.ts';
 
 /** How long the observer whose turn it is has before the next one asks too. */
 const turnMs = 400;
-/** Two beats that just cross are everyday: the keepalive is read once more after this before a BMC is asked. */
-const crossingMs = 500;
+/** Two beats that just cross are everyday: the keepalive is read once more after this part of an interval before a BMC is asked. */
+const crossingPart = 0.1;
+/** Between two readings: a part of an interval, so that a pulled plug is known within two. */
+const againPart = 0.25;
 const apiDeadlineMs = 1000;
 
 interface Looking {
@@ -92,14 +93,14 @@ export class EarlyEvidence {
     if (level === undefined || !provedOn) return;
     const devices = devicesOf(env.secrets, registration, registration.name, level);
     if (!devices.ok) return;
-    const crossing = Math.min(crossingMs, config.keepalive.interval / 4);
-    await env.clock.sleep(crossing + place * turnMs, duties);
+    const { interval } = config.keepalive;
+    await env.clock.sleep(interval * crossingPart + place * turnMs, duties);
     const sign = await readSign(this.context, registration.name);
     if (sign === null || sign.incarnation !== memory.incarnation || sign.sequence !== memory.sequence) return;
     const readings: ('on' | 'off' | 'unknown')[] = [];
     for (;;) {
       if (duties.aborted || this.looking.get(registration.name) !== now) return;
-      readings.push(await this.powerOf(devices.value));
+      readings.push(await powerOf(env.power, devices.value));
       const silentMs = env.clock.monotonicMs() - (memory.lastNewAtMs ?? env.clock.monotonicMs());
       const decision = judgeEarly({ readings, provedOn, silentMs });
       if (decision.verdict === 'wait') return;
@@ -109,15 +110,7 @@ export class EarlyEvidence {
         this.onOff(registration.name, memory, decision.because);
         return;
       }
-      await env.clock.sleep(config.fencing.pollInterval, duties);
+      await env.clock.sleep(Math.min(config.fencing.pollInterval, interval * againPart), duties);
     }
-  }
-
-  /** Of all devices together: off only when each says so. */
-  private async powerOf(devices: readonly FenceDevice[]): Promise<'on' | 'off' | 'unknown'> {
-    const { power } = this.context.env;
-    const readings = await Promise.all(devices.map((device) => power.read(device, device.commandTimeoutMs)));
-    if (readings.some((reading) => reading.power === 'on')) return 'on';
-    return readings.every((reading) => reading.power === 'off') ? 'off' : 'unknown';
   }
 }

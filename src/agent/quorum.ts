@@ -6,13 +6,14 @@
 import { inWords } from '../core/decision.ts';
 import { judgeQuorum } from '../core/quorum-recovery.ts';
 import type { OtherCoordinator } from '../core/quorum-recovery.ts';
+import type { PowerReading } from '../environment/power.ts';
 import type { QuorumView } from '../records/api.ts';
 import { KnownPeers, knownFile } from '../records/known.ts';
 import type { Registration } from '../records/registration.ts';
 import { parseRecord, printRecord } from '../records/record.ts';
 import { tree } from '../records/tree.ts';
 import type { Context } from './context.ts';
-import { openDevices } from './fencing/devices.ts';
+import { openDevices, powerOf } from './fencing/devices.ts';
 import { readFence } from './fencing/fence-file.ts';
 import { readMaintenance } from './maintenance.ts';
 import type { Peers } from './peers.ts';
@@ -148,14 +149,10 @@ export class QuorumLoop {
     );
   }
 
-  /** Off only if every device says so. */
-  private async powerOf(peer: Registration): Promise<'on' | 'off' | 'unknown'> {
+  private async powerOf(peer: Registration): Promise<PowerReading['power']> {
     const { env } = this.context;
     const devices = openDevices(env.secrets, peer, peer.name);
-    if (!devices.ok || devices.value.length === 0) return 'unknown';
-    const readings = await Promise.all(devices.value.map((device) => env.power.read(device, device.commandTimeoutMs)));
-    if (readings.some(({ power }) => power === 'on')) return 'on';
-    return readings.every(({ power }) => power === 'off') ? 'off' : 'unknown';
+    return devices.ok ? powerOf(env.power, devices.value) : 'unknown';
   }
 
   /** Never anything but power on. */

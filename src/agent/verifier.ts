@@ -6,7 +6,7 @@
 import { judgeLevels, judgeNode, judgeProbe, liesOff, sharedBmcs } from '../core/verification.ts';
 import type { DeviceVerification, Verification } from '../core/verification.ts';
 import type { FenceDevice } from '../records/device.ts';
-import { placesOf } from '../records/device.ts';
+import { placesOf, whereIs } from '../records/device.ts';
 import type { Registration } from '../records/registration.ts';
 import { parseRecord, printRecord } from '../records/record.ts';
 import { OperatorRequest } from '../records/request.ts';
@@ -16,7 +16,7 @@ import type { VerificationEntry } from '../records/verification.ts';
 import type { Context } from './context.ts';
 import { openDevices } from './fencing/devices.ts';
 import { readSign } from './fencing/life-sign.ts';
-import { readRow } from './fencing/proofs.ts';
+import { parseRow } from './fencing/proofs.ts';
 import type { Peers } from './peers.ts';
 
 const lookMs = 1000;
@@ -29,6 +29,8 @@ interface Proved {
   readonly verification: DeviceVerification;
   readonly power: 'on' | 'off' | 'unknown';
   readonly guid: string | null;
+  /** Where this device is, if it says off while the node lives; null: it does not lie. */
+  readonly lyingAt: string | null;
 }
 
 export class Verifier {
@@ -41,6 +43,8 @@ export class Verifier {
   /** Found saying off while the node lived: stays so until they say on. */
   private readonly lying = new Set<string>();
   private checked = '';
+  /** A row that the store did not take; it is written at the next look. */
+  private unpublished: { readonly answers: string | null } | null = null;
 
   constructor(context: Context, peers: Peers) {
     this.context = context;
@@ -62,16 +66,26 @@ export class Verifier {
         await this.checkAll(registrations, null);
         dueMs = env.clock.monotonicMs() + config.fencing.verifyInterval * (0.9 + 0.2 * env.random.fraction());
       }
+      if (this.unpublished !== null) await this.publish(this.unpublished.answers);
       await this.answerRequests();
       await env.clock.sleep(lookMs, duties);
     }
   }
 
-  /** What a former life of this noded had proved. */
+  /** What a former life of this noded had proved. Nothing is proved anew, or published, before that is known. */
   private async recall(): Promise<void> {
-    const before = await readRow(this.context, this.context.self.name);
-    for (const [name, { seenOnAt }] of Object.entries(before?.entries ?? {}))
+    const { env, self, duties } = this.context;
+    const path = tree.verification(self.name);
+    let read = await env.store.read(path);
+    while (!read.ok && read.code !== 'no-node' && !duties.aborted) {
+      await env.clock.sleep(lookMs, duties);
+      read = await env.store.read(path);
+    }
+    const before = read.ok ? parseRow(read.text) : null;
+    for (const [name, { seenOnAt, lying }] of Object.entries(before?.entries ?? {})) {
       if (seenOnAt !== null) this.seenOnAt.set(name, seenOnAt);
+      for (const where of lying) this.lying.add(liarId(name, where));
+    }
   }
 
   /** An operator's preflight: probe anew what it asks for, and mark the row as its answer. */
@@ -151,8 +165,10 @@ export class Verifier {
         verification: { device: device.name, ...sharedBmc(group) },
         power: 'unknown',
         guid: this.entries.get(peer.name)?.guid ?? null,
+        lyingAt: null,
       };
-    const id = `${peer.name} ${placesOf(peer.devices)} ${device.name}`;
+    const lyingAt = `${device.name} ${whereIs(device)}`;
+    const id = liarId(peer.name, lyingAt);
     const before = await readSign(this.context, peer.name);
     const probe = await env.power.probe(device, device.commandTimeoutMs * probeDeadlineFactor);
     let verdict: Verification =
@@ -167,7 +183,12 @@ export class Verifier {
     }
     if (probe.power === 'on') this.lying.delete(id);
     if (verdict.canFence && this.lying.has(id)) verdict = liesOff('the device says that power is off');
-    return { verification: { device: device.name, ...verdict }, power: probe.power, guid: probe.guid };
+    return {
+      verification: { device: device.name, ...verdict },
+      power: probe.power,
+      guid: probe.guid,
+      lyingAt: this.lying.has(id) ? lyingAt : null,
+    };
   }
 
   private conclude(peer: Registration, proved: readonly Proved[]): void {
@@ -201,7 +222,7 @@ export class Verifier {
       fault: whole.fault,
       because: whole.because.slice(0, 1000),
       advice: whole.advice,
-      tookMs: 0,
+      lying: proved.flatMap(({ lyingAt }) => (lyingAt === null ? [] : [lyingAt])),
       sinceWallMs: isSame ? before.sinceWallMs : nowMs,
       wallMs: nowMs,
     });
@@ -238,10 +259,17 @@ export class Verifier {
     };
     const text = printRecord(VerificationRow.parse(row));
     const read = await env.store.read(path);
-    if (read.ok) await env.store.write(path, text, read.version);
-    else if (read.code === 'no-node') await env.store.create(path, text, 'persistent');
+    const written = read.ok
+      ? await env.store.write(path, text, read.version)
+      : read.code === 'no-node'
+        ? await env.store.create(path, text, 'persistent')
+        : read;
+    this.unpublished = written.ok ? null : { answers };
   }
 }
+
+/** A device of a node at one place: at another place, or of another node, it is another device. */
+const liarId = (node: string, where: string) => `${node} ${where}`;
 
 /** The same in the words of a device that is no BMC. */
 function judgeAgent(agent: string, verdict: Verification): Verification {

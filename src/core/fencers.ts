@@ -99,7 +99,7 @@ export function fencersTurn(facts: TurnFacts): Turn {
   const planned = plannedAttempts(facts);
   const untried = planned.filter((attempt) => !facts.tried.some((past) => isSame(past, attempt)));
   const newRound = untried.length === 0;
-  const queue = newRound ? planned : untried;
+  const queue = planned.length === 0 ? callsForHelp(facts) : newRound ? planned : untried;
   const [first] = queue;
   if (first === undefined) return { mine: null, newRound, because: 'nobody is there who could fence' };
   const waitMs = newRound ? Math.min(facts.backoffMs * 2 ** Math.min(facts.rounds, 20), facts.backoffMaxMs) : 0;
@@ -108,11 +108,23 @@ export function fencersTurn(facts: TurnFacts): Turn {
     return { mine: null, newRound, because: 'this node has already tried everything in this round' };
   const before = new Set(queue.slice(0, queue.indexOf(own)).map((attempt) => attempt.by)).size;
   const isDue = facts.sinceSeenMs >= waitMs + before * facts.turnMs;
+  if (planned.length === 0)
+    return {
+      mine: isDue ? { level: own.level, by: own.by } : null,
+      newRound,
+      because: 'there is still no level by which it could be fenced',
+    };
   const failed = facts.tried.map(({ level, by }) => `${by} by level ${level}`).join(', ');
   const because = newRound
     ? `everything was tried (${failed}); round ${facts.rounds + 2} begins after a pause`
     : `${failed === '' ? '' : `failed so far: ${failed}; `}next is level ${first.level} by ${first.by}`;
   return { mine: isDue ? { level: own.level, by: own.by } : null, newRound, because };
+}
+
+/** When there is nothing to try at all, somebody says so again and again (rule 11): a person has to come. */
+function callsForHelp({ candidates, target }: PlanFacts): PlannedAttempt[] {
+  const able = byRank(candidates.filter((candidate) => candidate.name !== target));
+  return able.map(({ name }) => ({ level: 'manual', by: name, isDoubtful: true }));
 }
 
 export function isSame(a: Attempt, b: Attempt): boolean {

@@ -218,7 +218,6 @@ export function fenceabilityOf(proofs: readonly { readonly canFence: boolean }[]
 }
 
 export interface SinglePointFacts {
-  /** The coordinators that proved something, and what each proved of each node: the levels that hold. */
   readonly nodes: readonly {
     readonly name: string;
     readonly levels: readonly string[];

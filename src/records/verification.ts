@@ -23,7 +23,8 @@ export const VerificationEntry = z.object({
   fault: z.string().nullable(),
   because: z.string().max(1000),
   advice: z.string().max(500).nullable(),
-  tookMs: z.number(),
+  /** Devices (name and place) found saying off while the node lived; each stays one until it says on, whoever restarts. */
+  lying: z.array(z.string().max(700)).max(17).default([]),
   wallMs: z.number(),
 });
 export type VerificationEntry = z.output<typeof VerificationEntry>;

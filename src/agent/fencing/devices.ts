@@ -1,4 +1,5 @@
 /** The devices that can switch a node off, as its own noded published them, with the seal opened. */
+import type { Power, PowerReading } from '../../environment/power.ts';
 import type { Secrets } from '../../environment/secrets.ts';
 import { levelName } from '../../core/levels.ts';
 import type { FenceDevice } from '../../records/device.ts';
@@ -43,4 +44,11 @@ export function devicesOf(
   const missing = names.find((_, index) => found[index] === undefined);
   if (missing !== undefined) return { ok: false, because: `the device "${missing}" of ${target} is not published` };
   return { ok: true, value: found.filter((device) => device !== undefined) };
+}
+
+/** Of all devices together: on if one says so, off only when each says off. */
+export async function powerOf(power: Power, devices: readonly FenceDevice[]): Promise<PowerReading['power']> {
+  const readings = await Promise.all(devices.map((device) => power.read(device, device.commandTimeoutMs)));
+  if (readings.some((reading) => reading.power === 'on')) return 'on';
+  return readings.length > 0 && readings.every((reading) => reading.power === 'off') ? 'off' : 'unknown';
 }

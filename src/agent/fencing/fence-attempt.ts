@@ -23,7 +23,7 @@ import { watchdogLevel } from './watchdog-level.ts';
 export async function shoot(context: Context, peers: Peers, target: string, file: FenceFile): Promise<void> {
   if (file.record.state === 'intent') {
     const level = file.record.attempting;
-    if (level === null)
+    if (level === null || level === 'manual')
       return failed(
         context,
         target,

@@ -3,6 +3,7 @@ import type { PeerMemory } from '../../core/detection.ts';
 import type { Attempt } from '../../core/fencers.ts';
 import type { Operation } from '../../environment/store.ts';
 import type { FenceRecord } from '../../records/fence.ts';
+import { withSteps } from '../../records/fence.ts';
 import type { ConfirmRequest, FenceRequest } from '../../records/request.ts';
 import { tree } from '../../records/tree.ts';
 import type { Context } from '../context.ts';
@@ -68,7 +69,7 @@ export function intentOf(
       ...common,
       rounds,
       tried: trigger.newRound ? [] : before.tried,
-      steps: [...before.steps, step].slice(-60),
+      steps: withSteps(before, [step]).steps,
     };
   }
   const request = isAsked(trigger) ? trigger.request : null;

@@ -56,7 +56,7 @@ export class FenceStarter {
   async start(target: string, trigger: Trigger, file: FenceFile, lock: HeldLock): Promise<boolean> {
     if (trigger.kind === 'verdict') await this.delay(target);
     const sign = await readSign(this.context, target);
-    if (sign === null) return false;
+    if (sign === null || this.context.duties.aborted) return false;
     if (
       trigger.kind === 'verdict' &&
       (sign.incarnation !== trigger.memory.incarnation || sign.sequence !== trigger.memory.sequence)

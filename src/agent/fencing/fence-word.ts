@@ -2,7 +2,7 @@
 import { wordRefusal } from '../../core/guards.ts';
 import type { Context } from '../context.ts';
 import type { Peers } from '../peers.ts';
-import { openDevices } from './devices.ts';
+import { openDevices, powerOf } from './devices.ts';
 import type { FenceFile } from './fence-file.ts';
 import type { Trigger } from './fence-intent.ts';
 import { intentOf, stillHolds } from './fence-intent.ts';
@@ -23,7 +23,8 @@ export async function takesWord(
 ): Promise<boolean> {
   const { env, self, board, history, duties } = context;
   const before = await readSign(context, target);
-  const power = await powerOf(context, peers, target);
+  const devices = openDevices(env.secrets, peers.get(target), target);
+  const power = devices.ok ? await powerOf(env.power, devices.value) : 'unknown';
   if (before !== null) await env.clock.sleep(Math.round(before.intervalMs * 1.5), duties);
   const after = await readSign(context, target);
   if (before === null || after === null || duties.aborted) return false;
@@ -54,14 +55,4 @@ export async function takesWord(
     evidence: { incarnation: record.incarnation, sequence: record.sequence, power },
   });
   return true;
-}
-
-/** Of all devices that answer: on if one says so. */
-async function powerOf(context: Context, peers: Peers, target: string): Promise<'on' | 'off' | 'unknown'> {
-  const { env } = context;
-  const devices = openDevices(env.secrets, peers.get(target), target);
-  if (!devices.ok) return 'unknown';
-  const readings = await Promise.all(devices.value.map((device) => env.power.read(device, device.commandTimeoutMs)));
-  if (readings.some(({ power }) => power === 'on')) return 'on';
-  return readings.some(({ power }) => power === 'off') ? 'off' : 'unknown';
 }

@@ -5,19 +5,16 @@
  * F-order: verdict, lock, keepalive read again in the same session, guards, intent (one transaction that also checks the
  * keepalive's version, so that a stale replica cannot mislead: S3), shot, power read off, recorded, restored.
  */
-import { alreadyFenced } from '../../core/guards.ts';
 import { inWords } from '../../core/decision.ts';
 import type { PeerMemory } from '../../core/detection.ts';
 import { fencersTurn } from '../../core/fencers.ts';
 import { isConfirmedOff } from '../../core/fencing.ts';
 import type { FenceRecord } from '../../records/fence.ts';
-import { parseRecord } from '../../records/record.ts';
-import type { FenceRequest } from '../../records/request.ts';
-import { OperatorRequest } from '../../records/request.ts';
 import { tree } from '../../records/tree.ts';
 import type { Context } from '../context.ts';
 import { recordWord, shoot } from './fence-attempt.ts';
 import { FenceFile, readFence, readLedger } from './fence-file.ts';
+import { FenceRequests } from './fence-requests.ts';
 import { FenceStarter } from './fence-start.ts';
 import type { Trigger } from './fence-intent.ts';
 import { takesWord } from './fence-word.ts';
@@ -26,9 +23,6 @@ import { acquire, release } from '../lock.ts';
 import type { HeldLock } from '../lock.ts';
 import type { Peers } from '../peers.ts';
 import { planFacts } from './proofs.ts';
-
-/** A node that was powered on this recently is given the time to boot before it is fenced again for a person. */
-const toleranceMs = 60_000;
 
 export class FencingLoop {
   /** Set by the monitor at each look: who is silent right now (storm guard). */
@@ -46,10 +40,7 @@ export class FencingLoop {
   private readonly refusals: Refusals;
   private readonly starter: FenceStarter;
   private readonly toldMissing = new Map<string, string>();
-  /** Requests that a fence record answers already: each is carried out once. */
-  private readonly answeredRequests = new Set<string>();
-  /** Requests that found a fence of their node under way, and which: that one answers them (rule 10 of the field: equal requests are one). */
-  private readonly merged = new Map<string, string>();
+  private readonly requests: FenceRequests;
   private readonly onHint = () => void this.tick();
   private ticking = false;
 
@@ -62,6 +53,7 @@ export class FencingLoop {
     this.peers = peers;
     this.presentCoordinators = presentCoordinators;
     this.refusals = new Refusals(context);
+    this.requests = new FenceRequests(context, this.refusals);
     this.starter = new FenceStarter(context, peers, this.refusals, () => this.silentNodes, presentCoordinators);
   }
 
@@ -83,7 +75,8 @@ export class FencingLoop {
     if (this.ticking || !this.isOnDuty()) return;
     this.ticking = true;
     try {
-      await this.takeRequests();
+      for (const { node, trigger } of await this.requests.take((name) => this.active.has(name), this.onHint))
+        this.begin(node, trigger);
       const ledger = await readLedger(this.context, this.onHint);
       if (ledger === null) return;
       for (const name of [...this.seen.keys()]) if (!(name in ledger.ledger.entries)) this.seen.delete(name);
@@ -111,64 +104,6 @@ export class FencingLoop {
       void this.tick(); // what comes next of it does not wait for the next beat
     });
     this.active.set(target, work);
-  }
-
-  private async takeRequests(): Promise<void> {
-    const { store } = this.context.env;
-    const listed = await store.list(tree.requests, this.onHint);
-    if (!listed.ok) return;
-    for (const id of this.answeredRequests) if (!listed.names.includes(id)) this.answeredRequests.delete(id);
-    for (const id of this.merged.keys()) if (!listed.names.includes(id)) this.merged.delete(id);
-    /** The first request of each kind: equal ones wait for what becomes of it. */
-    const first = new Map<string, string>();
-    for (const id of listed.names.filter((name) => !this.answeredRequests.has(name))) {
-      const read = await store.read(`${tree.requests}/${id}`);
-      if (!read.ok) continue;
-      const parsed = parseRecord(OperatorRequest, read.text);
-      if (
-        !parsed.ok ||
-        parsed.record.kind === 'verify' ||
-        parsed.record.refusal !== null ||
-        this.active.has(parsed.record.node)
-      )
-        continue;
-      if (parsed.record.node === this.context.self.name) continue; // never itself
-      const { record } = parsed;
-      const asked = { id, version: read.version } as const;
-      if (record.kind === 'fence') {
-        const twin = first.get(`${record.node} ${record.action}`);
-        first.set(`${record.node} ${record.action}`, twin ?? id);
-        if (await this.isAnsweredByAnother(record, asked, twin ?? null)) continue;
-      }
-      if (record.kind === 'fence') this.begin(record.node, { kind: 'request', ...asked, request: record });
-      else this.begin(record.node, { kind: 'word', ...asked, request: record });
-    }
-  }
-
-  /** A fence of that node that was under way when the request was first seen answers it, if it comes to the same. */
-  private async isAnsweredByAnother(
-    request: FenceRequest,
-    { id, version }: { readonly id: string; readonly version: number },
-    twin: string | null,
-  ): Promise<boolean> {
-    const file = await readFence(this.context, request.node);
-    if (file === null) return true;
-    const { record } = file;
-    const isUnfinished = record.state === 'intent' || record.state === 'fenced' || record.state === 'restoring';
-    // Off, or powered on a moment ago and not back yet: a request for the same adds nothing.
-    const sinceMs = this.context.env.clock.wallMs() - (record.recordedWallMs ?? 0);
-    const isFresh = record.state === 'finished' && (record.action === 'off' || Math.abs(sinceMs) < toleranceMs);
-    const isGoingOn = isUnfinished || isFresh;
-    if (isGoingOn && record.action === request.action && record.requestId !== id) this.merged.set(id, record.id);
-    if (twin !== null) return true;
-    if (this.merged.get(id) !== record.id || record.requestId === id) return false;
-    if (isUnfinished) return true;
-    this.merged.delete(id);
-    if (!isConfirmedOff(record.state)) return false;
-    const because = `it was being fenced already (by ${record.fencer}: ${record.reason}), and that is done`;
-    const asking = { kind: 'request', id, version, request } as const;
-    await this.refusals.refuse(asking, { guard: alreadyFenced, because }, `fence of ${request.node}: ${because}`);
-    return true;
   }
 
   /** One unfinished fence: resume it when nobody holds its lock, retry it when it is our turn, announce what never came up. */
@@ -253,7 +188,7 @@ export class FencingLoop {
   private async carryOut(target: string, trigger: Trigger, file: FenceFile, lock: HeldLock): Promise<void> {
     const { state, requestId } = file.record;
     this.remember(target, file.record);
-    if (requestId !== null) this.answeredRequests.add(requestId);
+    if (requestId !== null) this.requests.carriesOut(requestId);
     if ((trigger.kind === 'request' || trigger.kind === 'word') && requestId === trigger.id) return;
     if (trigger.kind === 'word') return this.takeWord(target, trigger, file);
     switch (state) {

@@ -41,7 +41,12 @@ export async function wasSeenOn(context: Context, registration: Registration | n
 
 export async function readRow(context: Context, by: string): Promise<VerificationRow | null> {
   const read = await context.env.store.read(tree.verification(by));
-  if (!read.ok || read.text === '') return null;
-  const parsed = parseRecord(VerificationRow, read.text);
+  return read.ok ? parseRow(read.text) : null;
+}
+
+/** Null: nothing is there, or it cannot be read. */
+export function parseRow(text: string): VerificationRow | null {
+  if (text === '') return null;
+  const parsed = parseRecord(VerificationRow, text);
   return parsed.ok ? parsed.record : null;
 }

@@ -25,12 +25,10 @@ log4j.appender.F.layout=org.apache.log4j.PatternLayout
 log4j.appender.F.layout.ConversionPattern=%d{HH:mm:ss.SSS} %-5p [%t:%C{1}] - %m%n
 C
 J=/usr/share/java
-# A server that looks for a leader in vain asks less and less often, by default up to once a minute: stories would wait for that.
 # Started again when it ends by itself, as a service manager would: a server that gives up after a freeze would cost the
 # quorum of a later story that takes another one away.
 while :; do
   java -Xmx128m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto -Djava.net.preferIPv4Stack=true -Dzookeeper.jmx.log4j.disable=true \
-    -Dzookeeper.fastleader.maxNotificationInterval=1000 \
     -cp "/etc/lab-zookeeper:$J/zookeeper.jar:$J/slf4j-log4j12.jar:$J/log4j-1.2.jar" \
     org.apache.zookeeper.server.quorum.QuorumPeerMain /etc/lab-zookeeper/zoo.cfg >> "/opt/lab/log/zookeeper-$H.out" 2>&1
   echo "$(date +%T.%3N) zookeeper exited with $?" >> "/opt/lab/log/zookeeper-$H.out"

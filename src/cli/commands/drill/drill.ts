@@ -135,7 +135,7 @@ async function carryOut(
   const fences = new Set((await steadily(() => readFenceHistory(store, name))).map((fence) => fence.id));
   const startMs = Date.now();
   try {
-    if (step.onVictim !== null) await strike(step.onVictim(config, before.pid ?? 0), name, args);
+    if (step.onVictim !== null) await strike(step.onVictim(config, nodedPid(before)), name, args);
     else if (step.name === 'fence') {
       const request: FenceRequest = {
         schema: 1,
@@ -153,6 +153,12 @@ async function carryOut(
     if (!(error instanceof CommandError)) throw error;
     return { step: step.name, outcome: 'failed', because: error.message, times: {} };
   }
+}
+
+/** Never a guess: a kill without a pid of noded's would hit the shell that runs it, or all that it started. */
+function nodedPid({ name, pid }: NodeView): number {
+  if (pid !== null && pid > 1) return pid;
+  throw new CommandError(exitCodes.failed, `the process id of noded on ${name} is not known: nothing was done to it`);
 }
 
 async function strike(command: string, name: string, args: Arguments): Promise<void> {

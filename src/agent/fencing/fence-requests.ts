@@ -1,0 +1,96 @@
+/**
+ * What operators ask of the fencing loop: fences and words that a node is off. Equal requests are one (rule 10 of the field):
+ * a fence that is under way, or a moment old, answers those that come to the same.
+ */
+import { isConfirmedOff } from '../../core/fencing.ts';
+import { alreadyFenced } from '../../core/guards.ts';
+import { parseRecord } from '../../records/record.ts';
+import type { FenceRequest } from '../../records/request.ts';
+import { OperatorRequest } from '../../records/request.ts';
+import { tree } from '../../records/tree.ts';
+import type { Context } from '../context.ts';
+import { readFence } from './fence-file.ts';
+import type { Asking } from './fence-intent.ts';
+import type { Refusals } from './refusals.ts';
+
+/** A node that was powered on this recently is given the time to boot before it is fenced again for a person. */
+const toleranceMs = 60_000;
+
+export class FenceRequests {
+  private readonly context: Context;
+  private readonly refusals: Refusals;
+  /** Requests that a fence record answers already: each is carried out once. */
+  private readonly answered = new Set<string>();
+  /** Requests that found a fence of their node under way, and which. */
+  private readonly merged = new Map<string, string>();
+
+  constructor(context: Context, refusals: Refusals) {
+    this.context = context;
+    this.refusals = refusals;
+  }
+
+  /** A fence record names this request: it is carried out, once. */
+  carriesOut(id: string): void {
+    this.answered.add(id);
+  }
+
+  /** The requests that are due now. Those for a node that is `busy` wait; nobody is asked to fence itself. */
+  async take(
+    busy: (node: string) => boolean,
+    onHint: () => void,
+  ): Promise<{ readonly node: string; readonly trigger: Asking }[]> {
+    const { store } = this.context.env;
+    const listed = await store.list(tree.requests, onHint);
+    if (!listed.ok) return [];
+    for (const id of this.answered) if (!listed.names.includes(id)) this.answered.delete(id);
+    for (const id of this.merged.keys()) if (!listed.names.includes(id)) this.merged.delete(id);
+    const due: { readonly node: string; readonly trigger: Asking }[] = [];
+    /** The first request of each kind: equal ones wait for what becomes of it. */
+    const first = new Map<string, string>();
+    for (const id of listed.names.filter((name) => !this.answered.has(name))) {
+      const read = await store.read(`${tree.requests}/${id}`);
+      if (!read.ok) continue;
+      const parsed = parseRecord(OperatorRequest, read.text);
+      if (!parsed.ok) continue;
+      const { record } = parsed;
+      if (record.kind === 'verify' || record.refusal !== null) continue;
+      if (busy(record.node) || record.node === this.context.self.name) continue;
+      const asked = { id, version: read.version } as const;
+      if (record.kind === 'confirm')
+        due.push({ node: record.node, trigger: { kind: 'word', ...asked, request: record } });
+      else {
+        const twin = first.get(`${record.node} ${record.action}`);
+        first.set(`${record.node} ${record.action}`, twin ?? id);
+        if (await this.isAnsweredByAnother(record, asked, twin ?? null)) continue;
+        due.push({ node: record.node, trigger: { kind: 'request', ...asked, request: record } });
+      }
+    }
+    return due;
+  }
+
+  /** A fence of that node that was under way when the request was first seen answers it, if it comes to the same. */
+  private async isAnsweredByAnother(
+    request: FenceRequest,
+    { id, version }: { readonly id: string; readonly version: number },
+    twin: string | null,
+  ): Promise<boolean> {
+    const file = await readFence(this.context, request.node);
+    if (file === null) return true;
+    const { record } = file;
+    const isUnfinished = record.state === 'intent' || record.state === 'fenced' || record.state === 'restoring';
+    // Off, or powered on a moment ago and not back yet: a request for the same adds nothing.
+    const sinceMs = this.context.env.clock.wallMs() - (record.recordedWallMs ?? 0);
+    const isFresh = record.state === 'finished' && (record.action === 'off' || Math.abs(sinceMs) < toleranceMs);
+    const isGoingOn = isUnfinished || isFresh;
+    if (isGoingOn && record.action === request.action && record.requestId !== id) this.merged.set(id, record.id);
+    if (twin !== null) return true;
+    if (this.merged.get(id) !== record.id || record.requestId === id) return false;
+    if (isUnfinished) return true;
+    this.merged.delete(id);
+    if (!isConfirmedOff(record.state)) return false;
+    const because = `it was being fenced already (by ${record.fencer}: ${record.reason}), and that is done`;
+    const asking = { kind: 'request', id, version, request } as const;
+    await this.refusals.refuse(asking, { guard: alreadyFenced, because }, `fence of ${request.node}: ${because}`);
+    return true;
+  }
+}

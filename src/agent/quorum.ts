@@ -30,6 +30,8 @@ export class QuorumLoop {
   private readonly context: Context;
   private readonly peers: Peers;
   private awaySinceMs: number | null = null;
+  /** Whether this life has reached the store. */
+  private wasThere = false;
   private lastPowerOnMs = -Infinity;
   private kept = '';
   private keptAtMs = -Infinity;
@@ -84,6 +86,7 @@ export class QuorumLoop {
       const because = `the store is back after ${inWords(nowMs - (this.awaySinceMs ?? nowMs))}`;
       history.happened('quorum', `${self.name}: ${because}`, { node: self.name });
     }
+    this.wasThere = true;
     this.awaySinceMs = null;
     this.told = '';
     this.others = [];
@@ -108,6 +111,7 @@ export class QuorumLoop {
       others: this.others,
       sinceLastMs: env.clock.monotonicMs() - this.lastPowerOnMs,
       cooldownMs,
+      startedWithout: !this.wasThere,
     });
     this.doing = decision.because;
     const target = decision.evidence['node'];

@@ -29,6 +29,8 @@ export interface QuorumFacts {
   /** For how long this node has powered nobody on; Infinity: never. */
   readonly sinceLastMs: number;
   readonly cooldownMs: number;
+  /** This life of noded has never reached the store: it may itself be one that a survivor has just powered on. */
+  readonly startedWithout: boolean;
 }
 
 /** The sentence, and with `power-on` in evidence.node who is meant. */
@@ -44,6 +46,11 @@ export function judgeQuorum(facts: QuorumFacts): Decision<'wait' | 'power-on'> {
     self,
     ...others.filter((other) => other.answer === 'store-away').map(({ name }) => name),
   ]);
+  const isNew = facts.startedWithout && facts.sinceLastMs === Infinity;
+  if (isNew && survivors.length > 1 && facts.awayMs < facts.cooldownMs)
+    return wait(
+      `this noded was started while the store was away; ${survivors.filter((name) => name !== self).join(', ')} may have been there longer, so it waits ${inWords(facts.cooldownMs)}`,
+    );
   const missing = others.filter((other) => other.answer === 'nothing' && other.excused === null);
   const off = inNameOrder(missing.filter((other) => other.power === 'off').map((other) => other.name));
   const place = survivors.indexOf(self);

@@ -17,6 +17,7 @@ const facts: QuorumFacts = {
   others: [other('node1'), other('node3')],
   sinceLastMs: Infinity,
   cooldownMs: 120_000,
+  startedWithout: false,
 };
 
 it('the only survivor powers on the first that reads off', () => {
@@ -46,6 +47,12 @@ it.each<[string, Partial<QuorumFacts>, RegExp]>([
     /no missing coordinator reads off/,
   ],
   ['one was powered on a moment ago', { sinceLastMs: 5000 }, /waits 2 min in all/],
+  [
+    // On the lab a machine that a survivor had powered on went on to power on the third, before ZooKeeper had its quorum.
+    'it may itself have been powered on a moment ago',
+    { self: 'node1', startedWithout: true, others: [other('node2', { answer: 'store-away' }), other('node3')] },
+    /started while the store was away; node2 may have been there longer, so it waits 2 min/,
+  ],
   [
     'it is the turn of another survivor',
     { others: [other('node1', { answer: 'store-away' }), other('node3')] },
@@ -82,4 +89,12 @@ property.prop([fc.array(fc.record({ answer: answers, off: fc.boolean() }), { min
 
 it('names are ordered as people count', () => {
   expect(inNameOrder(['node10', 'node2', 'a', 'node1'])).toEqual(['a', 'node1', 'node2', 'node10']);
+});
+
+it('a noded that was started without the store acts when it is the only one, or when its time is over', () => {
+  expect(judgeQuorum({ ...facts, startedWithout: true }).verdict).toBe('power-on');
+  const others = [other('node1', { answer: 'store-away' }), other('node3')];
+  expect(judgeQuorum({ ...facts, self: 'node0', startedWithout: true, others, awayMs: 120_000 }).verdict).toBe(
+    'power-on',
+  );
 });

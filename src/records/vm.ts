@@ -1,0 +1,116 @@
+/**
+ * `vms/<uuid>`: a VM: what shall become of it, its one home, and whether a guest of it may run there (core/vm.ts). Its XML
+ * stands beside it (`definition`), so that a list of a thousand does not read it.
+ */
+import { z } from 'zod';
+import { selectors } from '../core/placement.ts';
+import type { Selector } from '../core/placement.ts';
+import { vmStates } from '../core/vm.ts';
+import type { VmState } from '../core/vm.ts';
+import { nodeNamePattern } from '../core/node.ts';
+
+const nodeName = z.string().regex(nodeNamePattern);
+export const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+/** As libvirt takes names, and as they can stand in a path and on a command line. */
+export const vmNamePattern = /^[A-Za-z0-9_][A-Za-z0-9_.+:@-]{0,79}$/;
+
+export const VmMove = z.object({
+  /** Follows one move through records, history and logs. */
+  id: z.string().max(64),
+  /** Null: its node picks the best one. */
+  target: nodeName.nullable(),
+  phase: z.enum(['asked', 'prepared', 'moving']),
+  /** Whether `unmigrate` shall bring it back to where it runs now. */
+  remembers: z.boolean(),
+  /** Where the target takes it in: host of its libvirt and of the memory's stream, as the target said. */
+  address: z.string().max(255).nullable(),
+  /** The life of the target that got ready. */
+  targetIncarnation: z.string().max(120).nullable(),
+  /** Who called it off; null: nobody. */
+  cancelledBy: z.string().max(200).nullable(),
+});
+export type VmMove = z.output<typeof VmMove>;
+
+export const VmRecord = z.object({
+  schema: z.literal(1),
+  uuid: z.string().regex(uuidPattern),
+  name: z.string().regex(vmNamePattern),
+  state: z.enum(Object.keys(vmStates) as [VmState, ...VmState[]]),
+  /** Why it is in that state, in one sentence. */
+  because: z.string().max(1000),
+  by: z.string().max(200),
+  /** For people. */
+  sinceWallMs: z.number(),
+  /** Its one home. */
+  node: nodeName,
+  /** Whether a guest of it may run there. Written before a start, taken back only when it was seen off. */
+  active: z.boolean(),
+  /** Where `unmigrate` brings it; null: it was not migrated. */
+  cameFrom: nodeName.nullable(),
+  move: VmMove.nullable(),
+  /** What became of the last move. */
+  lastMove: z.object({ id: z.string().max(64), ok: z.boolean(), because: z.string().max(1000) }).nullable(),
+  memoryMiB: z.int().positive(),
+  vcpus: z.int().positive(),
+  selector: z.enum(Object.keys(selectors) as [Selector, ...Selector[]]),
+  /** Nodes that it may run on; empty: any. */
+  limit: z.array(nodeName).max(100),
+  /** Whether it is started again by itself when it was stranded and a node is there for it again. */
+  autostart: z.boolean(),
+  /** Set when it was stopped only because no node was left for it. */
+  stranded: z.boolean(),
+  migrationMethod: z.enum(['live', 'shutdown']),
+});
+export type VmRecord = z.output<typeof VmRecord>;
+
+/** `vms/<uuid>/definition`. */
+export const VmDefinition = z.object({ schema: z.literal(1), xml: z.string().max(200_000) });
+export type VmDefinition = z.output<typeof VmDefinition>;
+
+/** `vms/<uuid>/lock`: ephemeral, of the noded on whose node the guest runs. */
+export const VmLock = z.object({ schema: z.literal(1), node: nodeName, incarnation: z.string().max(120) });
+export type VmLock = z.output<typeof VmLock>;
+
+/** `vms/<uuid>/progress`: of the move under way. */
+export const VmProgress = z.object({
+  schema: z.literal(1),
+  moveId: z.string().max(64),
+  what: z.string().max(300),
+  totalBytes: z.number().nullable(),
+  leftBytes: z.number().nullable(),
+});
+export type VmProgress = z.output<typeof VmProgress>;
+
+/** `nodes/<name>/guests`: the guests that a node's libvirt shows, of VMs that the cluster knows. Written when it changes. */
+export const GuestList = z.object({
+  schema: z.literal(1),
+  incarnation: z.string().max(120),
+  /** Why libvirt did not answer; null: it did, and this is what it says. */
+  unknownBecause: z.string().max(300).nullable(),
+  guests: z.record(z.string(), z.object({ power: z.enum(['running', 'paused', 'off']), reason: z.string().max(40) })),
+});
+export type GuestList = z.output<typeof GuestList>;
+
+export const drainStates = {
+  ready: 'it takes VMs',
+  flush: 'its VMs are being moved away, one after another; it takes none',
+  flushed: 'its VMs were moved away; it takes none',
+  unflush: 'it takes VMs, and those that left it are coming back, one after another',
+} as const;
+export type DrainState = keyof typeof drainStates;
+
+/** `nodes/<name>/drain`. */
+export const Drain = z.object({
+  schema: z.literal(1),
+  state: z.enum(Object.keys(drainStates) as [DrainState, ...DrainState[]]),
+  by: z.string().max(200),
+  /** What it is at right now, or why it goes no further. */
+  doing: z.string().max(1000),
+  total: z.int().min(0),
+  done: z.int().min(0),
+  /** VMs that stay, each with the reason. */
+  stuck: z.record(z.string(), z.string().max(500)),
+});
+export type Drain = z.output<typeof Drain>;
+
+export const readyDrain: Drain = { schema: 1, state: 'ready', by: '', doing: '', total: 0, done: 0, stuck: {} };

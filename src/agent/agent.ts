@@ -22,6 +22,7 @@ import { readLeft } from './left.ts';
 import { SelfFence } from './self-fence.ts';
 import { QuorumLoop } from './quorum.ts';
 import { Verifier } from './verifier.ts';
+import { VmDuties } from './vms/vm-duties.ts';
 
 export interface AgentSettings {
   readonly config: Config;
@@ -95,14 +96,17 @@ export class Agent {
       const rejoined = this.takeUpDuties();
       const verifying = rejoined.then((taken) => (taken ? new Verifier(context, peers).run() : undefined));
       const watching = this.holdName();
+      const vms = env.hypervisor === null ? null : new VmDuties(context, env.hypervisor, peers);
+      const keeping = rejoined.then((taken) => (taken ? vms?.run() : undefined));
       await this.stopped();
       await this.shutDown({
         keepalive,
         fencing,
         primary,
+        vms,
         beating,
         steering,
-        loops: [rejoined, verifying, watching, steering],
+        loops: [rejoined, verifying, watching, steering, keeping],
       });
     }
     this.duties.abort();
@@ -239,20 +243,22 @@ export class Agent {
   }
 
   /** Says `shutdown`, hands the role on, lets go of everything, says `stop`, and only then stops beating. */
-  private async shutDown({ keepalive, fencing, primary, beating, steering, loops }: Running): Promise<void> {
+  private async shutDown({ keepalive, fencing, primary, vms, beating, steering, loops }: Running): Promise<void> {
     const { env, board, context, identity, settings } = this;
     const because = this.ending?.because ?? 'told to stop';
     env.supervisor.stopping(`stopping: ${because}`);
     const clean = this.ending?.kind === 'stopped' || this.ending?.kind === 'left';
     let released = true;
     if (clean) {
-      board.shutdownMs = stopDeadlineMs + settings.config.primary.handOverTimeout;
+      const { vms: guests, primary: role } = settings.config;
+      board.shutdownMs = stopDeadlineMs + role.handOverTimeout + (guests.flushOnShutdown ? guests.flushTimeout : 0);
       board.daemonState = 'shutdown';
       keepalive.poke();
       context.history.happened('node-stopping', `${identity.name} is stopping: ${because}`, { node: identity.name });
       const { handOverTimeout } = settings.config.primary;
       const why = `${identity.name} is stopping: ${because}`;
       released = (await primary?.handOver(why, handOverTimeout, this.steering.signal)) ?? true;
+      await vms?.beforeStop(this.steering.signal);
     }
     this.duties.abort();
     this.steering.abort();
@@ -294,6 +300,7 @@ interface Running {
   readonly keepalive: KeepaliveLoop;
   readonly fencing: FencingLoop;
   readonly primary: PrimaryLoop | null;
+  readonly vms: VmDuties | null;
   readonly beating: Promise<void>;
   /** The role's loop. */
   readonly steering: Promise<void>;

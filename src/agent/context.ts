@@ -61,6 +61,10 @@ export interface Board {
   watchdogArmed: boolean; // self-fence
   /** Why a node that is held for dead is not fenced right now. */
   heldBack: Map<string, string>; // fence-start
+  /** Whether a guest of a VM may run on this machine. */
+  guestsHeld: boolean; // vms
+  /** Why this node shall hold nothing: it is being emptied. */
+  draining: string | null; // drain
   steppedDown: string | null; // condemned
   /** Since when nobody is there who could go on with the own fence. */
   aloneSince: { readonly fenceId: string; readonly atMs: number } | null; // condemned
@@ -101,6 +105,8 @@ export function newBoard(role: NodeRole): Board {
     keepsRoleInMaintenance: false,
     barredUntilMs: 0,
     barredBecause: '',
+    guestsHeld: false,
+    draining: null,
     steppedDown: null,
     aloneSince: null,
     lastBeat: null,

@@ -19,6 +19,8 @@ const alarming: readonly EventKind[] = [
   'never-came-up',
   'record-unreadable',
   'stepped-down',
+  'vm-failed',
+  'vm-stranded',
 ];
 const notable: readonly EventKind[] = [
   'verdict',

@@ -104,6 +104,9 @@ export async function register(context: Context, devices: readonly FenceDevice[]
     devices: devices.map((device) => ({ name: device.name, kind: device.kind, where: whereIs(device) })),
     devicesSealed: devices.length === 0 ? null : env.secrets.seal(JSON.stringify({ devices }), sealFor(self.name)),
     watchdogBoundMs: board.watchdogArmed ? config.timing.watchdogBoundMs : null,
+    vms: config.vms.enabled
+      ? { address: config.vms.address ?? self.name, reservedMiB: config.vms.reservedMemory }
+      : null,
   };
   const read = await env.store.read(tree.node(self.name));
   if (!read.ok) return false;

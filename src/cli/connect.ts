@@ -34,7 +34,7 @@ export async function withStore<T>(args: Arguments, work: (connected: Connected)
   const store = openZooKeeperStore({
     servers: shuffled(config.zookeeper.servers),
     root: `${config.zookeeper.root}/${config.cluster.name}`,
-    sessionTimeoutMs: Math.max(timing.sessionTimeoutMs, 4000),
+    sessionTimeoutMs: timing.requesterTimeoutMs,
     connectTimeoutMs: Math.max(timing.connectTimeoutMs, 500),
     requestTimeoutMs: 4000,
     digest: key.value.digest,

@@ -17,9 +17,14 @@ export function fenceLevels(config: WrittenConfig): readonly (readonly string[])
       ...(config.bmc === undefined ? [] : [['ipmi']]),
       // All of them in one level: two outlets of two power supplies are the common case, and one alone proves nothing.
       ...(config.fencing.devices.length === 0 ? [] : [config.fencing.devices.map((device) => device.name)]),
-      ...(config.node.watchdog === undefined ? [] : [['watchdog']]),
+      ...(config.node.watchdog === undefined || !watchdogCovers(config) ? [] : [['watchdog']]),
     ]
   );
+}
+
+/** Whether a node with a watchdog may promise that it holds nothing any more after a while: guests must count for that. */
+export function watchdogCovers({ node, vms }: WrittenConfig): boolean {
+  return !vms.enabled || node.watchdog?.coversGuests === true;
 }
 
 /** What in the levels and devices cannot be carried out; empty: nothing. */
@@ -52,6 +57,11 @@ export function levelViolations(config: WrittenConfig): ConfigViolation[] {
       if (alone && level.length > 1) found.push({ path, because: `"${name}" stands alone in its level` });
       if (name === 'watchdog' && config.node.watchdog === undefined)
         found.push({ path, because: 'the level "watchdog" needs the section node.watchdog' });
+      else if (name === 'watchdog' && !watchdogCovers(config))
+        found.push({
+          path,
+          because: 'a node that runs VMs can be fenced by its watchdog only with node.watchdog.coversGuests',
+        });
       if (name === 'ipmi' && config.bmc === undefined)
         found.push({ path, because: 'the level "ipmi" needs the section bmc' });
       if (!alone && name !== 'ipmi' && !names.includes(name)) {

@@ -7,11 +7,13 @@
 import { inWords } from '../core/decision.ts';
 import { clockRateError, leaseMs, renewalMs } from '../core/lease.ts';
 import type { ConfigViolation } from './fence-levels.ts';
-import { levelViolations } from './fence-levels.ts';
+import { levelViolations, watchdogCovers } from './fence-levels.ts';
 import type { WrittenConfig } from './schema.ts';
 
 export interface Timing {
   readonly sessionTimeoutMs: number;
+  /** Session timeout of nodectl: so long a request outlives whoever made it and was cut off. */
+  readonly requesterTimeoutMs: number;
   readonly connectTimeoutMs: number;
   /** No byte from the server for this long: the connection is cut and the next server tried. */
   readonly readTimeoutMs: number;
@@ -39,6 +41,9 @@ export interface Timing {
 /** Between the deadline of a command and the certainty that its process group is gone. */
 const killMarginMs = 1000;
 
+/** A command has to get over a change of ZooKeeper's leader. */
+const requesterTimeoutMinMs = 4000;
+
 /** How often the watchdog is fed while all is well; so long after its last right to do so the feeder may have fed it. */
 export const watchdogFeedMs = 250;
 
@@ -61,9 +66,12 @@ export function deriveTiming(config: WrittenConfig): Timing {
     renewalMs: renewal,
     stopBoundMs,
     watchdogBoundMs:
-      config.node.watchdog === undefined ? null : lease + stopBoundMs + watchdogFeedMs + config.node.watchdog.timeout,
+      config.node.watchdog === undefined || !watchdogCovers(config)
+        ? null
+        : lease + stopBoundMs + watchdogFeedMs + config.node.watchdog.timeout,
     graceMs: Math.max(0, lease + stopBoundMs - certainMs),
     sessionTimeoutMs,
+    requesterTimeoutMs: Math.max(sessionTimeoutMs, requesterTimeoutMinMs),
     connectTimeoutMs,
     readTimeoutMs,
     pingIntervalMs: Math.round(sessionTimeoutMs / 9),
@@ -124,6 +132,11 @@ export function timingViolations(config: WrittenConfig): ConfigViolation[] {
       watchdog.timeout % 1000 === 0,
       'node.watchdog.timeout',
       `a watchdog counts whole seconds, got ${inWords(watchdog.timeout)}`,
+    );
+    must(
+      !watchdog.coversGuests || timing.leaseMs > 1.5 * interval,
+      'node.watchdog.coversGuests',
+      `a node with guests would reset itself for one late beat: lease ${inWords(timing.leaseMs)} > 1.5 x interval ${inWords(interval)} does not hold`,
     );
     must(
       watchdog.timeout >= 4 * watchdogFeedMs,

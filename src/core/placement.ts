@@ -25,6 +25,30 @@ export interface PlacementNode {
   readonly vms: number;
 }
 
+/** What is known of a node that might take a VM. */
+export interface CandidateFacts {
+  readonly name: string;
+  /** What it keeps back for itself; null: it runs no VMs. */
+  readonly reservedMiB: number | null;
+  readonly daemonState: string | null;
+  readonly hasSession: boolean;
+  readonly isBeingFenced: boolean;
+  readonly maintenance: string | null;
+  readonly isDraining: boolean;
+  /** Why its libvirt is silent; null: it answers. */
+  readonly libvirtTrouble: string | null;
+  readonly totalMiB: number | null;
+  readonly cores: number | null;
+  readonly load: number | null;
+}
+
+/** What is promised to a VM on each node: on its home, and on the target of its move. */
+export interface Claim {
+  readonly nodes: readonly string[];
+  readonly memoryMiB: number;
+  readonly vcpus: number;
+}
+
 export interface PlacementVm {
   readonly name: string;
   readonly memoryMiB: number;
@@ -35,8 +59,34 @@ export interface PlacementVm {
 }
 
 export type Placed =
-  | { readonly node: string; readonly because: string }
-  | { readonly node: null; readonly because: string };
+  { readonly node: string; readonly because: string } | { readonly node: null; readonly because: string };
+
+/** The nodes as the plan sees them. */
+export function placementNodes(candidates: readonly CandidateFacts[], claims: readonly Claim[]): PlacementNode[] {
+  return candidates.map((node) => {
+    const own = claims.filter((claim) => claim.nodes.includes(node.name));
+    return {
+      name: node.name,
+      hindrance: candidateHindrance(node),
+      memoryMiB: node.totalMiB === null ? null : node.totalMiB - (node.reservedMiB ?? 0),
+      cores: node.cores,
+      load: node.load,
+      promisedMiB: own.reduce((sum, claim) => sum + claim.memoryMiB, 0),
+      promisedVcpus: own.reduce((sum, claim) => sum + claim.vcpus, 0),
+      vms: own.length,
+    };
+  });
+}
+
+function candidateHindrance(node: CandidateFacts): string | null {
+  if (node.reservedMiB === null) return 'it runs no VMs (vms.enabled)';
+  if (node.isBeingFenced) return 'it is being fenced';
+  if (!node.hasSession || node.daemonState === null) return 'its noded is not there';
+  if (node.daemonState !== 'run') return `its noded is in "${node.daemonState}"`;
+  if (node.maintenance !== null) return `it is in maintenance: ${node.maintenance}`;
+  if (node.isDraining) return 'it is being emptied (nodectl node ready ends that)';
+  return node.libvirtTrouble === null ? null : `its libvirt does not answer: ${node.libvirtTrouble}`;
+}
 
 /** Why this VM cannot go to this node; null: it can. */
 export function hindranceOf(vm: PlacementVm, node: PlacementNode, source: string | null): string | null {

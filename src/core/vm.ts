@@ -7,7 +7,7 @@
  */
 import type { Decision } from './decision.ts';
 import { decide, inWords } from './decision.ts';
-import type { Cell, Table } from './machine.ts';
+import type { Table } from './machine.ts';
 
 export const vmStates = {
   provision: 'its definition is being checked by its node; it does not run',
@@ -45,7 +45,6 @@ export const vmEvents = {
 } as const;
 export type VmEvent = keyof typeof vmEvents;
 
-type Row = { readonly [E in VmEvent]: Cell<VmState, never> };
 const to = (state: VmState) => ({ to: state, actions: [] }) as const;
 const no = (ignored: string) => ({ ignored }) as const;
 const never = (impossible: string) => ({ impossible }) as const;
@@ -309,7 +308,10 @@ export interface HealthFacts {
   readonly guest: Guest | null | 'unknown';
 }
 
-export function vmHealth({ state, active, guest }: HealthFacts): { readonly health: VmHealth; readonly because: string } {
+export function vmHealth({ state, active, guest }: HealthFacts): {
+  readonly health: VmHealth;
+  readonly because: string;
+} {
   if (state === 'fail') return { health: 'trouble', because: vmStates.fail };
   if (guest === 'unknown') return { health: 'unknown', because: 'its node does not say how it is' };
   const power = guest?.power ?? 'off';
@@ -318,5 +320,7 @@ export function vmHealth({ state, active, guest }: HealthFacts): { readonly heal
     if (power === 'paused') return { health: 'trouble', because: `it is paused (${guest?.reason ?? '?'})` };
     return { health: 'trouble', because: active ? 'it should run and is off' : 'it is about to be started' };
   }
-  return power === 'off' ? { health: 'off', because: 'it is off' } : { health: 'trouble', because: `it is still ${power}` };
+  return power === 'off'
+    ? { health: 'off', because: 'it is off' }
+    : { health: 'trouble', because: `it is still ${power}` };
 }

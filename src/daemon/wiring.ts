@@ -4,6 +4,7 @@ import type { Config } from '../config/load.ts';
 import type { FenceDevice } from '../records/device.ts';
 import { realClock } from '../real/clock.ts';
 import { HttpPeerApi } from '../real/http/peer-api.ts';
+import { VirshHypervisor } from '../real/libvirt/hypervisor.ts';
 import { fileJournal } from '../real/journal.ts';
 import { machineIdentity, nodedLives } from '../real/machine.ts';
 import type { RealLog } from '../real/log.ts';
@@ -64,6 +65,7 @@ export async function wireAgent({ config, name, version, key, devices, log }: Pa
       primary: realResources(config.primary),
       journal: fileJournal(config.node.stateDir),
       peerApi,
+      hypervisor: config.vms.enabled ? new VirshHypervisor(config.vms) : null,
       watchdog:
         config.node.watchdog === undefined
           ? null

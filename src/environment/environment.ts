@@ -1,5 +1,6 @@
 /** Everything that the agent may touch of the outside world. Nothing else exists for it. */
 import type { Clock } from './clock.ts';
+import type { Hypervisor } from './hypervisor.ts';
 import type { Journal } from './journal.ts';
 import type { Log } from './log.ts';
 import type { PeerApi } from './peer-api.ts';
@@ -37,6 +38,8 @@ export interface Environment {
   readonly reset: Reset;
   /** Null: none is configured. */
   readonly watchdog: Watchdog | null;
+  /** Null: this node runs no VMs. */
+  readonly hypervisor: Hypervisor | null;
   readonly machine: MachineIdentity;
   /** Whether a process of this machine still lives: to tell a former life of this noded from a second one. */
   processLives(pid: number): boolean;

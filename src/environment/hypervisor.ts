@@ -35,6 +35,8 @@ export interface Hypervisor {
     onProgress: (progress: MigrationProgress) => void,
     signal: AbortSignal,
   ): Promise<Answer<null>>;
+  /** Ends a migration that is still under way here, whoever began it. `none`: there was none. */
+  abortMigration(uuid: string): Promise<Answer<'none' | 'aborted'>>;
   /** A guest at the hypervisor of another machine; null: it does not know it. */
   guestAt(address: string, uuid: string): Promise<Answer<Guest | null>>;
 }

@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import type { Config } from '../config/load.ts';
 import { loadConfig, printErrors } from '../config/load.ts';
-import { utf8Length } from '../config/schema.ts';
+import { utf8Length } from '../config/fields.ts';
 import type { FenceDevice, IpmiDevice } from '../records/device.ts';
 import type { ClusterKey } from './secrets.ts';
 import { clusterKey } from './secrets.ts';

@@ -40,6 +40,10 @@ export const eventKinds = [
   'election-loop',
   'self-fence',
   'quorum',
+  'vm',
+  'vm-failed',
+  'vm-stranded',
+  'drain',
 ] as const;
 export type EventKind = (typeof eventKinds)[number];
 

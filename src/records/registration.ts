@@ -36,6 +36,11 @@ export const Registration = z.object({
    * armed; null: nobody may rely on that.
    */
   watchdogBoundMs: z.int().positive().nullable(),
+  /** Where it takes guests in, and what memory it keeps back for itself; null: it runs no VMs. */
+  vms: z
+    .object({ address: z.string().max(255), reservedMiB: z.int().min(0) })
+    .nullable()
+    .default(null),
 });
 export type Registration = z.output<typeof Registration>;
 

@@ -17,6 +17,13 @@ export const tree = {
   transfer: (id: string) => `/transfers/${id}`,
   left: (name: string) => `/nodes/${name}/left`,
   once: '/once',
+  vms: '/vms',
+  vm: (uuid: string) => `/vms/${uuid}`,
+  vmDefinition: (uuid: string) => `/vms/${uuid}/definition`,
+  vmLock: (uuid: string) => `/vms/${uuid}/lock`,
+  vmProgress: (uuid: string) => `/vms/${uuid}/progress`,
+  guests: (node: string) => `/nodes/${node}/guests`,
+  drain: (node: string) => `/nodes/${node}/drain`,
   history: '/history',
 } as const;
 
@@ -31,4 +38,5 @@ export const treeRoots = [
   tree.primaryLock,
   tree.transfers,
   tree.once,
+  tree.vms,
 ] as const;

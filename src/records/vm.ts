@@ -11,8 +11,8 @@ import { nodeNamePattern } from '../core/node.ts';
 
 const nodeName = z.string().regex(nodeNamePattern);
 export const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-/** As libvirt takes names, and as they can stand in a path and on a command line. */
-export const vmNamePattern = /^[A-Za-z0-9_][A-Za-z0-9_.+:@-]{0,79}$/;
+/** As libvirt takes names: no slash, no line feed, not blank. Every command names a VM by its UUID. */
+export const vmNamePattern = /^(?=.*\S)[^/\p{Cc}]{1,200}$/u;
 
 export const VmMove = z.object({
   /** Follows one move through records, history and logs. */
@@ -26,8 +26,8 @@ export const VmMove = z.object({
   address: z.string().max(255).nullable(),
   /** The life of the target that got ready. */
   targetIncarnation: z.string().max(120).nullable(),
-  /** Who called it off; null: nobody. */
-  cancelledBy: z.string().max(200).nullable(),
+  /** Why it was called off, by a person or by the target; null: it was not. */
+  calledOff: z.string().max(500).nullable(),
 });
 export type VmMove = z.output<typeof VmMove>;
 
@@ -60,6 +60,8 @@ export const VmRecord = z.object({
   /** Set when it was stopped only because no node was left for it. */
   stranded: z.boolean(),
   migrationMethod: z.enum(['live', 'shutdown']),
+  /** Of the newest write: a write whose answer was lost is found again by it. */
+  writeId: z.string().max(64),
 });
 export type VmRecord = z.output<typeof VmRecord>;
 

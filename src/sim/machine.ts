@@ -1,4 +1,5 @@
 /** A machine in the simulator: power, boot, and the life of its noded (restarted after a crash, as systemd does). */
+import type { Guest } from '../core/vm.ts';
 import type { VirtualTime } from './clock.ts';
 import { SimProcess } from './process.ts';
 
@@ -19,6 +20,8 @@ export class SimMachine {
   boots = 0;
   /** What runs here of the primary's resources: beside noded, and only as long as there is power. */
   readonly running = new Set<string>();
+  /** Guests of its libvirt, by UUID: they end with the power. */
+  readonly guests = new Map<string, Guest>();
   /** The disk: noded's small files. */
   readonly disk = new Map<string, string>();
   /** When the watchdog was fed last; null: it is not armed. */
@@ -48,6 +51,7 @@ export class SimMachine {
     if (this.power === 'off') return;
     this.power = 'off';
     this.running.clear();
+    this.guests.clear();
     this.watchdogFedMs = null;
     this.process?.die();
     this.process = null;

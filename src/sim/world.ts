@@ -4,6 +4,7 @@
  */
 import { Agent } from '../agent/agent.ts';
 import type { Config } from '../config/load.ts';
+import type { Guest } from '../core/vm.ts';
 import type { Watchdog } from '../environment/watchdog.ts';
 import type { Environment } from '../environment/environment.ts';
 import type { FenceDevice } from '../records/device.ts';
@@ -11,6 +12,8 @@ import { SimPower } from './bmc.ts';
 import type { SimBmc } from './bmc.ts';
 import { VirtualTime } from './clock.ts';
 import { SimEnsemble } from './ensemble.ts';
+import type { LibvirtMode } from './hypervisor.ts';
+import { SimHypervisor } from './hypervisor.ts';
 import { simJournal } from './journal.ts';
 import { simLog } from './log.ts';
 import { SimMachine } from './machine.ts';
@@ -60,6 +63,10 @@ export class World {
   readonly resourceModes = new Map<string, ResourceMode>();
   /** Called when a resource of the primary begins or ceases to run somewhere: the checkers listen here. */
   onResource: (node: string, resource: string, running: boolean, epoch: number | null) => void = () => undefined;
+  /** What libvirt does on a node, if it is not well. */
+  readonly libvirtModes = new Map<string, LibvirtMode>();
+  /** Called when a guest begins or ceases to run somewhere. */
+  onGuest: (node: string, uuid: string, guest: Guest | null) => void = () => undefined;
   private readonly endpoints = new Map<string, SimEndpoint>();
   /** Nodes that have no watchdog device, whatever is configured. */
   readonly withoutWatchdog = new Set<string>();
@@ -212,9 +219,39 @@ export class World {
         reaches: (address) =>
           !this.cutFromPeers.has(name) && !this.cutFromPeers.has(address) && this.machine(address).power === 'on',
       }),
+      hypervisor: this.hypervisorOf(node, machine, process, random),
       watchdog: this.watchdogOf(node, machine, process),
       reset: { resetMachine: (because) => this.resetMachine(machine, because) },
     };
+  }
+
+  private hypervisorOf(
+    { name, config }: SimNode,
+    machine: SimMachine,
+    process: SimProcess,
+    random: SeededRandom,
+  ): SimHypervisor | null {
+    if (!config.vms.enabled) return null;
+    return new SimHypervisor({
+      machine,
+      process,
+      random: random.fork(),
+      timeoutMs: config.vms.commandTimeout,
+      modeOf: (node) => this.libvirtModes.get(node) ?? 'ok',
+      machineAt: (address) => {
+        const found = this.machines.get(address);
+        const isCut = this.cutFromPeers.has(name) || this.cutFromPeers.has(address);
+        return found?.power === 'on' && !isCut ? found : null;
+      },
+      onGuest: (which, uuid, guest) => {
+        this.trace.line(
+          which.name,
+          `guest ${uuid.slice(-4)}`,
+          guest === null ? 'gone' : `${guest.power} (${guest.reason})`,
+        );
+        this.onGuest(which.name, uuid, guest);
+      },
+    });
   }
 
   /** ZooKeeper's own majority, where its servers run on the coordinators. */

@@ -189,7 +189,7 @@ describe('whoever fences may die', () => {
   afterAll(async () => {
     await lab.do('down');
   });
-  const newest = async () => (await fencedOf('node4')).at(-1);
+  const newest = async () => (await fencedOf('node4'))[0]; // newest first
 
   // The moments between "power read as off" and "recorded" are too short for this: test/simulation/faults.test.ts hits them.
   it.each<readonly [string, 'noded' | 'plug', (before: number) => Promise<boolean>]>([
@@ -200,7 +200,7 @@ describe('whoever fences may die', () => {
     ['recovery has begun', 'noded', (before) => Promise.resolve(did('node4', 'BMC: power on ordered') > before)],
   ])('S6: %s, and the fencer dies (%s): another one finishes, with one power cycle', async (_step, death, reached) => {
     await lab.healthy();
-    await lab.do('bmc', 'node4', 'slow=1'); // each step takes a second at least
+    await lab.do('bmc', 'node4', 'slow=2'); // each step takes two seconds at least
     const known = (await newest())?.id;
     const [offs, ons, ordered] = [
       did('node4', 'power off'),
@@ -213,8 +213,8 @@ describe('whoever fences may die', () => {
       20_000,
       async () => ![undefined, known].includes((await newest())?.id),
     );
-    await lab.until('that step', 20_000, () => reached(ordered));
     const fencer = (await newest())?.by ?? '';
+    await lab.until('that step', 20_000, () => reached(ordered));
     if (death === 'plug') await lab.do('power', fencer, 'off');
     else await lab.do('exec', fencer, '--', 'pkill', '-KILL', '-f', 'daemon/main.js');
     await lab.until('node4 is back', 60_000, async () => (await newest())?.outcome === 'closed');

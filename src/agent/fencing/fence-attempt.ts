@@ -9,6 +9,7 @@ import { parseRecord } from '../../records/record.ts';
 import { tree } from '../../records/tree.ts';
 import type { Context } from '../context.ts';
 import type { Peers } from '../peers.ts';
+import { recoverVms } from '../vms/recovery.ts';
 import { readPrimary, writePrimary } from '../primary/primary-file.ts';
 import { devicesOf } from './devices.ts';
 import type { FenceRecord } from '../../records/fence.ts';
@@ -36,7 +37,7 @@ export async function shoot(context: Context, peers: Peers, target: string, file
     const event = level === 'watchdog' ? 'watchdogCertain' : 'powerReadsOff';
     if (!(await recordFenced(context, target, file, event, level, outcome))) return;
   }
-  await freeWhatItHeld(context, target, file);
+  await freeWhatItHeld(context, peers, target, file);
   await restore(context, peers, target, file);
 }
 
@@ -53,7 +54,7 @@ export async function recordWord(
   const outcome = { off: true, confirmedWallMs: context.env.clock.wallMs(), because } as const;
   const answers = { requestId: id, askedBy: request.by };
   if (!(await recordFenced(context, target, file, 'operatorConfirms', 'manual', outcome, answers))) return;
-  await freeWhatItHeld(context, target, file);
+  await freeWhatItHeld(context, peers, target, file);
   await restore(context, peers, target, file);
 }
 
@@ -114,10 +115,13 @@ async function failed(context: Context, target: string, file: FenceFile, because
 }
 
 /** The dead life's ephemeral would hold the node's name until its session expires; it is certainly off, so it goes now. */
-async function freeWhatItHeld(context: Context, target: string, file: FenceFile): Promise<void> {
+async function freeWhatItHeld(context: Context, peers: Peers, target: string, file: FenceFile): Promise<void> {
   const { store } = context.env;
   // S1 (b): only while the record says `fenced` is power certainly off; once it may be on again, nothing is inferred.
-  if (file.record.state === 'fenced') await freeRole(context, target, file);
+  if (file.record.state === 'fenced') {
+    await freeRole(context, target, file);
+    await recoverVms(context, peers, target, file);
+  }
   const read = await store.read(tree.session(target));
   if (!read.ok) return;
   const holder = parseRecord(SessionHolder, read.text);

@@ -16,6 +16,13 @@ import type { Refusals } from './refusals.ts';
 /** A node that was powered on this recently is given the time to boot before it is fenced again for a person. */
 const toleranceMs = 60_000;
 
+/**
+ * A request that is older than this life may be that of somebody who is gone, with this very machine for instance: two nodes
+ * were told to fence each other, one was shot, came back, and shot the other one (found by the lab). It is taken when it has
+ * outlived so many session timeouts of nodectl.
+ */
+const orphanSessions = 2;
+
 export class FenceRequests {
   private readonly context: Context;
   private readonly refusals: Refusals;
@@ -23,6 +30,8 @@ export class FenceRequests {
   private readonly answered = new Set<string>();
   /** Requests that found a fence of their node under way, and which. */
   private readonly merged = new Map<string, string>();
+  /** Requests that were there before this life, and until when (own monotonic clock) they wait. Null: not looked yet. */
+  private old: ReadonlyMap<string, number> | null = null;
 
   constructor(context: Context, refusals: Refusals) {
     this.context = context;
@@ -44,10 +53,13 @@ export class FenceRequests {
     if (!listed.ok) return [];
     for (const id of this.answered) if (!listed.names.includes(id)) this.answered.delete(id);
     for (const id of this.merged.keys()) if (!listed.names.includes(id)) this.merged.delete(id);
+    const nowMs = this.context.env.clock.monotonicMs();
+    const orphanedMs = nowMs + orphanSessions * this.context.config.timing.requesterTimeoutMs;
+    this.old ??= new Map(listed.names.map((id) => [id, orphanedMs]));
     const due: { readonly node: string; readonly trigger: Asking }[] = [];
     /** The first request of each kind: equal ones wait for what becomes of it. */
     const first = new Map<string, string>();
-    for (const id of listed.names.filter((name) => !this.answered.has(name))) {
+    for (const id of listed.names.filter((name) => !this.answered.has(name) && nowMs >= (this.old?.get(name) ?? 0))) {
       const read = await store.read(`${tree.requests}/${id}`);
       if (!read.ok) continue;
       const parsed = parseRecord(OperatorRequest, read.text);

@@ -34,7 +34,7 @@ export function ownHindrance(context: Context): string | null {
     daemonState: board.daemonState,
     sessionLive: env.store.session().state === 'connected',
     steppedDown: board.steppedDown !== null,
-    maintenance: board.ownMaintenance,
+    maintenance: board.ownMaintenance ?? board.draining,
     barredMs: board.barredUntilMs - env.clock.monotonicMs(),
     barredBecause: board.barredBecause,
   });

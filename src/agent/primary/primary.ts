@@ -225,6 +225,7 @@ export class PrimaryLoop {
     if (this.closing !== null) return { reason: this.closing, mayReturn: false };
     if (board.ownMaintenance !== null && !board.keepsRoleInMaintenance)
       return { reason: `maintenance: ${board.ownMaintenance}`, mayReturn: true };
+    if (board.draining !== null) return { reason: board.draining, mayReturn: true };
     if (this.health.ill !== null) return { reason: this.health.ill, mayReturn: true };
     return null;
   }

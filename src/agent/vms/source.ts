@@ -1,0 +1,328 @@
+/**
+ * The home's side of a move, from its phase on (section 8). The home alone decides what became of it: the guest is said to be
+ * on the other side only when this side has given it up, and to have stayed only when it runs here. Paused after a migration
+ * that nobody can vouch for it is neither, and waits until the other side has answered or is certainly off.
+ */
+import { inWords } from '../../core/decision.ts';
+import { isConfirmedOff } from '../../core/fencing.ts';
+import { placeOne } from '../../core/placement.ts';
+import type { Guest } from '../../core/vm.ts';
+import type { Hypervisor } from '../../environment/hypervisor.ts';
+import { printRecord } from '../../records/record.ts';
+import { tree } from '../../records/tree.ts';
+import type { VmMove } from '../../records/vm.ts';
+import { VmProgress } from '../../records/vm.ts';
+import type { Context } from '../context.ts';
+import { readFence } from '../fencing/fence-file.ts';
+import type { Peers } from '../peers.ts';
+import { surveyNodes } from './capacity.ts';
+import type { VmCatalog } from './catalog.ts';
+import { lockRemoval } from './guest-lock.ts';
+import type { VmFile } from './vm-file.ts';
+import { changeVm, moveVm, readVm } from './vm-file.ts';
+
+/** Between two looks at a question that is still open. */
+const lookMs = 500;
+/** Progress is written at most so often. */
+const progressMs = 500;
+
+/** The guest here: running, paused, off (or unknown to libvirt); or nobody can say. */
+type Here = Guest | 'off' | 'unknown';
+
+export class MoveSource {
+  private readonly context: Context;
+  private readonly hypervisor: Hypervisor;
+  private readonly peers: Peers;
+  private readonly catalog: VmCatalog;
+  /** Since when (own monotonic clock) each move was seen in its phase. */
+  private readonly since = new Map<string, number>();
+
+  constructor(context: Context, hypervisor: Hypervisor, peers: Peers, catalog: VmCatalog) {
+    this.context = context;
+    this.hypervisor = hypervisor;
+    this.peers = peers;
+    this.catalog = catalog;
+  }
+
+  /** Goes on with the move of this VM; resolves when nothing more can be done at this look. */
+  async goOn(file: VmFile, guest: Guest | null): Promise<void> {
+    const { move } = file.record;
+    if (move === null) return;
+    if (move.phase === 'moving') return this.settle(file, move, 'noded was started anew in the middle of it');
+    if (guest === null || guest.power === 'off') return this.vanished(file, move, guest);
+    if (move.calledOff !== null) return this.stayed(file, move, move.calledOff);
+    if (move.target === null) return this.pick(file, move);
+    const mark = `${move.id} ${move.phase}`;
+    const nowMs = this.context.env.clock.monotonicMs();
+    if (!this.since.has(mark)) this.since.set(mark, nowMs);
+    if (move.phase === 'prepared') return this.begin(file, move, move.target);
+    const waitedMs = nowMs - (this.since.get(mark) ?? nowMs);
+    const limitMs = this.context.config.vms.prepareTimeout;
+    if (waitedMs > limitMs)
+      await this.stayed(file, move, `${move.target} did not get ready within ${inWords(limitMs)}`);
+  }
+
+  private async pick(file: VmFile, move: VmMove): Promise<void> {
+    const { record } = file;
+    const nodes = await surveyNodes(
+      this.context,
+      this.peers,
+      this.catalog.all().map((other) => other.record),
+    );
+    const placed = placeOne(record, nodes, record.node);
+    if (placed.node === null) return this.stayed(file, move, `no node takes it: ${placed.because}`);
+    await changeVm(this.context, file, { move: { ...move, target: placed.node } });
+  }
+
+  private async begin(file: VmFile, move: VmMove, target: string): Promise<void> {
+    if (!(await this.isThere(move, target))) {
+      await this.stayed(file, move, `${target} is not there any more`);
+      return;
+    }
+    const { state, migrationMethod } = file.record;
+    const moving = await changeVm(this.context, file, { move: { ...move, phase: 'moving' } });
+    if (moving?.record.move == null) return;
+    if (state !== 'migrate-live' && migrationMethod === 'shutdown')
+      await this.byShutdown(moving, 'its migration method is shutdown');
+    else await this.live(moving, moving.record.move);
+  }
+
+  /** The very life of the target that got ready still has its session. */
+  private async isThere(move: VmMove, target: string): Promise<boolean> {
+    await this.peers.refresh();
+    const session = await this.context.env.store.read(tree.session(target));
+    return session.ok && this.peers.get(target)?.incarnation === move.targetIncarnation;
+  }
+
+  private async live(file: VmFile, move: VmMove): Promise<void> {
+    const { env, config, duties, history, self } = this.context;
+    const { uuid, name } = file.record;
+    history.happened('vm', `${name} begins to move live from ${self.name} to ${move.target ?? '?'}`, {
+      node: self.name,
+      evidence: { vm: name, move: move.id },
+    });
+    const over = new AbortController();
+    const end = () => over.abort();
+    duties.addEventListener('abort', end);
+    let why = '';
+    void env.clock.sleep(config.vms.liveTimeout, over.signal).then(() => {
+      if (over.signal.aborted) return;
+      why = `it was not done within ${inWords(config.vms.liveTimeout)}`;
+      end();
+    });
+    void this.watchForCall(uuid, over.signal, (calledOff) => {
+      why = calledOff;
+      end();
+    });
+    let writtenMs = -Infinity;
+    const moved = await this.hypervisor.migrate(
+      uuid,
+      move.address ?? '',
+      ({ totalBytes, leftBytes }) => {
+        const nowMs = env.clock.monotonicMs();
+        if (nowMs - writtenMs < progressMs) return;
+        writtenMs = nowMs;
+        void this.tellProgress(uuid, {
+          schema: 1,
+          moveId: move.id,
+          what: 'its memory is being copied',
+          totalBytes,
+          leftBytes,
+        });
+      },
+      over.signal,
+    );
+    const stopped = over.signal.aborted;
+    duties.removeEventListener('abort', end);
+    end();
+    if (moved.ok) await this.arrived(file, move);
+    else await this.settle(file, move, stopped && why !== '' ? why : moved.because);
+  }
+
+  /** A call to give it up may come at any time, from anybody. */
+  private async watchForCall(uuid: string, signal: AbortSignal, call: (why: string) => void): Promise<void> {
+    const { env } = this.context;
+    while (!signal.aborted) {
+      const changed = new AbortController();
+      const now = await readVm(this.context, uuid, () => changed.abort());
+      if (now !== null && now !== 'none' && now.record.move?.calledOff != null) {
+        call(now.record.move.calledOff);
+        return;
+      }
+      const wake = () => changed.abort();
+      signal.addEventListener('abort', wake, { once: true });
+      await env.clock.sleep(2000, changed.signal);
+      signal.removeEventListener('abort', wake);
+    }
+  }
+
+  /** Finds out what became of a live migration that did not end well, however long that takes. */
+  private async settle(file: VmFile, move: VmMove, because: string): Promise<void> {
+    const { env, duties, history, self } = this.context;
+    const { uuid, name } = file.record;
+    const target = move.target ?? '?';
+    let told = '';
+    while (!duties.aborted) {
+      const here = await this.here(uuid);
+      if (here === 'off') {
+        const there = await this.hypervisor.guestAt(move.address ?? '', uuid);
+        if (there.ok && there.value !== null && there.value.power !== 'off') return this.arrived(file, move);
+        if ((there.ok && there.value === null) || (await this.isOff(move, target)))
+          return this.stayed(file, move, `${because}; it is off on both sides and starts again here`);
+      } else if (here !== 'unknown' && (here.power === 'running' || here.reason !== 'migration')) {
+        // Nothing may go on moving it behind our back: a virsh of a former life of noded, for instance.
+        const ended = await this.hypervisor.abortMigration(uuid);
+        if (ended.ok && ended.value === 'none') return this.notMoved(file, move, because);
+      } else if (here !== 'unknown') {
+        const there = await this.hypervisor.guestAt(move.address ?? '', uuid);
+        if (there.ok && there.value?.power === 'running') {
+          await this.hypervisor.switchOff(uuid); // its own copy, which has been left behind
+          if ((await this.here(uuid)) === 'off') return this.arrived(file, move);
+        } else if ((there.ok && there.value === null) || (await this.isOff(move, target))) {
+          await this.hypervisor.resume(uuid);
+        }
+      }
+      const open = `whether ${name} runs on ${self.name} or on ${target} is not known yet: ${because}`;
+      if (told !== open) history.happened('vm', open, { node: self.name, evidence: { vm: name, move: move.id } });
+      told = open;
+      await env.clock.sleep(lookMs, duties);
+    }
+  }
+
+  private async here(uuid: string): Promise<Here> {
+    const listed = await this.hypervisor.list();
+    if (!listed.ok) return 'unknown';
+    const guest = listed.value.get(uuid);
+    return guest === undefined || guest.power === 'off' ? 'off' : guest;
+  }
+
+  /** The life of the target that was to take it in is certainly over. */
+  private async isOff(move: VmMove, target: string): Promise<boolean> {
+    const fence = await readFence(this.context, target);
+    return fence !== null && isConfirmedOff(fence.record.state) && fence.record.incarnation === move.targetIncarnation;
+  }
+
+  private async notMoved(file: VmFile, move: VmMove, because: string): Promise<void> {
+    const { duties } = this.context;
+    if (duties.aborted) return; // the next life goes on
+    const now = await readVm(this.context, file.record.uuid);
+    if (now === null || now === 'none' || now.record.move?.id !== move.id) return;
+    const { state } = now.record;
+    if (state === 'migrate-live' || now.record.move.calledOff !== null)
+      return this.stayed(now, now.record.move, now.record.move.calledOff ?? because);
+    if (!(await this.isThere(move, move.target ?? '')))
+      return this.stayed(now, move, `${because}; ${move.target ?? 'its target'} is not there any more`);
+    await this.byShutdown(now, `live it did not work: ${because}`);
+  }
+
+  /** Shut down here, and given to the target, which starts it. */
+  private async byShutdown(file: VmFile, because: string): Promise<void> {
+    const { env, duties, config, history, self } = this.context;
+    const { uuid, name, move } = file.record;
+    if (move === null) return;
+    history.happened('vm', `${name} is shut down to move to ${move.target ?? '?'}: ${because}`, {
+      node: self.name,
+      evidence: { vm: name, move: move.id },
+    });
+    await this.tellProgress(uuid, {
+      schema: 1,
+      moveId: move.id,
+      what: `it is shut down: ${because}`.slice(0, 300),
+      totalBytes: null,
+      leftBytes: null,
+    });
+    const startMs = env.clock.monotonicMs();
+    let askedMs = -Infinity;
+    while (!duties.aborted) {
+      const here = await this.here(uuid);
+      if (here === 'off') break;
+      const nowMs = env.clock.monotonicMs();
+      if (here !== 'unknown' && nowMs - startMs > config.vms.shutdownTimeout) await this.hypervisor.switchOff(uuid);
+      else if (here !== 'unknown' && nowMs - askedMs > 10_000) {
+        askedMs = nowMs;
+        await this.hypervisor.shutDown(uuid);
+      }
+      await env.clock.sleep(lookMs, duties);
+    }
+    if (duties.aborted) return;
+    await this.hypervisor.remove(uuid);
+    await this.insist(file, (now, unlock) =>
+      moveVm(
+        this.context,
+        now,
+        'handedOver',
+        `it was shut down on ${self.name}, and starts on ${move.target ?? '?'}`,
+        {
+          ...this.goneTo(now, move),
+          active: false,
+          lastMove: { id: move.id, ok: true, because: `by shutdown and start: ${because}`.slice(0, 1000) },
+        },
+        unlock,
+      ),
+    );
+  }
+
+  private async arrived(file: VmFile, move: VmMove): Promise<void> {
+    const { self } = this.context;
+    await this.hypervisor.remove(file.record.uuid);
+    const because = `it has moved live from ${self.name} to ${move.target ?? '?'}`;
+    await this.insist(file, (now, unlock) =>
+      moveVm(
+        this.context,
+        now,
+        'moved',
+        because,
+        { ...this.goneTo(now, move), active: true, lastMove: { id: move.id, ok: true, because } },
+        unlock,
+      ),
+    );
+  }
+
+  private goneTo({ record }: VmFile, move: VmMove): Pick<VmFile['record'], 'node' | 'cameFrom' | 'move'> {
+    const node = move.target ?? record.node;
+    const origin = record.cameFrom ?? record.node;
+    return { node, cameFrom: move.remembers && origin !== node ? origin : null, move: null };
+  }
+
+  private async stayed(file: VmFile, move: VmMove, because: string): Promise<void> {
+    const lastMove = { id: move.id, ok: false, because: because.slice(0, 1000) };
+    await this.insist(file, (now) => moveVm(this.context, now, 'stayed', because, { move: null, lastMove }));
+  }
+
+  /** It went off before anything was moved. */
+  private async vanished(file: VmFile, move: VmMove, guest: Guest | null): Promise<void> {
+    const isOwnWill = guest?.reason === 'shutdown' || guest?.reason === 'destroyed';
+    if (!isOwnWill) return this.stayed(file, move, 'its guest was not running any more');
+    const because = 'its guest was shut down before it could move';
+    const lastMove = { id: move.id, ok: false, because };
+    await this.hypervisor.remove(file.record.uuid);
+    await this.insist(file, (now, unlock) =>
+      moveVm(this.context, now, 'stoppedByItself', because, { move: null, lastMove, active: false }, unlock),
+    );
+  }
+
+  /** What is certain has to be written, however often the store is away or somebody else writes in between. */
+  private async insist(
+    file: VmFile,
+    write: (now: VmFile, unlock: NonNullable<Awaited<ReturnType<typeof lockRemoval>>>) => Promise<VmFile | null>,
+  ): Promise<void> {
+    const { env, duties } = this.context;
+    const { uuid, move } = file.record;
+    for (const mark of [...this.since.keys()]) if (mark.startsWith(`${move?.id ?? ''} `)) this.since.delete(mark);
+    while (!duties.aborted) {
+      const now = await readVm(this.context, uuid);
+      if (now === 'none' || (now !== null && now.record.move?.id !== move?.id)) return;
+      const unlock = await lockRemoval(this.context, uuid);
+      if (now !== null && unlock !== null && (await write(now, unlock)) !== null) return;
+      await env.clock.sleep(100, duties);
+    }
+  }
+
+  private async tellProgress(uuid: string, progress: VmProgress): Promise<void> {
+    const { store } = this.context.env;
+    const text = printRecord(VmProgress.parse(progress));
+    const read = await store.read(tree.vmProgress(uuid));
+    if (read.ok) await store.write(tree.vmProgress(uuid), text, read.version);
+    else if (read.code === 'no-node') await store.create(tree.vmProgress(uuid), text, 'persistent');
+  }
+}

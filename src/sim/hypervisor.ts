@@ -1,0 +1,184 @@
+/**
+ * libvirt and its guests in the simulator: guests live on the machine, not in noded's process; they go on when noded is frozen
+ * or killed, and end with the power. A live migration has its dangerous moment: the source is paused, the copy on the other
+ * side waits, and who holds the guest hangs on one answer.
+ */
+import type { Guest } from '../core/vm.ts';
+import type { Answer, Hypervisor, MigrationProgress } from '../environment/hypervisor.ts';
+import type { SimMachine } from './machine.ts';
+import type { SimProcess } from './process.ts';
+import type { SeededRandom } from './random.ts';
+
+/** ok · answers nothing · live migration fails · guests do not start · guests do not listen when they shall shut down */
+export type LibvirtMode = 'ok' | 'hangs' | 'live-fails' | 'start-fails' | 'deaf';
+
+export interface SimHypervisorOptions {
+  readonly machine: SimMachine;
+  readonly process: SimProcess;
+  readonly random: SeededRandom;
+  readonly timeoutMs: number;
+  readonly modeOf: (node: string) => LibvirtMode;
+  /** The machine at an address, if this one reaches it. */
+  readonly machineAt: (address: string) => SimMachine | null;
+  readonly onGuest: (machine: SimMachine, uuid: string, guest: Guest | null) => void;
+}
+
+const copyMs = 600;
+const finishMs = 60;
+/** After this libvirt drops a copy whose source is gone. */
+const orphanMs = 3500;
+const ok = { ok: true, value: null } as const;
+const no = (because: string) => ({ ok: false, because }) as const;
+
+export class SimHypervisor implements Hypervisor {
+  private readonly options: SimHypervisorOptions;
+
+  constructor(options: SimHypervisorOptions) {
+    this.options = options;
+  }
+
+  list(): Promise<Answer<ReadonlyMap<string, Guest>>> {
+    return this.ask(() => ({ ok: true, value: new Map(this.guests) }));
+  }
+
+  check(_uuid: string, xml: string): Promise<Answer<null>> {
+    return this.ask(() => (xml.includes('unsupported') ? no('unsupported configuration: says libvirt') : ok));
+  }
+
+  start(uuid: string): Promise<Answer<null>> {
+    return this.ask(() => {
+      if (this.mode() === 'start-fails') return no('internal error: process exited while connecting to monitor');
+      if (!this.isLive(uuid)) this.set(uuid, { power: 'running', reason: 'booted' });
+      return ok;
+    }, 100);
+  }
+
+  shutDown(uuid: string): Promise<Answer<null>> {
+    return this.ask(() => {
+      const { machine, random } = this.options;
+      if (this.mode() !== 'deaf')
+        machine.later(random.between(500, 3000), () => {
+          if (this.guests.get(uuid)?.power === 'running') this.set(uuid, { power: 'off', reason: 'shutdown' });
+        });
+      return ok;
+    });
+  }
+
+  switchOff(uuid: string): Promise<Answer<null>> {
+    return this.ask(() => {
+      if (this.isLive(uuid)) this.set(uuid, { power: 'off', reason: 'destroyed' });
+      return ok;
+    });
+  }
+
+  resume(uuid: string): Promise<Answer<null>> {
+    return this.ask(() => {
+      if (this.guests.get(uuid)?.power === 'paused') this.set(uuid, { power: 'running', reason: 'unpaused' });
+      return ok;
+    });
+  }
+
+  remove(uuid: string): Promise<Answer<null>> {
+    return this.ask(() => {
+      if (this.isLive(uuid)) return no('it runs');
+      this.set(uuid, null);
+      return ok;
+    });
+  }
+
+  async migrate(
+    uuid: string,
+    address: string,
+    onProgress: (progress: MigrationProgress) => void,
+    signal: AbortSignal,
+  ): Promise<Answer<null>> {
+    const { process, machine, machineAt, random } = this.options;
+    if (this.mode() === 'hangs') return this.silence(signal);
+    const target = machineAt(address);
+    if (target === null || this.options.modeOf(target.name) === 'hangs') {
+      await process.sleep(Math.min(3000, this.options.timeoutMs), signal);
+      return no('unable to connect to server');
+    }
+    onProgress({ totalBytes: 1000, leftBytes: 500 });
+    await process.sleep(copyMs, signal);
+    if (signal.aborted) return no('operation aborted: migration out job: canceled by client');
+    const isFine = () => machine.power === 'on' && machineAt(address) === target && target.power === 'on';
+    if (!isFine() || this.mode() === 'live-fails' || this.guests.get(uuid)?.power !== 'running')
+      return no('migration out job: unexpectedly failed');
+    // From here on the copy is complete. What happens now happens on the machines, whatever becomes of this noded.
+    this.set(uuid, { power: 'paused', reason: 'migration' });
+    target.guests.set(uuid, { power: 'paused', reason: 'migration' });
+    const targetBoot = target.boots;
+    const isSent = process.alive || random.fraction() < 0.5;
+    await new Promise<void>((resolve) => {
+      const dropped = () => {
+        if (target.boots === targetBoot && target.guests.get(uuid)?.power === 'paused') target.guests.delete(uuid);
+      };
+      target.later(finishMs, () => {
+        if (!isSent || machine.power === 'off' || !isFine()) {
+          target.later(orphanMs, dropped);
+          resolve();
+          return;
+        }
+        target.guests.set(uuid, { power: 'running', reason: 'migrated' });
+        this.options.onGuest(target, uuid, { power: 'running', reason: 'migrated' });
+        if (machine.power === 'on') this.set(uuid, null);
+        resolve();
+      });
+      void process.sleep(orphanMs).then(resolve);
+    });
+    await process.sleep(random.between(1, 5));
+    return this.guests.has(uuid) ? no('the answer of the other side was lost') : ok;
+  }
+
+  abortMigration(): Promise<Answer<'none' | 'aborted'>> {
+    return this.ask(() => ({ ok: true, value: 'none' }));
+  }
+
+  async guestAt(address: string, uuid: string): Promise<Answer<Guest | null>> {
+    const { machineAt, process, modeOf } = this.options;
+    await process.sleep(20);
+    const machine = machineAt(address);
+    if (machine === null || modeOf(machine.name) === 'hangs') {
+      await process.sleep(Math.min(1000, this.options.timeoutMs));
+      return no('unable to connect to server');
+    }
+    return { ok: true, value: machine.guests.get(uuid) ?? null };
+  }
+
+  private get guests(): Map<string, Guest> {
+    return this.options.machine.guests;
+  }
+
+  private mode(): LibvirtMode {
+    return this.options.modeOf(this.options.machine.name);
+  }
+
+  private isLive(uuid: string): boolean {
+    const power = this.guests.get(uuid)?.power;
+    return power === 'running' || power === 'paused';
+  }
+
+  private set(uuid: string, guest: Guest | null): void {
+    const { machine, onGuest } = this.options;
+    if (machine.power === 'off') return;
+    if (guest === null) this.guests.delete(uuid);
+    else this.guests.set(uuid, guest);
+    onGuest(machine, uuid, guest);
+  }
+
+  private async ask<T>(answer: () => Answer<T>, tookMs = 20): Promise<Answer<T>> {
+    const { process, random, timeoutMs } = this.options;
+    if (this.mode() === 'hangs') {
+      await process.sleep(timeoutMs);
+      return no(`no answer within ${timeoutMs} ms; killed`);
+    }
+    await process.sleep(random.between(tookMs / 2, tookMs * 2));
+    return answer();
+  }
+
+  private async silence(signal: AbortSignal): Promise<Answer<null>> {
+    await this.options.process.sleep(600_000, signal);
+    return no('no answer; killed');
+  }
+}

@@ -65,6 +65,28 @@ export const VmRecord = z.object({
 });
 export type VmRecord = z.output<typeof VmRecord>;
 
+/** A VM that has just been defined: its node checks it first. */
+export function newVm(
+  facts: Pick<
+    VmRecord,
+    'uuid' | 'name' | 'node' | 'memoryMiB' | 'vcpus' | 'selector' | 'limit' | 'autostart' | 'migrationMethod' | 'by'
+  > & { readonly nowWallMs: number; readonly writeId: string },
+): VmRecord {
+  const { nowWallMs, ...given } = facts;
+  return {
+    schema: 1,
+    ...given,
+    state: 'provision',
+    because: `defined by ${facts.by}`,
+    sinceWallMs: nowWallMs,
+    active: false,
+    cameFrom: null,
+    move: null,
+    lastMove: null,
+    stranded: false,
+  };
+}
+
 /** `vms/<uuid>/definition`. */
 export const VmDefinition = z.object({ schema: z.literal(1), xml: z.string().max(200_000) });
 export type VmDefinition = z.output<typeof VmDefinition>;

@@ -108,27 +108,46 @@ export class SimHypervisor implements Hypervisor {
     // From here on the copy is complete. What happens now happens on the machines, whatever becomes of this noded.
     this.set(uuid, { power: 'paused', reason: 'migration' });
     target.guests.set(uuid, { power: 'paused', reason: 'migration' });
-    const targetBoot = target.boots;
+    await this.finish(uuid, target, isFine);
+    await process.sleep(random.between(1, 5));
+    return this.guests.has(uuid) ? no('the answer of the other side was lost') : ok;
+  }
+
+  /**
+   * The other side is told to let the copy run. A libvirt that hangs there hears of it when it hangs no more, however long ago
+   * everybody else has given the migration up. Resolves when virsh would.
+   */
+  private finish(uuid: string, target: SimMachine, isFine: () => boolean): Promise<void> {
+    const { process, machine, random, modeOf, onGuest } = this.options;
+    const boot = target.boots;
+    const isCopyThere = () => target.boots === boot && target.guests.get(uuid)?.power === 'paused';
     const isSent = process.alive || random.fraction() < 0.5;
-    await new Promise<void>((resolve) => {
-      const dropped = () => {
-        if (target.boots === targetBoot && target.guests.get(uuid)?.power === 'paused') target.guests.delete(uuid);
-      };
-      target.later(finishMs, () => {
+    return new Promise((resolve) => {
+      const arrive = (): void => {
+        if (!isCopyThere()) {
+          resolve();
+          return;
+        }
+        if (modeOf(target.name) === 'hangs' && isSent) {
+          target.later(200, arrive);
+          return;
+        }
         if (!isSent || machine.power === 'off' || !isFine()) {
-          target.later(orphanMs, dropped);
+          target.later(orphanMs, () => {
+            if (isCopyThere()) target.guests.delete(uuid);
+          });
           resolve();
           return;
         }
         target.guests.set(uuid, { power: 'running', reason: 'migrated' });
-        this.options.onGuest(target, uuid, { power: 'running', reason: 'migrated' });
-        if (machine.power === 'on') this.set(uuid, null);
+        onGuest(target, uuid, { power: 'running', reason: 'migrated' });
+        // The answer comes back in time, or not at all: then this side is left paused.
+        if (process.alive && modeOf(machine.name) === 'ok') this.set(uuid, null);
         resolve();
-      });
+      };
+      target.later(finishMs, arrive);
       void process.sleep(orphanMs).then(resolve);
     });
-    await process.sleep(random.between(1, 5));
-    return this.guests.has(uuid) ? no('the answer of the other side was lost') : ok;
   }
 
   abortMigration(): Promise<Answer<'none' | 'aborted'>> {

@@ -5,6 +5,7 @@
 import { parseDuration } from '../config/duration.ts';
 import type { BmcMode } from './bmc.ts';
 import type { ResourceMode } from './resources.ts';
+import { drainVerb, guestVerb, libvirtVerb, vmVerb } from './vm-story.ts';
 import type { World } from './world.ts';
 
 export interface StoryStep {
@@ -110,6 +111,10 @@ const verbs: Readonly<Record<string, Verb>> = {
   /** Its watchdog device does not exist; its reset command does nothing. */
   'without-watchdog': (world, [node = '']) => void world.withoutWatchdog.add(node),
   'without-reset': (world, [node = '']) => void world.withoutReset.add(node),
+  vm: vmVerb,
+  guest: guestVerb,
+  libvirt: libvirtVerb,
+  drain: drainVerb,
   leave: (world, [node = '']) => mark(world, node, true),
   join: (world, [node = '']) => mark(world, node, false),
   /** maintenance NODE|cluster REASON... [for=DURATION] | NODE off | off */

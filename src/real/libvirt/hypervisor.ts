@@ -134,12 +134,12 @@ export class VirshHypervisor implements Hypervisor {
     onProgress: (progress: MigrationProgress) => void,
     over: AbortSignal,
   ): Promise<void> {
-    while (!over.aborted) {
+    const isOver = () => over.aborted;
+    while (!isOver()) {
       await new Promise((resolve) => setTimeout(resolve, progressMs).unref());
-      if (over.aborted) return;
-      const asked = await this.virsh(['domjobinfo', uuid]);
-      const job = asked.ok ? parseJobInfo(asked.value.stdout) : null;
-      if (job?.isActive === true && !over.aborted) onProgress(job);
+      const asked = isOver() ? null : await this.virsh(['domjobinfo', uuid]);
+      const job = asked?.ok === true ? parseJobInfo(asked.value.stdout) : null;
+      if (job?.isActive === true && !isOver()) onProgress(job);
     }
   }
 

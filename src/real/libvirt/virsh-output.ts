@@ -79,7 +79,7 @@ export function parseList(text: string): Map<string, Guest> | null {
 export function parseDomState(text: string): Guest | null {
   const match = /^([a-z ]+?)\s*(?:\((.*)\))?$/.exec(text.trim());
   const reason = match?.[2] ?? 'unknown';
-  switch (match?.[1]) {
+  switch (match?.[1] ?? '') {
     case 'running':
     case 'idle':
     case 'in shutdown':

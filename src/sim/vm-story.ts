@@ -1,0 +1,107 @@
+/** The words of a story that are about VMs: as nodectl would write them. */
+import { commandVm } from '../core/vm-command.ts';
+import type { VmCommand } from '../core/vm-command.ts';
+import { printRecord } from '../records/record.ts';
+import { tree } from '../records/tree.ts';
+import { Drain, VmRecord, newVm, readyDrain } from '../records/vm.ts';
+import type { LibvirtMode } from './hypervisor.ts';
+import type { World } from './world.ts';
+
+/** vm1 -> 00000000-0000-4000-8000-000000000001. */
+export function simUuid(name: string): string {
+  return `00000000-0000-4000-8000-${name.replace(/\D/g, '').padStart(12, '0')}`;
+}
+
+export function readSimVm(world: World, name: string): VmRecord | null {
+  const read = world.ensemble.read(tree.vm(simUuid(name)));
+  return read.ok && read.value.text !== '' ? VmRecord.parse(JSON.parse(read.value.text)) : null;
+}
+
+/** vm NAME define NODE [MIB] | start | shutdown | stop | restart | disable | migrate [TARGET] | migrate-live [TARGET] | move TARGET | unmigrate | cancel */
+export function vmVerb(world: World, [name = '', verb = '', ...rest]: readonly string[]): void {
+  const uuid = simUuid(name);
+  if (verb === 'define') {
+    const record = newVm({
+      uuid,
+      name,
+      node: rest[0] ?? 'node1',
+      memoryMiB: Number(rest[1] ?? '64'),
+      vcpus: 1,
+      selector: 'mem',
+      limit: [],
+      autostart: false,
+      migrationMethod: 'live',
+      by: 'operator',
+      nowWallMs: 0,
+      writeId: 'story',
+    });
+    world.ensemble.vandalise(tree.vm(uuid), printRecord(record));
+    world.ensemble.vandalise(
+      tree.vmDefinition(uuid),
+      printRecord({ schema: 1, xml: `<domain>${rest[2] ?? ''}</domain>` }),
+    );
+    return;
+  }
+  const record = readSimVm(world, name);
+  if (record === null) throw new Error(`there is no VM "${name}"`);
+  const changed = commandVm(record, commandOf(verb, rest[0] ?? null, `m${Math.round(world.time.nowMs)}`), 'operator');
+  if (!changed.ok) {
+    world.trace.line('story', `vm ${name} ${verb} is refused`, changed.because);
+    return;
+  }
+  const { state, node, move, stranded, because } = changed;
+  world.ensemble.vandalise(
+    tree.vm(uuid),
+    printRecord({ ...record, state, node, move, stranded, because, writeId: `story-${world.time.nowMs}` }),
+  );
+}
+
+function commandOf(verb: string, target: string | null, moveId: string): VmCommand {
+  switch (verb) {
+    case 'migrate':
+    case 'migrate-live':
+      return { kind: 'migrate', target, forceLive: verb === 'migrate-live', moveId };
+    case 'move':
+    case 'unmigrate':
+      return { kind: verb, target, moveId };
+    case 'cancel':
+      return { kind: 'cancel', by: 'operator' };
+    case 'start':
+    case 'shutdown':
+    case 'stop':
+    case 'restart':
+    case 'disable':
+      return { kind: verb };
+    default:
+      throw new Error(`vm NAME ${verb}: not a word of stories`);
+  }
+}
+
+/** guest NAME NODE off|crash|gone: what happens behind noded's back. */
+export function guestVerb(world: World, [name = '', node = '', what = '']: readonly string[]): void {
+  const machine = world.machine(node);
+  const uuid = simUuid(name);
+  const guest = {
+    power: 'off',
+    reason: what === 'crash' ? 'crashed' : what === 'destroy' ? 'destroyed' : 'shutdown',
+  } as const;
+  machine.guests.set(uuid, guest);
+  world.onGuest(node, uuid, guest);
+}
+
+const modes: readonly LibvirtMode[] = ['ok', 'hangs', 'live-fails', 'start-fails', 'deaf'];
+
+export function libvirtVerb(world: World, [node = '', mode = '']: readonly string[]): void {
+  world.machine(node);
+  if (!(modes as readonly string[]).includes(mode)) throw new Error(`libvirt NODE ${modes.join('|')}`);
+  world.libvirtModes.set(node, mode as LibvirtMode);
+}
+
+/** drain NODE flush|ready */
+export function drainVerb(world: World, [node = '', what = '']: readonly string[]): void {
+  const read = world.ensemble.read(tree.drain(node));
+  const before = read.ok && read.value.text !== '' ? Drain.parse(JSON.parse(read.value.text)) : readyDrain;
+  const state = what === 'flush' ? 'flush' : 'unflush';
+  const next: Drain = { ...before, state, by: 'operator', doing: '', total: 0, done: 0, stuck: {} };
+  world.ensemble.vandalise(tree.drain(node), printRecord(next));
+}

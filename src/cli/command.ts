@@ -26,3 +26,13 @@ export function text(args: Arguments, name: string): string | undefined {
 export function flag(args: Arguments, name: string): boolean {
   return args[name] === true;
 }
+
+/** For commands that wait for their outcome unless they are told not to. */
+export const waitOptions = {
+  wait: { type: 'boolean', default: true, describe: 'wait for the outcome' },
+  'no-wait': { type: 'boolean', default: false, describe: 'only write it down' },
+} as const;
+
+export function waits(args: Arguments): boolean {
+  return flag(args, 'wait') && !flag(args, 'no-wait');
+}

@@ -96,7 +96,7 @@ async function quietly(work: Promise<unknown>): Promise<void> {
 const processes: Readonly<Record<string, RegExp>> = {
   noded: /dist\/daemon\/main\.js/,
   zookeeper: /QuorumPeerMain/,
-  libvirtd: /libvirtd/,
+  libvirtd: /libvirtd --listen/,
   ceph: /ceph-mon/,
 };
 

@@ -5,6 +5,7 @@ import type { Argv } from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { bmc, cut, freeze, hang, heal, power, thawAll } from './faults.ts';
 import { Lab, LabError, pause } from './lab.ts';
+import { guestXml } from './guest.ts';
 import { hostRows } from './ps.ts';
 import { nodectl, passThrough } from './status.ts';
 import { picture } from './picture.ts';
@@ -42,7 +43,7 @@ async function runUp(args: Args): Promise<void> {
   if (!wasUp) for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, abandon);
   try {
     const coordinators = args['coordinators'] === undefined ? nodes : Number(args['coordinators']);
-    await up(lab, { nodes, zookeepers, coordinators, set: list(args, 'set'), say });
+    await up(lab, { nodes, zookeepers, coordinators, vms: args['vms'] === true, set: list(args, 'set'), say });
   } catch (error) {
     if (!wasUp) await down(lab, true);
     throw error;
@@ -126,6 +127,11 @@ function lifeCommands(parser: Argv): Argv {
             type: 'number',
             describe: 'coordinators, the first hosts; the others are workers (default: all)',
           })
+          .option('vms', {
+            type: 'boolean',
+            default: false,
+            describe: 'libvirt and QEMU on every host; scripts/lab guest NAME prints the XML of a tiny guest',
+          })
           .option('set', {
             type: 'string',
             array: true,
@@ -135,6 +141,12 @@ function lifeCommands(parser: Argv): Argv {
       runUp,
     )
     .command('down', 'end all of it', (y) => y.option('keep-logs', { type: 'boolean', default: false }), runDown)
+    .command(
+      'guest <name>',
+      'the XML of a tiny guest that counts on its serial line (log/serial-NAME)',
+      (y) => y.positional('name', { type: 'string', demandOption: true }),
+      (args) => print(guestXml(str(args, 'name'))),
+    )
     .command('ps', 'the hosts', json, runPs)
     .command('ctl', 'nodectl from the management side: scripts/lab ctl status', (y) => y, runCtl)
     .command('exec <host>', 'a command inside a host: scripts/lab exec node1 -- ip addr', host, runExec)

@@ -9,14 +9,15 @@ import { LabError, clusterName, virtualAddress } from './lab.ts';
 
 type Tree = Record<string, unknown>;
 
+interface Shape {
+  readonly zookeepers: number;
+  readonly coordinators: number;
+  readonly vms: boolean;
+  readonly set: readonly string[];
+}
+
 /** Writes every node's configuration, the cluster key and the BMC passwords; refuses what the product would refuse. */
-export function writeSettings(
-  lab: Lab,
-  nodes: readonly string[],
-  zookeepers: number,
-  coordinators: number,
-  set: readonly string[],
-): void {
+export function writeSettings(lab: Lab, nodes: readonly string[], { zookeepers, coordinators, vms, set }: Shape): void {
   const key = newKeyText();
   const servers = (prefix: (index: number) => string) =>
     Array.from({ length: zookeepers }, (_, index) => `${prefix(index + 1)}:2181`);
@@ -44,6 +45,18 @@ export function writeSettings(
         resources: [{ type: 'address', name: 'vip', address: `${virtualAddress}/24`, interface: 'eth0' }],
       },
       api: { address: `10.77.0.${10 + index}` },
+      ...(vms
+        ? {
+            vms: {
+              enabled: true,
+              address: `10.77.0.${10 + index}`,
+              migrationUri: 'qemu+tcp://{address}/system',
+              checkInterval: '1s',
+              commandTimeout: '5s',
+              shutdownTimeout: '5s',
+            },
+          }
+        : {}),
       bmc: {
         address: `10.78.0.${10 + index}`,
         username: 'nodekeeper',

@@ -23,6 +23,8 @@ export interface UpOptions {
   readonly zookeepers: number;
   /** The first hosts; the others are workers. Default: all. */
   readonly coordinators?: number;
+  /** libvirt and QEMU on every host. */
+  readonly vms?: boolean;
   readonly set: readonly string[];
   readonly say: (text: string) => void;
 }
@@ -32,6 +34,7 @@ const joinedMs = 60_000;
 /** Many hosts boot on few cores: each gets this much more time. */
 const joinedPerHostMs = 3000;
 const needed = ['unshare', 'nsenter', 'setpriv', 'ip', 'nft', 'ipmi_sim', 'ipmitool', 'java', 'flock'];
+const neededForVms = ['libvirtd', 'virsh', 'qemu-system-x86_64'];
 
 /** Boots the hosts; returns when every noded publishes its keepalive. On any failure everything is taken down again. */
 export async function up(lab: Lab, options: UpOptions): Promise<void> {
@@ -41,9 +44,10 @@ export async function up(lab: Lab, options: UpOptions): Promise<void> {
   const hosts = Array.from({ length: options.nodes }, (_, index) => `node${index + 1}`);
   lab.makeDirs(hosts);
   const cgroup = join(cgroupRoot(), `nodekeeper-lab-${createHash('md5').update(lab.dir).digest('hex').slice(0, 8)}`);
-  writeFileSync(lab.path('lab.env'), environmentFile(lab, hosts, options.zookeepers));
+  writeFileSync(lab.path('lab.env'), environmentFile(lab, hosts, options.zookeepers, options.vms === true));
   writeFileSync(lab.path('cgroup'), cgroup);
-  writeSettings(lab, hosts, options.zookeepers, options.coordinators ?? options.nodes, options.set);
+  const { zookeepers, coordinators = options.nodes, vms = false, set } = options;
+  writeSettings(lab, hosts, { zookeepers, coordinators, vms, set });
   const unsharePid = startInit(lab, cgroup);
   lab.save({ nodes: options.nodes, zookeepers: options.zookeepers, repository: lab.repository, cgroup, unsharePid });
   const bootedMs = readyMs + hosts.length * joinedPerHostMs;
@@ -129,13 +133,14 @@ function startInit(lab: Lab, cgroup: string): number {
   return child.pid;
 }
 
-function environmentFile(lab: Lab, hosts: readonly string[], zookeepers: number): string {
+function environmentFile(lab: Lab, hosts: readonly string[], zookeepers: number, vms: boolean): string {
   const lines = {
     HOSTS: hosts.join(' '),
     ZOOKEEPERS: String(zookeepers),
     REPO: lab.repository,
     NODE_BINARY: realpathSync(process.execPath),
     ZK_TICK: '200',
+    VMS: vms ? '1' : '',
   };
   return Object.entries(lines)
     .map(([name, value]) => `export ${name}='${value}'\n`)
@@ -151,7 +156,7 @@ function cgroupRoot(): string {
   return line[1];
 }
 
-async function checkMachine({ nodes, zookeepers, coordinators }: UpOptions): Promise<void> {
+async function checkMachine({ nodes, zookeepers, coordinators, vms }: UpOptions): Promise<void> {
   if (process.getuid?.() !== 0) throw new LabError('the lab needs root: it makes namespaces, bridges and mounts');
   if (!Number.isInteger(nodes) || nodes < 1 || nodes > nodesMax)
     throw new LabError(`--nodes takes a number from 1 to ${nodesMax}`);
@@ -160,7 +165,7 @@ async function checkMachine({ nodes, zookeepers, coordinators }: UpOptions): Pro
   if (coordinators !== undefined && !(Number.isInteger(coordinators) && coordinators >= 1 && coordinators <= nodes))
     throw new LabError(`--coordinators takes a number from 1 to the number of nodes (${nodes})`);
   const missing: string[] = [];
-  for (const program of needed) {
+  for (const program of [...needed, ...(vms === true ? neededForVms : [])]) {
     const found = await run('sh', ['-c', 'command -v "$0"', program], { deadlineMs: 2000 });
     if (found.kind !== 'exited' || found.code !== 0) missing.push(program);
   }

@@ -15,11 +15,13 @@ import { primary } from './primary/primary.ts';
 import { quorum } from './quorum.ts';
 import { status } from './status.ts';
 import { version } from './version.ts';
+import { vm } from './vm/vm.ts';
 import { wait } from './wait.ts';
 
 export const commands: readonly Command[] = [
   status,
   node,
+  vm,
   primary,
   election,
   quorum,

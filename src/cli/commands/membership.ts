@@ -5,7 +5,7 @@ import { printRecord } from '../../records/record.ts';
 import { tree } from '../../records/tree.ts';
 import { readCluster } from '../cluster-view.ts';
 import type { Command } from '../command.ts';
-import { flag, text } from '../command.ts';
+import { flag, text, waitOptions, waits } from '../command.ts';
 import type { Connected } from '../connect.ts';
 import { pause, requester, withStore } from '../connect.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
@@ -15,8 +15,7 @@ import { hindrances } from '../transfer.ts';
 
 const options = {
   node: { type: 'string', describe: 'the node (default: this machine)' },
-  wait: { type: 'boolean', default: true, describe: 'wait until it has happened' },
-  'no-wait': { type: 'boolean', default: false, describe: 'only write it down' },
+  ...waitOptions,
   timeout: { type: 'string', default: '90s', describe: 'how long to wait' },
 } as const;
 
@@ -83,10 +82,6 @@ export const join: Command = {
       return exitCodes.done;
     }),
 };
-
-function waits(args: Parameters<NonNullable<Command['run']>>[0]): boolean {
-  return flag(args, 'wait') && !flag(args, 'no-wait');
-}
 
 async function mark(store: Store, name: string, record: LeftMark): Promise<void> {
   const path = tree.left(name);

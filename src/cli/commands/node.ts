@@ -9,6 +9,8 @@ import { readCluster } from '../cluster-view.ts';
 import { withStore } from '../connect.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
 import { confirmName } from '../confirm.ts';
+import { readVms } from '../vms.ts';
+import { flush, ready } from './drain.ts';
 import type { Output } from '../output.ts';
 import { age, clockTime } from '../output.ts';
 import { paintState } from './status.ts';
@@ -77,6 +79,13 @@ const remove: Command = {
           exitCodes.refused,
           `${found.name} is not forgotten: it holds the primary role ("${primary.state}"), and nobody may take over before it is surely off; nodectl fence ${found.name} --action off`,
         );
+      const { vms } = await readVms(store);
+      const homed = vms.filter(({ record }) => record.node === found.name).map(({ record }) => record.name);
+      if (homed.length > 0)
+        throw new CommandError(
+          exitCodes.refused,
+          `${found.name} is not forgotten: it is the node of ${homed.join(', ')}; nodectl vm move gives them another one`,
+        );
       await confirmName(
         args,
         found.name,
@@ -90,8 +99,8 @@ const remove: Command = {
 
 export const node: Command = {
   usage: 'node',
-  describe: 'List the nodes, show one, or forget one that is gone for good.',
-  commands: [list, show, remove],
+  describe: 'List the nodes, show one, empty one of its VMs and fill it again, forget one that is gone for good.',
+  commands: [list, show, flush, ready, remove],
 };
 
 /** Removes all records of a node in one transaction, each by the version that was read: whoever writes meanwhile wins. */
@@ -100,6 +109,8 @@ async function forget(store: Store, name: string): Promise<void> {
     tree.keepalive(name),
     tree.left(name),
     tree.verification(name),
+    tree.guests(name),
+    tree.drain(name),
     tree.node(name),
     tree.fenceLocks(name),
     tree.fence(name),

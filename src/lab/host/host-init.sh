@@ -36,6 +36,7 @@ ip addr add "$(cluster_address "$H")/24" dev eth0; ip link set eth0 up
 ip addr add "$(management_address "$H")/24" dev eth1; ip link set eth1 up
 export LAB=/opt/lab LABSRC=/opt/lab/host
 [ "$I" -le "$ZOOKEEPERS" ] && /opt/lab/host/zookeeper.sh "$H" "$I" &
+[ -n "$VMS" ] && /opt/lab/host/libvirtd.sh "$H" "$I" &
 /opt/lab/host/noded.sh "$H" &
 trap 'kill -TERM -1; sleep 0.5; exit 0' TERM
 trap 'touch "/opt/lab/log/reset-$H"; exit 0' USR1 # reset.sh

@@ -3,6 +3,9 @@
  * how keepalives got stuck elsewhere. Guests are defined only while they run here: what a power cycle leaves behind is off,
  * and nothing starts by itself.
  */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Config } from '../../config/load.ts';
 import type { Guest } from '../../core/vm.ts';
 import type { Answer, Hypervisor, MigrationProgress } from '../../environment/hypervisor.ts';
@@ -124,9 +127,17 @@ export class VirshHypervisor implements Hypervisor {
       : { ok: true, value: guest };
   }
 
+  /** By a file that only root reads: there may be passwords in it, and virsh cannot open a standard input that is a socket. */
   private async define(xml: string): Promise<Answer<null>> {
-    const defined = await this.virsh(['define', '--validate', '/dev/stdin'], { input: xml });
-    return defined.ok ? ok : no(defined.because.replace('Failed to define domain from /dev/stdin; ', ''));
+    const dir = await mkdtemp(join(tmpdir(), 'nodekeeper-'));
+    const file = join(dir, 'domain.xml');
+    try {
+      await writeFile(file, xml, { mode: 0o600 });
+      const defined = await this.virsh(['define', '--validate', file]);
+      return defined.ok ? ok : no(defined.because.replace(`Failed to define domain from ${file}; `, ''));
+    } finally {
+      await rm(dir, { recursive: true, force: true });
+    }
   }
 
   private async watchJob(
@@ -156,7 +167,7 @@ export class VirshHypervisor implements Hypervisor {
 
   private async virsh(
     words: readonly string[],
-    options: { deadlineMs?: number; input?: string; signal?: AbortSignal } = {},
+    options: { deadlineMs?: number; signal?: AbortSignal } = {},
     uri = this.settings.uri,
   ): Promise<Answer<Exited>> {
     const deadlineMs = options.deadlineMs ?? this.settings.commandTimeout;

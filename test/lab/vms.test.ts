@@ -1,0 +1,263 @@
+/** VMs on real hosts: real libvirt, real QEMU, guests that count on their serial line. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { guestUuid, guestXml } from '../../src/lab/guest.ts';
+import { QemuWatcher, countBoots, ticksOf } from '../support/guests.ts';
+import { LabDriver } from '../support/lab.ts';
+import { pause } from '../support/zookeeper.ts';
+
+const lab = new LabDriver();
+const isLong = process.env['NODEKEEPER_LONG'] === '1';
+
+interface VmRow {
+  readonly name: string;
+  readonly state: string;
+  readonly node: string;
+  readonly active: boolean;
+  readonly cameFrom: string | null;
+  readonly health: string;
+  readonly healthBecause: string;
+  readonly because: string;
+}
+
+const vms = async () => (JSON.parse(await lab.do('ctl', 'vm', 'list', '--json')) as { vms: VmRow[] }).vms;
+const vm = async (name: string) => (await vms()).find((row) => row.name === name);
+const file = (name: string, xml = guestXml(name)) => {
+  const path = join(lab.dir, 'log', `${Buffer.from(name).toString('hex')}.xml`);
+  writeFileSync(path, xml);
+  return path;
+};
+const define = (name: string, node: string) => lab.do('ctl', 'vm', 'define', file(name), '--node', node);
+const run = async (node: string, ...names: string[]) => {
+  for (const name of names) {
+    await define(name, node);
+    await lab.do('ctl', 'vm', 'start', name);
+  }
+};
+const forget = async () => {
+  for (const { name, active } of await vms()) {
+    if (active) await lab.do('ctl', 'vm', 'stop', name);
+    await lab.do('ctl', 'vm', 'undefine', name, '--yes');
+  }
+};
+
+beforeAll(async () => {
+  const set = [
+    'keepalive.interval=1s',
+    'detection.savingThrows=3',
+    'fencing.levelDeadline=6s',
+    'fencing.maxFencesPerHour=100',
+    'vms.prepareTimeout=5s',
+  ];
+  await lab.do('up', '--nodes', '3', '--vms', ...set.flatMap((word) => ['--set', word]));
+}, 120_000);
+afterAll(async () => {
+  await lab.end();
+});
+
+it('moves live there and back, and with its node when that is emptied and filled: one guest, booted once, never stopped', async () => {
+  await run('node1', 'vm1');
+  const moved = await lab.say(['ctl', 'vm', 'migrate', 'vm1', '--force-live', '--target', 'node2']);
+  expect(moved).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/it runs on node2: it has moved live/) as string,
+  });
+  expect(await vm('vm1')).toMatchObject({ node: 'node2', cameFrom: 'node1', health: 'ok' });
+  expect((await lab.say(['ctl', 'vm', 'unmigrate', 'vm1'])).code).toBe(0);
+  expect(await vm('vm1')).toMatchObject({ node: 'node1', cameFrom: null });
+  const flushed = await lab.say(['ctl', 'node', 'flush', 'node1', '--wait']);
+  expect(flushed).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/1 VMs have moved away \(1 of 1 done\)/) as string,
+  });
+  expect((await vm('vm1'))?.node).not.toBe('node1');
+  expect((await lab.say(['ctl', 'node', 'ready', 'node1', '--wait'])).code).toBe(0);
+  expect(await vm('vm1')).toMatchObject({ node: 'node1', health: 'ok' });
+  expect(countBoots(ticksOf(lab.dir, 'vm1'))).toEqual({ boots: 1, isTorn: false });
+  expect((await lab.events()).filter((event) => event.kind === 'takeover').length).toBeGreaterThan(0);
+  await forget();
+});
+
+it('a restart of the guest is one, a shutdown that it does not listen to ends in a switch-off, and crashes are bounded', async () => {
+  await run('node2', 'vm2');
+  await lab.do('ctl', 'vm', 'restart', 'vm2'); // this guest knows no ACPI: switched off after its time
+  expect(countBoots(ticksOf(lab.dir, 'vm2')).boots).toBe(2);
+  expect((await lab.say(['ctl', 'vm', 'shutdown', 'vm2'])).stdout).toMatch(/vm2: it is off \(stop\)/);
+  expect((await lab.say(['exec', 'node2', '--', 'virsh', '-q', 'list', '--all'])).stdout.trim()).toBe('');
+  await lab.do('ctl', 'vm', 'start', 'vm2');
+  // Behind our back: somebody destroys it by hand. That is noticed, and not fought.
+  await lab.do('exec', 'node2', '--', 'virsh', '-q', 'destroy', guestUuid('vm2'));
+  await lab.until('it is recorded as stopped', 10_000, async () => (await vm('vm2'))?.state === 'stop');
+  expect((await vm('vm2'))?.because).toMatch(/behind our back/);
+  // A QEMU that dies is started again; one that dies again and again is given up.
+  await lab.do('ctl', 'vm', 'start', 'vm2');
+  const before = countBoots(ticksOf(lab.dir, 'vm2')).boots;
+  for (let kills = 0; kills < 4 && (await vm('vm2'))?.state === 'start'; kills += 1) {
+    await lab.say(['exec', 'node2', '--', 'pkill', '-KILL', '-f', `uuid ${guestUuid('vm2')}`]);
+    await pause(3000);
+  }
+  await lab.until('it has failed', 15_000, async () => (await vm('vm2'))?.state === 'fail');
+  expect(countBoots(ticksOf(lab.dir, 'vm2')).boots).toBeGreaterThan(before);
+  await forget();
+});
+
+it('S2: the plug of a host with five guests is pulled: all run elsewhere, none before its fence was recorded, none twice', async () => {
+  await lab.healthy();
+  const names = ['a1', 'a2', 'a3', 'a4', 'a5'];
+  await run('node2', ...names);
+  const watcher = new QemuWatcher();
+  const struckMs = Date.now();
+  await lab.do('power', 'node2', 'off');
+  await lab.until('all run elsewhere', 40_000, async () =>
+    (await vms()).every((row) => row.node !== 'node2' && row.health === 'ok'),
+  );
+  watcher.stop();
+  const fenced = (await lab.events()).filter((event) => event.kind === 'fenced' && event.wallMs > struckMs)[0];
+  expect(fenced?.node).toBe('node2');
+  for (const name of names)
+    expect(watcher.firstNewMs.get(guestUuid(name)) ?? 0).toBeGreaterThan(fenced?.wallMs ?? Infinity);
+  expect(watcher.twice()).toEqual([]);
+  expect(watcher.samples).toBeGreaterThan(50);
+  await forget();
+});
+
+it('S2: the same with a BMC that takes orders and does nothing, on a host that hangs: none starts, loudly; the word of a person frees them', async () => {
+  await lab.healthy();
+  await run('node3', 'b1');
+  await lab.do('bmc', 'node3', 'stuck');
+  const watcher = new QemuWatcher();
+  await lab.do('freeze', 'node3', '--process', 'noded');
+  await lab.until('the fence has failed', 40_000, async () => (await lab.node('node3'))?.state === 'fence-failed');
+  await pause(2000);
+  expect(watcher.firstNewMs.size).toBe(0);
+  expect(await vm('b1')).toMatchObject({ node: 'node3', state: 'start', health: 'unknown' });
+  expect((await lab.say(['ctl', 'vm', 'move', 'b1', '--target', 'node1', '--no-wait'])).code).toBe(0); // whatever anybody wishes
+  await pause(2000);
+  expect(watcher.firstNewMs.size).toBe(0);
+  await lab.do('bmc', 'node3', 'ok');
+  await lab.until('it runs elsewhere', 60_000, async () => {
+    const row = await vm('b1');
+    return row?.node !== 'node3' && row?.health === 'ok';
+  });
+  expect(watcher.stop().twice()).toEqual([]);
+  await lab.healthy();
+  await forget();
+});
+
+it('S2: a host is frozen as a whole, fenced, and thawed in the moment in which its power goes: no guest ran twice', async () => {
+  await lab.healthy();
+  await run('node2', 'c1');
+  const watcher = new QemuWatcher();
+  await lab.do('freeze', 'node2', '--process', 'all');
+  await lab.until('its fence is recorded', 40_000, async () =>
+    (await lab.fences()).some(
+      (fence) => fence.node === 'node2' && fence.recordedAt !== null && fence.outcome !== 'closed',
+    ),
+  );
+  await lab.say(['thaw', 'node2']);
+  await lab.until('the guest runs elsewhere', 40_000, async () => {
+    const row = await vm('c1');
+    return row?.node !== 'node2' && row?.health === 'ok';
+  });
+  expect(watcher.stop().twice()).toEqual([]);
+  await lab.healthy();
+  await forget();
+});
+
+it('the target of a move has a libvirt that hangs: the guest goes on where it is, and the command says why', async () => {
+  await lab.healthy();
+  await run('node1', 'd1');
+  await lab.do('freeze', 'node3', '--process', 'libvirtd');
+  for (const more of [['--force-live'], []]) {
+    const said = await lab.say(['ctl', 'vm', 'migrate', 'd1', '--target', 'node3', ...more]);
+    expect(said.code === 1 || said.code === 4).toBe(true);
+    expect(said.stderr).toMatch(/did not get ready within 5 s|libvirt does not answer/);
+    expect(await vm('d1')).toMatchObject({ node: 'node1', state: 'start', health: 'ok' });
+  }
+  await lab.do('thaw', 'node3', '--process', 'libvirtd');
+  expect(countBoots(ticksOf(lab.dir, 'd1'))).toEqual({ boots: 1, isTorn: false });
+  await forget();
+});
+
+it(`S8: libvirtd hangs on one host for ${isLong ? '10 minutes' : '15 s'}: keepalives on time, no saving throw, and it is said what is not known`, async () => {
+  await lab.healthy();
+  await run('node1', 'e1');
+  const throwsSeen = () => [...lab.logs().values()].join('').split('saving throw failed').length;
+  const before = throwsSeen();
+  await lab.do('freeze', 'node1', '--process', 'libvirtd');
+  await lab.until('it is said', 20_000, async () => (await vm('e1'))?.health === 'unknown');
+  expect((await vm('e1'))?.healthBecause).toMatch(/libvirt on node1: virsh list: no answer within 5 s; killed/);
+  await pause(isLong ? 600_000 : 10_000);
+  expect((await lab.node('node1'))?.state).toBe('run');
+  await lab.do('thaw', 'node1', '--process', 'libvirtd');
+  await lab.until('it is known again', 20_000, async () => (await vm('e1'))?.health === 'ok');
+  expect(throwsSeen()).toBe(before);
+  expect(countBoots(ticksOf(lab.dir, 'e1'))).toEqual({ boots: 1, isTorn: false });
+  await forget();
+});
+
+describe('wrong input', () => {
+  const xml = guestXml('wrong');
+  it.each<readonly [string, string, RegExp]>([
+    ['10 MB of XML', `${xml}${' '.repeat(10_000_000)}`, /10000\d+ bytes; at most 150000/],
+    [
+      'external entities',
+      `<!DOCTYPE domain [<!ENTITY x SYSTEM "file:///etc/shadow">]>${xml}`,
+      /declares a document type/,
+    ],
+    ['another hypervisor', xml.replace("type='qemu'", "type='xen'"), /its type is "xen"; expected kvm or qemu/],
+    ['no UUID', xml.replace(/<uuid>.*<\/uuid>/, ''), /it has no <uuid>; uuidgen makes one/],
+    ['no XML', 'hello', /it is not XML/],
+    ['an empty file', '', /it is not XML/],
+    [
+      'a name with a slash',
+      xml.replace('<name>wrong', '<name>../wrong'),
+      /the name "..\/wrong" is not one that libvirt takes/,
+    ],
+    ['a name with a line feed', xml.replace('<name>wrong', '<name>a&#10;b'), /the name "a\\nb" is not one/],
+  ])('%s: exit code 2, and what is wrong', async (_what, text, wanted) => {
+    const said = await lab.say(['ctl', 'vm', 'define', file('wrong', text)]);
+    expect(said).toMatchObject({ code: 2, stderr: expect.stringMatching(wanted) as string });
+  });
+
+  it("what libvirt refuses is refused in libvirt's words, and leaves nothing behind", async () => {
+    const bad = xml.replace("machine='pc'", "machine='toaster'");
+    const said = await lab.say(['ctl', 'vm', 'define', file('wrong', bad)]);
+    expect(said).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/is not taken: virsh define: .*toaster/) as string,
+    });
+    expect(await vms()).toEqual([]);
+  });
+
+  it('a name full of quotes and semicolons is a name like any other; two of one name are not', async () => {
+    const name = `it's "odd"; rm -rf $HOME`;
+    const escaped = name.replaceAll('"', '&quot;');
+    const odd = guestXml('odd').replace('<name>odd</name>', `<name>${escaped}</name>`);
+    await lab.do('ctl', 'vm', 'define', file(name, odd), '--node', 'node1');
+    await lab.do('ctl', 'vm', 'start', name);
+    expect(await vm(name)).toMatchObject({ node: 'node1', health: 'ok' });
+    const twin = await lab.say(['ctl', 'vm', 'define', file('twin', odd.replace(guestUuid('odd'), guestUuid('twin')))]);
+    expect(twin).toMatchObject({ code: 4, stderr: expect.stringMatching(/belongs to a VM already/) as string });
+    expect((await lab.say(['ctl', 'vm', 'undefine', name, '--yes'])).code).toBe(4); // it runs
+    await forget();
+  });
+
+  it('two people give one VM two homes and start it at once: one node runs it', async () => {
+    await define('f1', 'node1');
+    await Promise.all([
+      lab.say(['ctl', 'vm', 'move', 'f1', '--target', 'node2']),
+      lab.say(['ctl', 'vm', 'move', 'f1', '--target', 'node3']),
+      lab.say(['ctl', 'vm', 'start', 'f1', '--no-wait']),
+      lab.say(['ctl', 'vm', 'start', 'f1', '--no-wait']),
+    ]);
+    await lab.until('it runs', 20_000, async () => (await vm('f1'))?.health === 'ok');
+    await pause(1000);
+    // A move after the start is a live migration: the counter goes on. Two guests would count twice.
+    expect(countBoots(ticksOf(lab.dir, 'f1'))).toEqual({ boots: 1, isTorn: false });
+    expect((await lab.say(['ctl', 'vm', 'migrate', 'f1', '--target', (await vm('f1'))?.node ?? ''])).stderr).toMatch(
+      /a VM does not migrate to itself/,
+    );
+    await forget();
+  });
+});

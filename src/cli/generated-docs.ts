@@ -6,6 +6,8 @@ import type { Table } from '../core/machine.ts';
 import { daemonStates, nodeStates } from '../core/node.ts';
 import { primaryActions, primaryEvents, primaryStates, primaryTable } from '../core/primary.ts';
 import { transferStates, transferTable } from '../core/transfer.ts';
+import { vmStates, vmTable } from '../core/vm.ts';
+import { drainStates } from '../records/vm.ts';
 import { bmcFaults } from '../core/verification.ts';
 import { eventKinds } from '../records/history.ts';
 import type { Command } from './command.ts';
@@ -35,6 +37,9 @@ function statesReference(): string {
     ...sentences('What `nodectl status` shows of a node', nodeStates),
     ...sentences('A fence', fenceStates),
     ...diagram('A fence, as a diagram', fenceTable),
+    ...sentences('A VM', vmStates),
+    ...diagram('A VM, as a diagram', vmTable),
+    ...sentences('A node that is emptied or filled', drainStates),
     '## Guards',
     '',
     'All must pass before a node is shot; each refusal is recorded with its sentence.',

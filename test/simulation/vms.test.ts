@@ -21,7 +21,7 @@ const set = {
   'vms.maxStarts': 50,
 };
 const vms = ['vm1', 'vm2', 'vm3', 'vm4', 'vm5'];
-const [from = 1, to = 40] = (process.env['NODEKEEPER_SEEDS'] ?? '1-40').split('-').map(Number);
+const [from = 1, to = 25] = (process.env['NODEKEEPER_SEEDS'] ?? '1-25').split('-').map(Number);
 const seeds = Array.from({ length: to - from + 1 }, (_, index) => from + index);
 
 function homesOf(under: World, vm: string): string[] {
@@ -142,8 +142,6 @@ describe('a live migration is struck in its dangerous moments', () => {
     for (const [seed, verb] of [
       [1, 'migrate'],
       [2, 'migrate-live'],
-      [3, 'migrate'],
-      [4, 'migrate-live'],
     ] as const) {
       const under = new World({ seed, nodes: simCluster({ nodes: 4, set }), bootMs: 3000 });
       const twice = checkOneHome(under);
@@ -175,7 +173,7 @@ describe('a live migration is struck in its dangerous moments', () => {
       for (const machine of under.machines.values()) machine.powerOn();
       await under.run(5000);
       for (const machine of under.machines.values()) machine.startNoded();
-      await under.run(120_000);
+      await under.run(60_000);
       const problems = { twice: twice(), early: early(), unsettled: unsettled(under) };
       const isFine = Object.values(problems).every((found) => found.length === 0);
       expect({ seed, ...problems, log: isFine ? '' : under.trace.text() }).toEqual({

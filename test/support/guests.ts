@@ -56,7 +56,8 @@ export class QemuWatcher {
 function qemuUuid(pid: string): string | null {
   try {
     const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-    return (words[0] ?? '').includes('qemu-system') ? (words[words.indexOf('-uuid') + 1] ?? null) : null;
+    const at = words.indexOf('-uuid'); // libvirt also runs QEMU to ask what it can do
+    return (words[0] ?? '').includes('qemu-system') && at > 0 ? (words[at + 1] ?? null) : null;
   } catch {
     return null; // it has ended in the meantime
   }

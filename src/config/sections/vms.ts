@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { selectors } from '../../core/placement.ts';
 import type { Selector } from '../../core/placement.ts';
-import { choice, command, durationOr, flag, whole, word } from '../fields.ts';
+import { choice, durationOr, flag, whole, word } from '../fields.ts';
 
 export const vms = z.strictObject({
   enabled: flag('Whether this node runs VMs of the cluster.', false),
@@ -21,7 +21,11 @@ export const vms = z.strictObject({
     /^[a-z0-9+]+:\/\/[^\s]*\{address\}[^\s]*$/,
     "a libvirt URI with {address}, such as 'qemu+tls://{address}/system'",
   ).default('qemu+tls://{address}/system'),
-  migrationOptions: command('Further options of `virsh migrate`, e.g. --auto-converge.').or(z.tuple([])).default([]),
+  migrationOptions: z
+    .array(word('An option of virsh migrate.', /^--?[a-z][\w=.,:/-]*$|^\d[\w.]*$/, 'an option of virsh migrate'))
+    .max(20, { error: 'expected at most 20 words' })
+    .default([])
+    .meta({ description: 'Further options of `virsh migrate`, word by word, e.g. [--auto-converge].' }),
   checkInterval: durationOr('5s', 'Every so often the guests are compared with the records.', 200, 60_000),
   commandTimeout: durationOr('10s', 'How long a question to libvirt may take.', 500, 300_000),
   startTimeout: durationOr('60s', 'How long starting a guest, or switching one off, may take.', 1000, 3_600_000),

@@ -2,8 +2,6 @@
 import { randomUUID } from 'node:crypto';
 import type { VmCommand } from '../core/vm-command.ts';
 import { commandVm } from '../core/vm-command.ts';
-import type { Guest, VmHealth } from '../core/vm.ts';
-import { vmHealth } from '../core/vm.ts';
 import type { CandidateFacts, PlacementNode } from '../core/placement.ts';
 import { placementNodes } from '../core/placement.ts';
 import type { Store } from '../environment/store.ts';
@@ -94,26 +92,6 @@ export async function readGuests(store: Store, nodes: readonly NodeView[]): Prom
     }),
   );
   return new Map(lists.flat());
-}
-
-export interface VmView extends VmRecord {
-  readonly health: VmHealth;
-  readonly healthBecause: string;
-  readonly guest: Guest | null | 'unknown';
-}
-
-/** A record with how its guest is, as far as its node tells. */
-export function viewVm(record: VmRecord, guests: ReadonlyMap<string, GuestList>): VmView {
-  const list = guests.get(record.node);
-  const guest = list === undefined || list.unknownBecause !== null ? 'unknown' : (list.guests[record.uuid] ?? null);
-  const { health, because } = vmHealth({ state: record.state, active: record.active, guest });
-  const silent = list?.unknownBecause ?? null;
-  return {
-    ...record,
-    guest,
-    health,
-    healthBecause: guest === 'unknown' && silent !== null ? `libvirt on ${record.node}: ${silent}` : because,
-  };
 }
 
 export async function readDrain(store: Store, node: string): Promise<{ drain: Drain; version: number | null }> {

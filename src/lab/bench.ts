@@ -8,6 +8,7 @@ import { keepalive } from './benches/keepalive.ts';
 import { takeover } from './benches/takeover.ts';
 import { transfer } from './benches/transfer.ts';
 import { verify } from './benches/verify.ts';
+import { vms } from './benches/vms.ts';
 import { Lab } from './lab.ts';
 import { down } from './up.ts';
 
@@ -24,6 +25,7 @@ const benches: Readonly<Record<string, Bench>> = {
   takeover: (lab, { runs }) => takeover(lab, runs ?? 10),
   fence: (lab, { runs }) => fence(lab, runs ?? 10),
   verify: (lab) => verify(lab),
+  vms: (lab, { runs }) => vms(lab, runs ?? 12),
 };
 
 const usage = `Usage: scripts/bench failover [--runs N] [--json]     plug pulled, BMC answering: what each phase takes
@@ -32,6 +34,7 @@ const usage = `Usage: scripts/bench failover [--runs N] [--json]     plug pulled
        scripts/bench takeover [--runs N] [--json]      the primary frozen: until its address answers on a survivor
        scripts/bench fence [--runs N] [--json]         plug pulled, then 1, 3, 10 nodes at once with slow BMCs
        scripts/bench verify [--json]                   50 BMCs proved anew
+       scripts/bench vms [--runs N] [--json]           live migration, recovery of 1, 5, 20 guests, a list of 1,000
 `;
 
 async function main(): Promise<number> {

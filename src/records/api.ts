@@ -2,8 +2,17 @@
 import { z } from 'zod';
 import { nodeNamePattern } from '../core/node.ts';
 import { TransitionEntry } from './transition.ts';
+import { VmRecord } from './vm.ts';
+import { VmView } from './vm-view.ts';
 
 const name = z.string().regex(nodeNamePattern);
+
+export const VmOrder = z.discriminatedUnion('kind', [
+  z.object({ kind: z.enum(['start', 'shutdown', 'stop', 'restart', 'disable', 'unmigrate', 'cancel']) }),
+  z.object({ kind: z.literal('migrate'), target: name.nullable(), forceLive: z.boolean() }),
+  z.object({ kind: z.literal('move'), target: name.nullable() }),
+]);
+export type VmOrder = z.output<typeof VmOrder>;
 
 export const ApiQuestion = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('status') }),
@@ -28,6 +37,9 @@ export const ApiQuestion = z.discriminatedUnion('kind', [
     waitMs: z.number().min(0).max(60_000),
   }),
   z.object({ kind: z.literal('release'), id: z.string().max(40) }),
+  z.object({ kind: z.literal('vms') }),
+  /** A command on a VM, by its name or UUID: the same rules as for nodectl (core/vm-command.ts). */
+  z.object({ kind: z.literal('vm-order'), name: z.string().max(200), order: VmOrder, by: z.string().max(200) }),
 ]);
 export type ApiQuestion = z.output<typeof ApiQuestion>;
 
@@ -106,6 +118,15 @@ export const ApiAnswer = z.union([
   z.object({ kind: z.literal('release') }),
   z.object({ kind: z.literal('quorum'), node: name, storeLive: z.boolean() }),
   z.object({ kind: z.literal('quorum-view'), view: QuorumView }),
+  /** Null: the store does not answer. */
+  z.object({ kind: z.literal('vms'), vms: z.array(VmView).nullable() }),
+  /** done: written · refused: a rule forbids it · unknown: there is no such VM · away: the store does not answer. */
+  z.object({
+    kind: z.literal('vm-order'),
+    outcome: z.enum(['done', 'refused', 'unknown', 'away']),
+    because: z.string(),
+    vm: VmRecord.nullable(),
+  }),
 ]);
 export type ApiAnswer = z.output<typeof ApiAnswer>;
 export type StatusAnswer = z.output<typeof StatusAnswer>;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { guestUuid, guestXml } from '../../src/lab/guest.ts';
 import { QemuWatcher, countBoots, ticksOf } from '../support/guests.ts';
 import { LabDriver } from '../support/lab.ts';
+import { undescribed } from '../support/open-api.ts';
 import { pause } from '../support/zookeeper.ts';
 
 const lab = new LabDriver();
@@ -193,6 +194,40 @@ it(`S8: libvirtd hangs on one host for ${isLong ? '10 minutes' : '15 s'}: keepal
   await lab.until('it is known again', 20_000, async () => (await vm('e1'))?.health === 'ok');
   expect(throwsSeen()).toBe(before);
   expect(countBoots(ticksOf(lab.dir, 'e1'))).toEqual({ boots: 1, isTorn: false });
+  await forget();
+});
+
+it('the API of a noded moves a VM live, refuses by the same rules, and answers as it describes itself', async () => {
+  await lab.healthy();
+  await run('node1', 'g1');
+  const call = async (method: string, path: string, body?: object) => {
+    const words = [
+      '/opt/lab/node',
+      '/opt/nodekeeper/test/support/ask-socket.mjs',
+      '/run/nodekeeper/noded.sock',
+      method,
+      path,
+    ];
+    const said = await lab.do('exec', 'node2', '--', ...words, ...(body === undefined ? [] : [JSON.stringify(body)]));
+    return JSON.parse(said) as { status: number; value: Record<string, unknown> };
+  };
+  const { value: document } = await call('GET', '/v1/openapi.json');
+  const described = async (method: string, path: string, body: object | undefined, status: number) => {
+    const answered = await call(method, path, body);
+    expect({ path, status: answered.status }).toEqual({ path, status });
+    expect(undescribed(document, method, path, status, answered.value)).toBeNull();
+    return answered.value;
+  };
+  await described('POST', '/v1/vms/g1/migrate', { forceLive: true, target: 'node2', by: 'a test' }, 202);
+  await lab.until('it runs on node2', 20_000, async () => {
+    const row = await described('GET', '/v1/vms/g1', undefined, 200);
+    return row['node'] === 'node2' && row['health'] === 'ok' && row['move'] === null;
+  });
+  const refused = await described('POST', '/v1/vms/g1/migrate', { target: 'node2' }, 409);
+  expect(refused['because']).toMatch(/a VM does not migrate to itself/);
+  await described('GET', '/v1/vms', undefined, 200);
+  await described('POST', '/v1/vms/nobody/start', undefined, 404);
+  expect(countBoots(ticksOf(lab.dir, 'g1'))).toEqual({ boots: 1, isTorn: false });
   await forget();
 });
 

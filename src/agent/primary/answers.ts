@@ -1,10 +1,11 @@
-/** What this noded answers to questions of its peers and of nodectl (records/api.ts). Reads only, but for `leave-election`. */
+/** What this noded answers to questions of its peers and of nodectl (records/api.ts). Reads only, but for `leave-election` and `vm-order`. */
 import { judgeAgreement } from '../../core/failsafe.ts';
 import { findLoop, loopAdvice } from '../../core/transitions.ts';
 import type { ApiAnswer, ApiQuestion, LeaseAnswer, StatusAnswer } from '../../records/api.ts';
 import type { Context } from '../context.ts';
 import type { Peers } from '../peers.ts';
 import type { QuorumLoop } from '../quorum.ts';
+import { listVms, orderVm } from '../vms/desk.ts';
 import type { PrimaryLoop } from './primary.ts';
 
 /** Longest wait inside one `hold`; the asker asks again. */
@@ -44,6 +45,10 @@ export function answerer(
       }
       case 'hold':
         return { kind: 'hold', ...(await hold(context, primary, question)) };
+      case 'vms':
+        return { kind: 'vms', vms: await listVms(context) };
+      case 'vm-order':
+        return orderVm(context, question.name, question.order, question.by);
       case 'release':
         primary?.tenure.holds.release(question.id);
         return { kind: 'release' };

@@ -6,14 +6,14 @@
 import type { Placed } from '../../core/placement.ts';
 import { placeAll } from '../../core/placement.ts';
 import { runningStates } from '../../core/vm.ts';
-import { tree } from '../../records/tree.ts';
 import type { Context } from '../context.ts';
 import type { FenceFile } from '../fencing/fence-file.ts';
 import type { Peers } from '../peers.ts';
 import { surveyNodes } from './capacity.ts';
+import { readAllVms } from './desk.ts';
 import { lockRemoval } from './guest-lock.ts';
 import type { VmFile } from './vm-file.ts';
-import { moveVm, readVm } from './vm-file.ts';
+import { moveVm } from './vm-file.ts';
 
 const retryMs = 100;
 /** VMs given away at the same time. */
@@ -23,7 +23,7 @@ const atOnce = 16;
 export async function recoverVms(context: Context, peers: Peers, target: string, fence: FenceFile): Promise<void> {
   const { env, duties } = context;
   while (fence.lockStands() && !duties.aborted) {
-    const all = await readAll(context);
+    const all = await readAllVms(context);
     const left = all?.filter(({ record }) => record.node === target && (record.active || isWanted(record)));
     if (left?.length === 0) return;
     if (all !== null && left !== undefined) {
@@ -44,7 +44,7 @@ export async function recoverVms(context: Context, peers: Peers, target: string,
           await giveAway(context, target, fence, next, plan.get(next.record.name) ?? null);
       };
       await Promise.all(Array.from({ length: atOnce }, worker));
-      const after = await readAll(context);
+      const after = await readAllVms(context);
       if (after?.every(({ record }) => record.node !== target || !(record.active || isWanted(record))) === true) return;
     }
     await env.clock.sleep(retryMs, duties);
@@ -91,14 +91,4 @@ async function giveAway(
 function lastMoveOf({ record }: VmFile, target: string): VmFile['record']['lastMove'] {
   if (record.move === null) return record.lastMove;
   return { id: record.move.id, ok: false, because: `${target} was fenced in the middle of it` };
-}
-
-/** Null: the store did not answer. A record that cannot be read is left alone. */
-async function readAll(context: Context): Promise<VmFile[] | null> {
-  const { store } = context.env;
-  const listed = await store.list(tree.vms);
-  if (!listed.ok) return listed.code === 'no-node' ? [] : null;
-  const read = await Promise.all(listed.names.map((uuid) => readVm(context, uuid)));
-  if (store.session().state !== 'connected') return null;
-  return read.filter((file) => file !== null && file !== 'none');
 }

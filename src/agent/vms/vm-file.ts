@@ -24,7 +24,7 @@ export async function readVm(context: Context, uuid: string, onChange?: () => vo
   return null;
 }
 
-export type VmChanges = Partial<Omit<VmRecord, 'schema' | 'uuid' | 'state' | 'writeId'>>;
+export type VmChanges = Partial<Omit<VmRecord, 'schema' | 'uuid' | 'writeId'>>;
 
 /** Moves the record by an event of the table. Null: not written; whoever asked reads it again. */
 export async function moveVm(
@@ -62,7 +62,7 @@ export async function moveVm(
   return written;
 }
 
-/** Changes fields that are not its state. */
+/** One versioned write of what was decided elsewhere: a command (core/vm-command.ts), or fields that are not its state. */
 export function changeVm(
   context: Context,
   file: VmFile,

@@ -14,6 +14,7 @@ import type { FastifyInstance } from 'fastify';
 import { fastify } from 'fastify';
 import type { Asked, PeerApi } from '../../environment/peer-api.ts';
 import { ApiAnswer, ApiQuestion } from '../../records/api.ts';
+import { serveV1 } from './v1.ts';
 
 export interface PeerApiSettings {
   /** 32 bytes, derived from the cluster key for this purpose. */
@@ -113,6 +114,7 @@ export class HttpPeerApi implements PeerApi {
 
   private server(server: FastifyInstance, isLocal: boolean): FastifyInstance {
     this.servers.push(server);
+    serveV1(server, () => this.answer);
     server.post('/ask', async (request, reply) => {
       const question = ApiQuestion.safeParse(request.body);
       if (!question.success) return reply.code(400).send({ because: 'not a question' });

@@ -11,10 +11,13 @@ import { maxUnhealthyDefault, refusals } from '../../../core/guards.ts';
 import { triableLevels } from '../../../core/levels.ts';
 import type { Config } from '../../../config/load.ts';
 import type { Store } from '../../../environment/store.ts';
+import { placeAll } from '../../../core/placement.ts';
+import { runningStates } from '../../../core/vm.ts';
 import { FenceLedger } from '../../../records/fence.ts';
 import { parseRecord } from '../../../records/record.ts';
 import { tree } from '../../../records/tree.ts';
 import type { ClusterView, NodeView } from '../../cluster-view.ts';
+import { readVms, surveyNodes } from '../../vms.ts';
 
 export interface OutlookAttempt extends PlannedAttempt {
   /** What was proved of it beforehand, and what that rests on. */
@@ -62,7 +65,7 @@ export async function outlookOf(store: Store, config: Config, view: ClusterView,
     }),
     passedOver: hopelessLevels(plan),
     endsWithPerson: node.levels.includes('manual'),
-    afterwards: afterwards(view, node, candidates),
+    afterwards: [...afterwards(view, node, candidates), ...(await recoveredVms(store, view, node))],
   };
 }
 
@@ -126,4 +129,22 @@ function afterwards(view: ClusterView, node: NodeView, candidates: readonly Node
       action === 'reboot' ? 'it would be powered on again once it is recorded as fenced' : 'it would stay off',
     );
   return found;
+}
+
+/** What would become of its VMs, by the plan of recovery itself. */
+async function recoveredVms(store: Store, view: ClusterView, node: NodeView): Promise<string[]> {
+  const { vms } = await readVms(store);
+  const wanted = vms
+    .map(({ record }) => record)
+    .filter((vm) => vm.node === node.name && runningStates.includes(vm.state));
+  if (wanted.length === 0) return [];
+  const plan = placeAll(wanted, await surveyNodes(store, view, vms), node.name);
+  return wanted.map(({ name, move }) => {
+    if (move?.phase === 'moving')
+      return `the VM ${name} would go on to ${move.target ?? '?'}, which looks first whether it runs there`;
+    const placed = plan.get(name);
+    return placed?.node == null
+      ? `the VM ${name} would stay stopped until ${node.name} is back: ${placed?.because ?? ''}`
+      : `the VM ${name} would start on ${placed.node}`;
+  });
 }

@@ -9,8 +9,9 @@ import { pause } from '../../connect.ts';
 import { CommandError, exitCodes } from '../../exit-codes.ts';
 import type { Output } from '../../output.ts';
 import { readCluster } from '../../cluster-view.ts';
-import type { VmView } from '../../vms.ts';
-import { findVm, readGuests, viewVm } from '../../vms.ts';
+import type { VmView } from '../../../records/vm-view.ts';
+import { viewVm } from '../../../records/vm-view.ts';
+import { findVm, readGuests } from '../../vms.ts';
 
 const lookMs = 150;
 
@@ -27,13 +28,11 @@ export async function followVm(
   for (;;) {
     const { record } = await findVm(store, uuid);
     const { nodes } = await readCluster(store, config);
-    const vm = viewVm(
-      record,
-      await readGuests(
-        store,
-        nodes.filter((node) => node.name === record.node),
-      ),
+    const guests = await readGuests(
+      store,
+      nodes.filter((node) => node.name === record.node),
     );
+    const vm = viewVm(record, guests.get(record.node));
     const outcome = done(vm);
     if (outcome !== null) {
       const line = `${vm.name}: ${outcome.because}`;

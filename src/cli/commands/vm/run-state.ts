@@ -5,7 +5,7 @@ import { text, waitOptions, waits } from '../../command.ts';
 import { requester, withStore } from '../../connect.ts';
 import { exitCodes } from '../../exit-codes.ts';
 import { durationOption } from '../../seconds.ts';
-import type { VmView } from '../../vms.ts';
+import type { VmView } from '../../../records/vm-view.ts';
 import { orderVm } from '../../vms.ts';
 import { followVm } from './follow.ts';
 

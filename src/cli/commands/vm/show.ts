@@ -3,6 +3,7 @@ import { vmStates } from '../../../core/vm.ts';
 import type { VmHealth } from '../../../core/vm.ts';
 import { parseRecord } from '../../../records/record.ts';
 import { tree } from '../../../records/tree.ts';
+import { viewVm } from '../../../records/vm-view.ts';
 import { VmLock } from '../../../records/vm.ts';
 import { readCluster } from '../../cluster-view.ts';
 import type { Command } from '../../command.ts';
@@ -11,7 +12,7 @@ import { withStore } from '../../connect.ts';
 import { CommandError, exitCodes } from '../../exit-codes.ts';
 import type { Output } from '../../output.ts';
 import { clockTime } from '../../output.ts';
-import { findVm, readGuests, readVms, viewVm } from '../../vms.ts';
+import { findVm, readGuests, readVms } from '../../vms.ts';
 
 export const list: Command = {
   usage: 'list',
@@ -26,7 +27,7 @@ export const list: Command = {
       const guests = await readGuests(store, view.nodes);
       const only = text(args, 'node');
       const shown = vms
-        .map(({ record }) => viewVm(record, guests))
+        .map(({ record }) => viewVm(record, guests.get(record.node)))
         .filter((vm) => only === undefined || vm.node === only);
       if (flag(args, 'json')) output.json({ vms: shown, problems });
       else {
@@ -59,7 +60,7 @@ export const show: Command = {
     withStore(args, async ({ store, config }) => {
       const { record } = await findVm(store, text(args, 'name') ?? '');
       const { nodes } = await readCluster(store, config);
-      const vm = viewVm(record, await readGuests(store, nodes));
+      const vm = viewVm(record, (await readGuests(store, nodes)).get(record.node));
       const lock = await store.read(tree.vmLock(vm.uuid));
       const holder = lock.ok ? parseRecord(VmLock, lock.text) : null;
       const lockedBy = holder?.ok === true ? holder.record.node : null;

@@ -1,0 +1,241 @@
+/**
+ * What is done about one VM on its node, each time on a record that was read again right before (S2): started, switched off,
+ * recorded, got ready for a move. What each needs to remember between two looks stands here too.
+ */
+import type { Decision } from '../../core/decision.ts';
+import type { Guest, GuestStep } from '../../core/vm.ts';
+import type { Answer, Hypervisor } from '../../environment/hypervisor.ts';
+import { parseRecord } from '../../records/record.ts';
+import { tree } from '../../records/tree.ts';
+import { VmDefinition } from '../../records/vm.ts';
+import type { Context } from '../context.ts';
+import { contactAgeMs } from '../context.ts';
+import { lockRemoval, takeGuestLock } from './guest-lock.ts';
+import type { MoveSource } from './source.ts';
+import type { VmFile } from './vm-file.ts';
+import { changeVm, moveVm, readVm } from './vm-file.ts';
+
+const startsWindowMs = 600_000;
+/** Some guests listen only to the second press of the button. */
+const askAgainMs = 10_000;
+
+export class GuestActs {
+  private readonly context: Context;
+  private readonly hypervisor: Hypervisor;
+  private readonly source: MoveSource;
+  private readonly starts = new Map<string, number[]>();
+  private readonly lastTrouble = new Map<string, string>();
+  private readonly asked = new Map<string, { readonly sinceMs: number; lastMs: number }>();
+  private readonly lockedIn = new Map<string, number>();
+  private readonly told = new Map<string, string>();
+
+  constructor(context: Context, hypervisor: Hypervisor, source: MoveSource) {
+    this.context = context;
+    this.hypervisor = hypervisor;
+    this.source = source;
+  }
+
+  /** What was done before that a decision rests on. What belongs to another state is forgotten. */
+  history({ uuid, state }: VmFile['record']): { readonly starts: number; readonly shutdownForMs: number | null } {
+    const nowMs = this.context.env.clock.monotonicMs();
+    const recent = (this.starts.get(uuid) ?? []).filter((at) => nowMs - at < startsWindowMs);
+    this.starts.set(uuid, state === 'start' || state === 'restart' ? recent : []);
+    if (state !== 'shutdown' && state !== 'restart') this.asked.delete(uuid);
+    const sinceMs = this.asked.get(uuid)?.sinceMs;
+    return { starts: recent.length, shutdownForMs: sinceMs === undefined ? null : nowMs - sinceMs };
+  }
+
+  /** VMs that are not there any more. */
+  forgetAllBut(uuids: ReadonlySet<string>): void {
+    for (const map of [this.starts, this.lastTrouble, this.asked, this.lockedIn, this.told])
+      for (const uuid of map.keys()) if (!uuids.has(uuid)) map.delete(uuid);
+  }
+
+  /** All is well with it: its next trouble is told again. */
+  isWell(uuid: string): void {
+    this.told.delete(uuid);
+  }
+
+  /** A node that is on its way out, or that may be taken for dead by now, starts nothing. */
+  mayNotStart(): string | null {
+    const { env, board, config, self } = this.context;
+    if (board.daemonState !== 'run') return `${self.name} is in "${board.daemonState}"`;
+    if (board.steppedDown !== null) return board.steppedDown;
+    const age = contactAgeMs(this.context);
+    if (env.store.session().state !== 'connected' || age === null || age > config.timing.contactMaxMs)
+      return 'the store is away';
+    return board.lateMs > config.keepalive.interval ? 'this process was paused a moment ago' : null;
+  }
+
+  async carryOut(judged: VmFile, guest: Guest | null, decision: Decision<GuestStep>): Promise<void> {
+    const { uuid } = judged.record;
+    const file = await readVm(this.context, uuid);
+    if (file === null || file === 'none' || file.version !== judged.version) return;
+    const { because } = decision;
+    switch (decision.verdict) {
+      case 'nothing':
+        return;
+      case 'check':
+        return this.check(file);
+      case 'start':
+        return this.start(file, because);
+      case 'take-up':
+        if ((await takeGuestLock(this.context, uuid)) === null) await changeVm(this.context, file, { active: true });
+        return;
+      case 'shut-down':
+        return this.askToShutDown(file);
+      case 'switch-off':
+        return this.switchOff(file, because);
+      case 'record-off':
+        return this.recordOff(file, 'isOff', because);
+      case 'record-stopped-by-itself':
+        return this.recordOff(file, 'stoppedByItself', because);
+      case 'give-up': {
+        const trouble = this.lastTrouble.get(uuid);
+        return this.recordOff(file, 'gaveUp', trouble === undefined ? because : `${because}: ${trouble}`);
+      }
+      case 'prepare':
+        return this.prepare(file, guest);
+      case 'move':
+        return this.source.goOn(file, guest);
+      case 'remove-foreign':
+        return this.removeForeign(file, guest, because);
+    }
+  }
+
+  private async definition(uuid: string): Promise<Answer<string>> {
+    const read = await this.context.env.store.read(tree.vmDefinition(uuid));
+    if (!read.ok) return { ok: false, because: `its definition: ${read.because}` };
+    const parsed = parseRecord(VmDefinition, read.text);
+    return parsed.ok
+      ? { ok: true, value: parsed.record.xml }
+      : { ok: false, because: `its definition: ${parsed.because}` };
+  }
+
+  private async check(file: VmFile): Promise<void> {
+    const { uuid } = file.record;
+    const xml = await this.definition(uuid);
+    if (!xml.ok) {
+      this.tell(uuid, `${file.record.name}: ${xml.because}`);
+      return;
+    }
+    const checked = await this.hypervisor.check(uuid, xml.value);
+    if (checked.ok)
+      await moveVm(this.context, file, 'accepted', `libvirt on ${this.context.self.name} takes its definition`);
+    else await moveVm(this.context, file, 'refused', checked.because);
+  }
+
+  private async start(file: VmFile, because: string): Promise<void> {
+    const { env, history, self } = this.context;
+    const { uuid, name } = file.record;
+    const locked = await takeGuestLock(this.context, uuid);
+    if (locked !== null) {
+      this.tell(uuid, `${name} is not started: ${locked}`);
+      return;
+    }
+    this.lockedIn.set(uuid, env.store.session().generation);
+    const mine = file.record.active ? file : await changeVm(this.context, file, { active: true, stranded: false });
+    if (mine === null) return;
+    const xml = await this.definition(uuid);
+    if (!xml.ok) {
+      this.tell(uuid, `${name}: ${xml.because}`);
+      return;
+    }
+    const hindrance = this.mayNotStart();
+    if (hindrance !== null) {
+      this.tell(uuid, `${name} is not started: ${hindrance}`);
+      return;
+    }
+    this.starts.set(uuid, [...(this.starts.get(uuid) ?? []), env.clock.monotonicMs()]);
+    const startMs = env.clock.monotonicMs();
+    const started = await this.hypervisor.start(uuid, xml.value);
+    if (!started.ok) {
+      this.lastTrouble.set(uuid, started.because);
+      this.tell(uuid, `${name} could not be started: ${started.because}`);
+      return;
+    }
+    this.lastTrouble.delete(uuid);
+    this.told.delete(uuid);
+    history.happened('vm', `${name} runs on ${self.name}: ${because}`, {
+      node: self.name,
+      evidence: { vm: name, tookMs: Math.round(env.clock.monotonicMs() - startMs) },
+    });
+  }
+
+  private async askToShutDown({ record: { uuid, name } }: VmFile): Promise<void> {
+    const nowMs = this.context.env.clock.monotonicMs();
+    const before = this.asked.get(uuid);
+    if (before !== undefined && nowMs - before.lastMs < askAgainMs) return;
+    this.asked.set(uuid, { sinceMs: before?.sinceMs ?? nowMs, lastMs: nowMs });
+    const asked = await this.hypervisor.shutDown(uuid);
+    if (!asked.ok) this.tell(uuid, `${name} could not be asked to shut down: ${asked.because}`);
+  }
+
+  private async switchOff({ record: { uuid, name } }: VmFile, because: string): Promise<void> {
+    const done = await this.hypervisor.switchOff(uuid);
+    this.tell(
+      uuid,
+      done.ok ? `${name} is switched off: ${because}` : `${name} could not be switched off: ${done.because}`,
+    );
+  }
+
+  private async recordOff(file: VmFile, event: 'isOff' | 'stoppedByItself' | 'gaveUp', because: string): Promise<void> {
+    const { uuid, name } = file.record;
+    const removed = await this.hypervisor.remove(uuid);
+    if (!removed.ok) {
+      this.tell(uuid, `${name} is off and could not be forgotten: ${removed.because}`);
+      return;
+    }
+    const unlock = await lockRemoval(this.context, uuid);
+    if (unlock === null) return;
+    await moveVm(this.context, file, event, because, { active: false }, unlock);
+    this.lockedIn.delete(uuid);
+  }
+
+  /** As the target of a move: nothing is in the way here, and the home may begin. */
+  private async prepare(file: VmFile, guest: Guest | null): Promise<void> {
+    const { self, config, env } = this.context;
+    const { name, move, node } = file.record;
+    if (move === null) return;
+    const hindrance = guest !== null ? `a guest of it is ${guest.power} here` : this.mayNotStart();
+    const calledOff = hindrance === null ? null : `${self.name} cannot take it: ${hindrance}`;
+    const address = config.vms.address ?? self.name;
+    const ready = { ...move, phase: 'prepared', address, targetIncarnation: self.incarnation } as const;
+    await changeVm(this.context, file, { move: calledOff === null ? ready : { ...move, calledOff } });
+    if (calledOff === null) env.log.info('ready to take a VM in', { vm: name, because: `${node} moves it here` });
+  }
+
+  private async removeForeign(file: VmFile, guest: Guest | null, because: string): Promise<void> {
+    const { history, self } = this.context;
+    const { uuid, name } = file.record;
+    if (guest !== null && guest.power !== 'off') {
+      history.happened('vm-failed', `${name}: ${because}; it is switched off here`, {
+        node: self.name,
+        evidence: { vm: name },
+      });
+      const done = await this.hypervisor.switchOff(uuid);
+      if (!done.ok) {
+        this.tell(uuid, `${name} could not be switched off here: ${done.because}`);
+        return;
+      }
+    }
+    await this.hypervisor.remove(uuid);
+  }
+
+  /** In each session anew: the lock is gone with the old one. */
+  async holdLock(uuid: string): Promise<void> {
+    const { state, generation } = this.context.env.store.session();
+    if (state !== 'connected' || this.lockedIn.get(uuid) === generation) return;
+    this.lockedIn.set(uuid, generation);
+    const trouble = await takeGuestLock(this.context, uuid);
+    if (trouble !== null) this.lockedIn.delete(uuid);
+  }
+
+  /** Each trouble once, until it is another one. */
+  tell(uuid: string, because: string): void {
+    if (this.told.get(uuid) === because) return;
+    this.told.set(uuid, because);
+    const { history, self } = this.context;
+    history.happened('vm', because, { node: self.name, evidence: { uuid } });
+  }
+}

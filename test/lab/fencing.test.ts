@@ -4,7 +4,7 @@ import { LabDriver } from '../support/lab.ts';
 import { pause } from '../support/zookeeper.ts';
 
 const lab = new LabDriver();
-/** The long form adds the two other ways to fall silent, and five coordinators: NODEKEEPER_LONG=1. */
+/** The long form adds the two other ways to fall silent, more moments for a fencer to die, and five coordinators: NODEKEEPER_LONG=1. */
 const isLong = process.env['NODEKEEPER_LONG'] === '1';
 const fast = ['keepalive.interval=1s', 'detection.savingThrows=3', 'fencing.maxFencesPerHour=100'];
 const up = (options: readonly string[], set: readonly string[]) =>
@@ -184,7 +184,7 @@ describe('levels', () => {
 
 describe('whoever fences may die', () => {
   beforeAll(async () => {
-    await up(['--nodes', '4', '--coordinators', '3'], []);
+    await up(['--nodes', '4', '--coordinators', '3'], ['bmc.commandTimeout=8s', 'fencing.levelDeadline=30s']);
   }, 120_000);
   afterAll(async () => {
     await lab.do('down');
@@ -193,39 +193,46 @@ describe('whoever fences may die', () => {
 
   // The moments between "power read as off" and "recorded" are too short for this: test/simulation/faults.test.ts hits them.
   const ordered = (power: 'off' | 'on') => did('node4', `BMC: power ${power} ordered`);
-  it.each<readonly [string, 'noded' | 'plug', (before: { off: number; on: number }) => Promise<boolean>]>([
-    ['the intent is written', 'noded', async () => (await newest())?.outcome === 'intent'],
+  type Moment = readonly [string, 'noded' | 'plug', (before: { off: number; on: number }) => Promise<boolean>];
+  const moments: readonly Moment[] = [
     ['off is sent', 'noded', ({ off }) => Promise.resolve(ordered('off') > off)],
-    ['off is sent', 'plug', ({ off }) => Promise.resolve(ordered('off') > off)],
     ['it is recorded', 'noded', async () => (await newest())?.recordedAt != null],
+  ];
+  const further: readonly Moment[] = [
+    ['the intent is written', 'noded', async () => (await newest())?.outcome === 'intent'],
+    ['off is sent', 'plug', ({ off }) => Promise.resolve(ordered('off') > off)],
     ['recovery has begun', 'noded', ({ on }) => Promise.resolve(ordered('on') > on)],
-  ])('S6: %s, and the fencer dies (%s): another one finishes, with one power cycle', async (step, death, reached) => {
-    await lab.healthy();
-    await lab.do('bmc', 'node4', 'slow=2'); // each step takes two seconds at least
-    const known = (await newest())?.id;
-    const [offs, ons] = [did('node4', 'power off'), did('node4', 'power on')];
-    const before = { off: ordered('off'), on: ordered('on') };
-    await lab.do('freeze', 'node4', '--process', 'noded');
-    await lab.until(
-      'a fence of node4 is under way',
-      20_000,
-      async () => ![undefined, known].includes((await newest())?.id),
-    );
-    const fencer = (await newest())?.by ?? '';
-    await lab.until('that step', 20_000, () => reached(before));
-    if (death === 'plug') await lab.do('power', fencer, 'off');
-    else await lab.do('exec', fencer, '--', 'pkill', '-KILL', '-f', 'daemon/main.js');
-    await lab.until('node4 is back', 60_000, async () => (await newest())?.outcome === 'closed');
-    const steps = (await newest())?.steps ?? [];
-    // After the last order a node that boots quickly closes the record itself, before anybody has to go on.
-    if (step === 'the intent is written' || step === 'off is sent')
-      expect(steps.some(({ what }) => what === 'resumed')).toBe(true);
-    expect({ offs: did('node4', 'power off') - offs, ons: did('node4', 'power on') - ons }).toEqual({
-      offs: 1,
-      ons: 1,
-    });
-    await lab.do('bmc', 'node4', 'ok');
-  });
+  ];
+  it.each([...moments, ...(isLong ? further : [])])(
+    'S6: %s, and the fencer dies (%s): another one finishes, with one power cycle',
+    async (step, death, reached) => {
+      await lab.healthy();
+      await lab.do('bmc', 'node4', 'slow=2'); // each step takes two seconds at least
+      const known = (await newest())?.id;
+      const [offs, ons] = [did('node4', 'power off'), did('node4', 'power on')];
+      const before = { off: ordered('off'), on: ordered('on') };
+      await lab.do('freeze', 'node4', '--process', 'noded');
+      await lab.until(
+        'a fence of node4 is under way',
+        20_000,
+        async () => ![undefined, known].includes((await newest())?.id),
+      );
+      const fencer = (await newest())?.by ?? '';
+      await lab.until('that step', 20_000, () => reached(before));
+      if (death === 'plug') await lab.do('power', fencer, 'off');
+      else await lab.do('exec', fencer, '--', 'pkill', '-KILL', '-f', 'daemon/main.js');
+      await lab.until('node4 is back', 60_000, async () => (await newest())?.outcome === 'closed');
+      const steps = (await newest())?.steps ?? [];
+      // After the last order a node that boots quickly closes the record itself, before anybody has to go on.
+      if (step === 'the intent is written' || step === 'off is sent')
+        expect(steps.some(({ what }) => what === 'resumed')).toBe(true);
+      expect({ offs: did('node4', 'power off') - offs, ons: did('node4', 'power on') - ons }).toEqual({
+        offs: 1,
+        ons: 1,
+      });
+      await lab.do('bmc', 'node4', 'ok');
+    },
+  );
 });
 
 describe('two coordinators', () => {
@@ -237,7 +244,7 @@ describe('two coordinators', () => {
   });
 
   it('S6: two nodes are told at the same moment to fence each other, again and again: exactly one goes down', async () => {
-    for (let round = 0; round < 3; round += 1) {
+    for (let round = 0; round < (isLong ? 5 : 2); round += 1) {
       await lab.healthy();
       const before = did('node1', 'power off') + did('node2', 'power off');
       const said = await Promise.all(

@@ -23,12 +23,16 @@ export class VmCatalog {
     this.onHint = onHint;
   }
 
+  get(uuid: string): VmFile | null {
+    return this.known.get(uuid) ?? null;
+  }
+
   all(): VmFile[] {
     return [...this.known.values()];
   }
 
-  /** False: the store did not answer; what is known may be old. */
-  async refresh(): Promise<boolean> {
+  /** The VMs whose records were read anew. Null: the store did not answer; what is known may be old. */
+  async refresh(): Promise<string[] | null> {
     const { store, clock } = this.context.env;
     const nowMs = clock.monotonicMs();
     const { generation } = store.session();
@@ -38,10 +42,10 @@ export class VmCatalog {
       this.isListStale = true;
       for (const uuid of this.known.keys()) this.stale.add(uuid);
     }
-    if (this.isListStale && !(await this.list())) return false;
+    if (this.isListStale && !(await this.list())) return null;
     const wanted = [...this.stale];
     const read = await Promise.all(wanted.map((uuid) => this.readOne(uuid)));
-    return read.every((done) => done);
+    return read.every((done) => done) ? wanted : null;
   }
 
   private async list(): Promise<boolean> {

@@ -264,7 +264,6 @@ export class MoveSource {
 
   private async arrived(file: VmFile, move: VmMove): Promise<void> {
     const { self } = this.context;
-    await this.hypervisor.remove(file.record.uuid);
     const because = `it has moved live from ${self.name} to ${move.target ?? '?'}`;
     await this.insist(file, (now, unlock) =>
       moveVm(
@@ -276,6 +275,7 @@ export class MoveSource {
         unlock,
       ),
     );
+    await this.hypervisor.remove(file.record.uuid); // libvirt leaves nothing behind, as a rule
   }
 
   private goneTo({ record }: VmFile, move: VmMove): Pick<VmFile['record'], 'node' | 'cameFrom' | 'move'> {

@@ -6,7 +6,7 @@
  * S2: nothing is started, switched off or forgotten but on a record that was read again right before; what cannot be read is
  * left alone; and when libvirt does not answer, nothing is known and nothing is done.
  */
-import type { Guest, GuestFacts } from '../../core/vm.ts';
+import type { Guest, GuestFacts, GuestStep } from '../../core/vm.ts';
 import { judgeGuest } from '../../core/vm.ts';
 import type { Hypervisor } from '../../environment/hypervisor.ts';
 import { printRecord } from '../../records/record.ts';
@@ -21,7 +21,7 @@ import type { VmFile } from './vm-file.ts';
 import { moveVm } from './vm-file.ts';
 
 /** Hints come in bunches. */
-const hintPauseMs = 20;
+const hintPauseMs = 5;
 
 export class VmLoop {
   readonly catalog: VmCatalog;
@@ -32,7 +32,13 @@ export class VmLoop {
   /** When (own monotonic clock) the last task of each VM ended: what was seen before says nothing about now. */
   private readonly endedMs = new Map<string, number>();
   private readonly starting = new Set<string>();
+  /** As the last list had it; null: libvirt did not answer. */
+  private lastGuests: ReadonlyMap<string, Guest> | null = null;
   private published = '';
+  /** When (own monotonic clock) the last look with a list began. */
+  private lookedMs = -Infinity;
+  /** Something that was being done has ended: what came of it is looked at. */
+  private wokenByTask = false;
   private waking = new AbortController();
 
   constructor(context: Context, hypervisor: Hypervisor, peers: Peers) {
@@ -51,21 +57,28 @@ export class VmLoop {
     duties.addEventListener('abort', () => this.wake());
     while (!duties.aborted) {
       this.waking = new AbortController();
-      await this.look();
-      await env.clock.sleep(config.vms.checkInterval, this.waking.signal);
+      const isBeat = env.clock.monotonicMs() - this.lookedMs >= config.vms.checkInterval;
+      await this.look(isBeat);
+      const leftMs = this.lookedMs + config.vms.checkInterval - env.clock.monotonicMs();
+      await env.clock.sleep(Math.max(1, leftMs), this.waking.signal);
       if (this.waking.signal.aborted) await env.clock.sleep(hintPauseMs, duties);
     }
     await Promise.all(this.tasks.values());
   }
 
-  private async look(): Promise<void> {
+  private async look(isBeat: boolean): Promise<void> {
     const { env, board } = this.context;
     const sinceMs = env.clock.monotonicMs();
-    const [isFresh, listed] = await Promise.all([this.catalog.refresh(), this.hypervisor.list()]);
+    const changed = await this.catalog.refresh();
     const files = this.catalog.all();
     board.guestsHeld = files.some(({ record }) => record.node === this.context.self.name && record.active);
+    if (changed !== null) this.goOnWithMoves(files);
+    if (!isBeat && changed !== null && !this.isConcerned(changed)) return;
+    this.lookedMs = sinceMs;
+    const listed = await this.hypervisor.list();
+    this.lastGuests = listed.ok ? listed.value : null;
     await this.publish(listed, files);
-    if (!isFresh || !listed.ok) return;
+    if (changed === null || !listed.ok) return;
     for (const file of files) {
       const { uuid } = file.record;
       const isBusy = this.tasks.has(uuid) || (this.endedMs.get(uuid) ?? -Infinity) >= sinceMs;
@@ -74,6 +87,33 @@ export class VmLoop {
     const known = new Set(files.map(({ record }) => record.uuid));
     for (const uuid of this.endedMs.keys()) if (!known.has(uuid)) this.endedMs.delete(uuid);
     this.acts.forgetAllBut(known);
+  }
+
+  /** Whether a hint is about a VM of this node that nothing is being done about: else it is not worth a list. */
+  private isConcerned(changed: readonly string[]): boolean {
+    const { self } = this.context;
+    const isOwn = (uuid: string) => {
+      const record = this.catalog.get(uuid)?.record;
+      return record?.node === self.name || record?.move?.target === self.name || this.lastGuests?.has(uuid) !== false;
+    };
+    const ended = this.wokenByTask;
+    this.wokenByTask = false;
+    return ended || changed.some((uuid) => !this.tasks.has(uuid) && isOwn(uuid));
+  }
+
+  /**
+   * The steps between two nodes that need no new list: each list is a process, and a move would wait for several. What the
+   * last list says of the guest is not trusted for more than that: a migration of what is not there fails by itself.
+   */
+  private goOnWithMoves(files: readonly VmFile[]): void {
+    const { self } = this.context;
+    for (const file of files) {
+      const { uuid, node, move } = file.record;
+      if (move === null || this.lastGuests === null || this.tasks.has(uuid)) continue;
+      const isHomesTurn = node === self.name && (move.phase === 'prepared' || move.target === null);
+      const isTargetsTurn = move.target === self.name && move.phase === 'asked';
+      if (isHomesTurn || isTargetsTurn) this.consider(file, this.lastGuests.get(uuid) ?? null);
+    }
   }
 
   private consider(file: VmFile, guest: Guest | null): void {
@@ -107,7 +147,7 @@ export class VmLoop {
       else this.acts.isWell(uuid);
       return;
     }
-    this.begin(uuid, () => this.acts.carryOut(file, guest, decision), decision.verdict === 'start');
+    this.begin(uuid, () => this.acts.carryOut(file, guest, decision), decision.verdict);
   }
 
   /** It was stopped only because no node was there for it. */
@@ -115,13 +155,16 @@ export class VmLoop {
     return record.state === 'stop' && record.stranded && record.autostart && this.acts.mayNotStart() === null;
   }
 
-  private begin(uuid: string, work: () => Promise<void>, isStart = false): void {
+  private begin(uuid: string, work: () => Promise<void>, step: GuestStep | null = null): void {
     const { env } = this.context;
-    if (isStart) this.starting.add(uuid);
+    if (step === 'start') this.starting.add(uuid);
     const task = work().finally(() => {
       this.tasks.delete(uuid);
       this.starting.delete(uuid);
       this.endedMs.set(uuid, env.clock.monotonicMs());
+      // What only waits for somebody else is looked at again on the beat, or when its record changes: never in a circle.
+      if (step === 'shut-down' || step === 'move' || step === 'prepare') return;
+      this.wokenByTask = true;
       this.wake();
     });
     this.tasks.set(uuid, task);

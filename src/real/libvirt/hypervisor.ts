@@ -15,7 +15,7 @@ import { parseDomState, parseJobInfo, parseList } from './virsh-output.ts';
 
 const ok = { ok: true, value: null } as const;
 const no = (because: string) => ({ ok: false, because }) as const;
-const progressMs = 500;
+const progressMs = 1000;
 /** Between the order to call a migration off and the end of patience with it. */
 const abortMs = 5000;
 

@@ -3,61 +3,89 @@
  * plan; each is given away in one transaction that rests on the fence's lock and record. Whoever resumes the fence does the
  * same again: what was given away already is not there any more.
  */
+import { isConfirmedOff } from '../../core/fencing.ts';
 import type { Placed } from '../../core/placement.ts';
 import { placeAll } from '../../core/placement.ts';
 import { runningStates } from '../../core/vm.ts';
 import type { Context } from '../context.ts';
 import type { FenceFile } from '../fencing/fence-file.ts';
+import { readFence } from '../fencing/fence-file.ts';
 import type { Peers } from '../peers.ts';
 import { surveyNodes } from './capacity.ts';
 import { readAllVms } from './desk.ts';
 import { lockRemoval } from './guest-lock.ts';
-import type { VmFile } from './vm-file.ts';
+import type { VmChanges, VmFile } from './vm-file.ts';
 import { moveVm } from './vm-file.ts';
 
 const retryMs = 100;
 /** VMs given away at the same time. */
 const atOnce = 16;
 
+/** Then the node is powered on again all the same: what is left is still its own, and it starts it when it is back. */
+const recoverMaxMs = 60_000;
+
 /** Insists while the store is away, as long as the fence's lock stands. */
 export async function recoverVms(context: Context, peers: Peers, target: string, fence: FenceFile): Promise<void> {
-  const { env, duties } = context;
+  const { env, duties, history } = context;
+  const endMs = env.clock.monotonicMs() + recoverMaxMs;
+  let left: VmFile[] = [];
   while (fence.lockStands() && !duties.aborted) {
     const all = await readAllVms(context);
-    const left = all?.filter(({ record }) => record.node === target && (record.active || isWanted(record)));
-    if (left?.length === 0) return;
-    if (all !== null && left !== undefined) {
-      const nodes = await surveyNodes(
-        context,
-        peers,
-        all.map(({ record }) => record),
-      );
-      const wanted = left.filter((file) => isWanted(file.record) && !mayBeOnTarget(file));
-      const plan = placeAll(
-        wanted.map(({ record }) => record),
-        nodes,
-        target,
-      );
-      const queue = [...left];
-      const worker = async () => {
-        for (let next = queue.shift(); next !== undefined; next = queue.shift())
-          await giveAway(context, target, fence, next, plan.get(next.record.name) ?? null);
-      };
-      await Promise.all(Array.from({ length: atOnce }, worker));
-      const after = await readAllVms(context);
-      if (after?.every(({ record }) => record.node !== target || !(record.active || isWanted(record))) === true) return;
+    if (all !== null) {
+      left = all.filter(({ record }) => record.node === target && (record.active || isWanted(record)));
+      if (left.length === 0) return;
+      if (await giveAllAway(context, peers, target, fence, all, left)) continue; // and look whether that was all
     }
+    if (env.clock.monotonicMs() > endMs) break;
     await env.clock.sleep(retryMs, duties);
   }
+  const names = left.map(({ record }) => record.name).join(', ');
+  const because = `${names} could not be given away; ${target} starts them when it is back`;
+  if (names !== '' && fence.lockStands()) history.happened('vm-failed', because, { node: target });
+}
+
+/** True when each was given away. */
+async function giveAllAway(
+  context: Context,
+  peers: Peers,
+  target: string,
+  fence: FenceFile,
+  all: readonly VmFile[],
+  left: readonly VmFile[],
+): Promise<boolean> {
+  const records = all.map(({ record }) => record);
+  const nodes = await surveyNodes(context, peers, records);
+  const onTheirWay = new Set<VmFile>();
+  for (const file of left) if (await mayHaveArrived(context, file)) onTheirWay.add(file);
+  const wanted = left.filter((file) => isWanted(file.record) && !onTheirWay.has(file)).map(({ record }) => record);
+  const plan = placeAll(wanted, nodes, target);
+  const queue = [...left];
+  let isDone = true;
+  const worker = async () => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      const to = onTheirWay.has(next) ? (next.record.move?.target ?? null) : null;
+      const given = await giveAway(context, target, fence, next, to, plan.get(next.record.name) ?? null);
+      isDone = isDone && given;
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, worker));
+  return isDone;
 }
 
 function isWanted({ state }: VmFile['record']): boolean {
   return runningStates.includes(state);
 }
 
-/** In the middle of a live migration it may run on the other side: that side looks first, and starts it if it does not. */
-function mayBeOnTarget({ record }: VmFile): boolean {
-  return record.move?.phase === 'moving' && record.move.target !== null;
+/**
+ * In the middle of a live migration it may run on the other side: that side looks first, and starts it if it does not. Unless
+ * the life of the target that was to take it in is certainly over too.
+ */
+async function mayHaveArrived(context: Context, { record: { move } }: VmFile): Promise<boolean> {
+  if (move?.phase !== 'moving' || move.target === null) return false;
+  const fence = await readFence(context, move.target);
+  const isOver =
+    fence !== null && isConfirmedOff(fence.record.state) && fence.record.incarnation === move.targetIncarnation;
+  return !isOver;
 }
 
 async function giveAway(
@@ -65,27 +93,28 @@ async function giveAway(
   target: string,
   fence: FenceFile,
   file: VmFile,
+  onItsWayTo: string | null,
   placed: Placed | null,
-): Promise<void> {
+): Promise<boolean> {
   const { record } = file;
   const unlock = await lockRemoval(context, record.uuid);
-  if (unlock === null) return;
+  if (unlock === null) return false;
   const also = [...fence.stands(), ...unlock];
   const over = { active: false, move: null, lastMove: lastMoveOf(file, target) };
   const cameFrom = record.cameFrom ?? target;
-  if (mayBeOnTarget(file)) {
-    const to = record.move?.target ?? target;
-    const because = `${target} is off; it was on its way to ${to}, which looks first whether it has arrived`;
-    await moveVm(context, file, 'recovered', because, { ...over, node: to, active: true, cameFrom }, also);
-  } else if (!isWanted(record)) {
-    await moveVm(context, file, 'recovered', `${target} is off, and so is it`, over, also);
-  } else if (placed?.node != null) {
-    const because = `${target} is off; it starts on ${placed.node}: ${placed.because}`;
-    await moveVm(context, file, 'recovered', because, { ...over, node: placed.node, cameFrom }, also);
-  } else {
-    const because = `${target} is off, and no node takes it: ${placed?.because ?? ''}; it starts when ${target} is back`;
-    await moveVm(context, file, 'stranded', because, { ...over, stranded: true, autostart: true }, also);
+  const give = async (event: 'recovered' | 'stranded', because: string, changes: VmChanges) =>
+    (await moveVm(context, file, event, because, { ...over, ...changes }, also)) !== null;
+  if (onItsWayTo !== null) {
+    const because = `${target} is off; it was on its way to ${onItsWayTo}, which looks first whether it has arrived`;
+    return give('recovered', because, { node: onItsWayTo, active: true, cameFrom });
   }
+  if (!isWanted(record)) return give('recovered', `${target} is off, and so is it`, {});
+  if (placed?.node != null) {
+    const because = `${target} is off; it starts on ${placed.node}: ${placed.because}`;
+    return give('recovered', because, { node: placed.node, cameFrom });
+  }
+  const because = `${target} is off, and no node takes it: ${placed?.because ?? ''}; it starts when ${target} is back`;
+  return give('stranded', because, { stranded: true, autostart: true });
 }
 
 function lastMoveOf({ record }: VmFile, target: string): VmFile['record']['lastMove'] {

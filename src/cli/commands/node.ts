@@ -2,6 +2,8 @@
 import { nodeStates } from '../../core/node.ts';
 import type { Store } from '../../environment/store.ts';
 import { tree } from '../../records/tree.ts';
+import type { Drain, VmRecord } from '../../records/vm.ts';
+import { drainStates } from '../../records/vm.ts';
 import type { Command } from '../command.ts';
 import { flag, jsonOption, text } from '../command.ts';
 import type { NodeView } from '../cluster-view.ts';
@@ -9,7 +11,7 @@ import { readCluster } from '../cluster-view.ts';
 import { withStore } from '../connect.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
 import { confirmName } from '../confirm.ts';
-import { readVms } from '../vms.ts';
+import { readDrain, readVms } from '../vms.ts';
 import { flush, ready } from './drain.ts';
 import type { Output } from '../output.ts';
 import { age, clockTime } from '../output.ts';
@@ -49,8 +51,13 @@ const show: Command = {
     withStore(args, async ({ store, config }) => {
       const { nodes } = await readCluster(store, config);
       const node = findNode(nodes, text(args, 'name') ?? '');
-      if (flag(args, 'json')) output.json(node);
-      else printNode(node, output);
+      const [{ drain }, { vms }] = await Promise.all([readDrain(store, node.name), readVms(store)]);
+      const homed = vms.map(({ record }) => record).filter((vm) => vm.node === node.name);
+      if (flag(args, 'json')) output.json({ ...node, drain, vms: homed.map(({ name }) => name) });
+      else {
+        printNode(node, output);
+        printVms(drain, homed, output);
+      }
       return exitCodes.done;
     }),
 };
@@ -159,4 +166,13 @@ function printNode(node: NodeView, output: Output): void {
       output.line(`    ${clockTime(step.wallMs)}  ${step.by}: ${step.what}: ${step.because}`);
   }
   for (const problem of node.problems) output.line(output.paint('yellow', `! ${problem}`));
+}
+
+function printVms(drain: Drain, vms: readonly VmRecord[], output: Output): void {
+  if (drain.state !== 'ready')
+    output.line(`${'drain'.padEnd(14)} ${drain.state}: ${drain.doing === '' ? drainStates[drain.state] : drain.doing}`);
+  if (vms.length === 0) return;
+  const running = vms.filter((vm) => vm.active).map(({ name }) => name);
+  const shown = running.length > 20 ? `${running.slice(0, 20).join(', ')}, ...` : running.join(', ');
+  output.line(`${'VMs'.padEnd(14)} ${running.length} of ${vms.length} run${shown === '' ? '' : `: ${shown}`}`);
 }

@@ -18,6 +18,7 @@ import { openDevices } from './fencing/devices.ts';
 import { readSign } from './fencing/life-sign.ts';
 import { parseRow } from './fencing/proofs.ts';
 import type { Peers } from './peers.ts';
+import { putRecord } from './put-record.ts';
 
 const lookMs = 1000;
 const atOnceMax = 4;
@@ -257,14 +258,8 @@ export class Verifier {
       answers,
       entries: Object.fromEntries(this.entries),
     };
-    const text = printRecord(VerificationRow.parse(row));
-    const read = await env.store.read(path);
-    const written = read.ok
-      ? await env.store.write(path, text, read.version)
-      : read.code === 'no-node'
-        ? await env.store.create(path, text, 'persistent')
-        : read;
-    this.unpublished = written.ok ? null : { answers };
+    const isWritten = await putRecord(env, path, printRecord(VerificationRow.parse(row)));
+    this.unpublished = isWritten ? null : { answers };
   }
 }
 

@@ -15,6 +15,7 @@ import { VmProgress } from '../../records/vm.ts';
 import type { Context } from '../context.ts';
 import { readFence } from '../fencing/fence-file.ts';
 import type { Peers } from '../peers.ts';
+import { putRecord } from '../put-record.ts';
 import { surveyNodes } from './capacity.ts';
 import type { VmCatalog } from './catalog.ts';
 import { lockRemoval } from './guest-lock.ts';
@@ -319,10 +320,6 @@ export class MoveSource {
   }
 
   private async tellProgress(uuid: string, progress: VmProgress): Promise<void> {
-    const { store } = this.context.env;
-    const text = printRecord(VmProgress.parse(progress));
-    const read = await store.read(tree.vmProgress(uuid));
-    if (read.ok) await store.write(tree.vmProgress(uuid), text, read.version);
-    else if (read.code === 'no-node') await store.create(tree.vmProgress(uuid), text, 'persistent');
+    await putRecord(this.context.env, tree.vmProgress(uuid), printRecord(VmProgress.parse(progress)));
   }
 }

@@ -20,11 +20,16 @@ export class VmDuties {
     await Promise.all([this.loop.run(), this.drain.run()]);
   }
 
-  /** For a stop in good order, where the configuration asks for it: otherwise guests go on running without noded. */
+  /**
+   * For a stop in good order: where the configuration asks for it the node is emptied first. Otherwise guests go on without
+   * noded, which is said: nobody recovers them if the machine dies before noded is back (R16).
+   */
   async beforeStop(hurry: AbortSignal): Promise<void> {
-    const { config, env } = this.context;
-    if (!config.vms.flushOnShutdown) return;
-    const isEmpty = await this.drain.empty(config.vms.flushTimeout, hurry);
-    if (!isEmpty) env.log.warn('not all VMs have moved away; they go on running here without noded', {});
+    const { config, board, history, self } = this.context;
+    if (config.vms.flushOnShutdown) await this.drain.empty(config.vms.flushTimeout, hurry);
+    if (!board.guestsHeld) return;
+    const why = config.vms.flushOnShutdown ? 'not all VMs have moved away' : 'vms.flushOnShutdown is off';
+    const because = `noded on ${self.name} stops (${why}): its guests go on without it, and nobody recovers them if the machine dies meanwhile`;
+    history.happened('vm-failed', because, { node: self.name });
   }
 }

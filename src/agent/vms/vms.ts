@@ -14,6 +14,7 @@ import { tree } from '../../records/tree.ts';
 import { GuestList } from '../../records/vm.ts';
 import type { Context } from '../context.ts';
 import type { Peers } from '../peers.ts';
+import { putRecord } from '../put-record.ts';
 import { VmCatalog } from './catalog.ts';
 import { GuestActs } from './guest-acts.ts';
 import { MoveSource } from './source.ts';
@@ -183,13 +184,6 @@ export class VmLoop {
     const list: GuestList = { schema: 1, incarnation: self.incarnation, unknownBecause, guests };
     const text = printRecord(GuestList.parse(list));
     if (text === this.published) return;
-    const path = tree.guests(self.name);
-    const read = await env.store.read(path);
-    const written = read.ok
-      ? await env.store.write(path, text, read.version)
-      : read.code === 'no-node'
-        ? await env.store.create(path, text, 'persistent')
-        : read;
-    if (written.ok) this.published = text;
+    if (await putRecord(env, tree.guests(self.name), text)) this.published = text;
   }
 }

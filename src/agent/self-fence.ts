@@ -55,24 +55,13 @@ export class SelfFence {
     if (because !== null) env.log.error('the watchdog could not be disarmed; it will reset this machine', { because });
   }
 
-  /** The role by its lease; guests, where they count, by the last acknowledged beat. */
-  private held(): { readonly holds: boolean; readonly leaseLeftMs: number } {
-    const { env, board, config } = this.context;
-    const left: number[] = [];
-    if (this.tenure?.holdsRole() === true) left.push(this.tenure.leaseLeftMs());
-    if (board.guestsHeld && config.node.watchdog?.coversGuests === true) {
-      const sentMs = board.lastBeat?.sentMs ?? board.keepaliveTurnMs;
-      left.push(config.timing.leaseMs - (env.clock.monotonicMs() - sentMs));
-    }
-    return { holds: left.length > 0, leaseLeftMs: left.length === 0 ? 0 : Math.min(...left) };
-  }
-
   private feed(): void {
     const { env, board, config } = this.context;
     const decision = judgeFeeding({
       sinceTurnMs: env.clock.monotonicMs() - board.keepaliveTurnMs,
       turnMaxMs: config.keepalive.interval + 2 * config.timing.requestTimeoutMs + turnMarginMs,
-      ...this.held(),
+      holds: this.tenure?.holdsRole() ?? false,
+      leaseLeftMs: this.tenure?.leaseLeftMs() ?? 0,
       stopBoundMs: config.timing.stopBoundMs,
     });
     if (decision.verdict === 'feed') env.watchdog?.feed();

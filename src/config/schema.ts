@@ -38,10 +38,6 @@ const node = z.strictObject({
         1000,
         600_000,
       ),
-      coversGuests: flag(
-        'Whether guests count as held: a machine with guests that is cut off from the store resets itself, and its peers may rely on its watchdog for its VMs too. Without it the level `watchdog` is not there for a node that runs VMs.',
-        false,
-      ),
     })
     .optional()
     .meta({

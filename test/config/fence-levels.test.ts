@@ -21,6 +21,16 @@ it('what is configured is used without a word: the BMC, then all further devices
   expect(levelsOf(all)).toEqual([['ipmi'], ['a', 'b'], ['watchdog']]);
 });
 
+it('S2: guests are not covered by a watchdog: with VMs it is no level, and its bound is not published', () => {
+  const watched = `${bmc}node: { watchdog: {} }\nvms: { enabled: true }\n`;
+  expect(levelsOf(watched)).toEqual([['ipmi']]);
+  const loaded = load(watched);
+  expect(loaded.ok && loaded.config.timing.watchdogBoundMs).toBeNull();
+  expect(errorsOf(`${watched}fencing: { levels: [[ipmi], [watchdog]] }`)).toMatch(
+    /guests are not covered by its bound/,
+  );
+});
+
 it.each([
   [
     'a device that does not exist',

@@ -61,7 +61,7 @@ export class Agent {
     const incarnation = `${env.machine.bootId}:${env.random.id()}`;
     this.identity = { name, role: config.node.role, priority: config.node.priority, incarnation, version };
     this.board = newBoard(config.node.role);
-    const history = createHistory(name, env.store, env.clock, env.log, config.history.maxEvents);
+    const history = createHistory(name, env, config.history.maxEvents);
     this.context = { env, config, self: this.identity, board: this.board, history, duties: this.duties.signal };
   }
 

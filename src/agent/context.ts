@@ -5,6 +5,7 @@
 import type { Config } from '../config/load.ts';
 import type { DaemonState, NodeRole } from '../core/node.ts';
 import type { PrimaryState } from '../core/primary.ts';
+import type { GuestPower, VmState } from '../core/vm.ts';
 import type { Environment } from '../environment/environment.ts';
 import type { PeerView } from '../records/keepalive.ts';
 import type { History } from './history.ts';
@@ -74,6 +75,12 @@ export interface Board {
   /** Monotonic time of the last pause of this process longer than an interval; null: none. */
   pausedAtMs: number | null; // keepalive
   quietUntilMs: number; // monitor
+  /** This node's row of the verifier's matrix. */
+  proofs: ReadonlyMap<string, { readonly canFence: boolean; readonly wallMs: number }>; // verifier
+  /** How many VMs whose node this is are in which state. */
+  vmStates: ReadonlyMap<VmState, number>; // vms
+  /** How many guests libvirt shows here with which power; null: it does not answer. */
+  guestPowers: ReadonlyMap<GuestPower, number> | null; // vms
 }
 
 export interface Context {
@@ -113,6 +120,9 @@ export function newBoard(role: NodeRole): Board {
     lateMs: 0,
     pausedAtMs: null,
     quietUntilMs: 0,
+    proofs: new Map(),
+    vmStates: new Map(),
+    guestPowers: null,
   };
 }
 

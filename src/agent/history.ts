@@ -5,6 +5,7 @@
 import type { Evidence } from '../core/decision.ts';
 import type { Clock } from '../environment/clock.ts';
 import type { Log } from '../environment/log.ts';
+import type { Metrics } from '../environment/metrics.ts';
 import type { Store } from '../environment/store.ts';
 import type { EventKind, HistoryEvent } from '../records/history.ts';
 import { printRecord } from '../records/record.ts';
@@ -44,7 +45,15 @@ export interface History {
   flush(): Promise<void>;
 }
 
-export function createHistory(by: string, store: Store, clock: Clock, log: Log, maxEvents: number): History {
+/** What a history needs of the environment. */
+interface Means {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+export function createHistory(by: string, { store, clock, log, metrics }: Means, maxEvents: number): History {
   const outbox: HistoryEvent[] = [];
   /** A record that cannot be read is told once, not at every beat that reads it. */
   const unreadableTold = new Set<string>();
@@ -71,6 +80,7 @@ export function createHistory(by: string, store: Store, clock: Clock, log: Log, 
         if (unreadableTold.has(because) || unreadableTold.size > outboxMax) return;
         unreadableTold.add(because);
       }
+      metrics.count('nodekeeper_events_total', { kind });
       const level = alarming.includes(kind) ? 'error' : notable.includes(kind) ? 'warn' : 'info';
       log[level](kind, {
         because,

@@ -56,6 +56,7 @@ export class KeepaliveLoop {
       this.version = written.version;
       const beat = { sequence: this.sequence, sentMs, ackedMs: env.clock.monotonicMs() };
       board.lastBeat = beat;
+      if (isBeat) env.metrics.took('nodekeeper_keepalive_duration_seconds', beat.ackedMs - sentMs, {});
       env.log.debug('beat', { sequence: beat.sequence, lateMs: board.lateMs, tookMs: beat.ackedMs - beat.sentMs });
       this.note(null);
       this.onBeat(beat, isBeat);
@@ -79,6 +80,7 @@ export class KeepaliveLoop {
       const sleptMs = env.clock.suspendedMs() - suspendedMs;
       suspendedMs += sleptMs;
       board.lateMs = nowMs - dueMs + sleptMs;
+      env.metrics.took('nodekeeper_keepalive_late_seconds', Math.max(0, board.lateMs), {});
       if (board.lateMs > intervalMs) {
         board.pausedAtMs = nowMs;
         env.log.warn('this process was paused', { lateMs: Math.round(board.lateMs) });

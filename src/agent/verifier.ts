@@ -50,6 +50,7 @@ export class Verifier {
   constructor(context: Context, peers: Peers) {
     this.context = context;
     this.peers = peers;
+    context.board.proofs = this.entries;
   }
 
   async run(): Promise<void> {

@@ -3,7 +3,7 @@ import type { Config } from '../config/load.ts';
 import type { Asked } from '../environment/peer-api.ts';
 import type { ApiQuestion } from '../records/api.ts';
 import { readClusterKey } from '../real/config-file.ts';
-import { HttpPeerApi } from '../real/http/peer-api.ts';
+import { askNoded } from '../real/http/ask.ts';
 import { readCluster } from './cluster-view.ts';
 import type { Arguments } from './command.ts';
 import { text } from './command.ts';
@@ -28,7 +28,6 @@ export async function askAll<Kind extends 'status' | 'debug' | 'leave-election' 
   const key = readClusterKey(config);
   if (!key.ok) throw new CommandError(exitCodes.usage, key.message);
   const deadlineMs = durationOption(args, 'timeout');
-  const api = new HttpPeerApi({ key: key.value.apiKey, port: null, socket: null, onTrouble: () => undefined });
   const wanted = text(args, 'node');
   const found = (await coordinators(args, config)).filter(({ name }) => wanted === undefined || name === wanted);
   if (found.length === 0)
@@ -42,7 +41,7 @@ export async function askAll<Kind extends 'status' | 'debug' | 'leave-election' 
       asked:
         apiAddress === null
           ? ({ ok: false, code: 'refused', because: 'its API is switched off' } as const)
-          : await api.ask<Kind>(apiAddress, question, deadlineMs),
+          : await askNoded<Kind>({ address: apiAddress, key: key.value.apiKey }, question, deadlineMs),
     })),
   );
 }

@@ -26,7 +26,11 @@ export function loadedConfig(args: Arguments): { readonly config: Config; readon
 }
 
 /** Runs `work` with a connected store and closes it afterwards, whatever happens. */
-export async function withStore<T>(args: Arguments, work: (connected: Connected) => Promise<T>): Promise<T> {
+export async function withStore<T>(
+  args: Arguments,
+  work: (connected: Connected) => Promise<T>,
+  withinMs = connectWithinMs,
+): Promise<T> {
   const { config } = loadedConfig(args);
   const key = readClusterKey(config);
   if (!key.ok) throw new CommandError(exitCodes.usage, key.message);
@@ -43,7 +47,7 @@ export async function withStore<T>(args: Arguments, work: (connected: Connected)
   const interrupted = () => void store.close(500).finally(() => process.exit(130));
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupted);
   try {
-    await connected(store, config);
+    await connected(store, config, withinMs);
     return await work({ config, key: key.value, store });
   } finally {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, interrupted);
@@ -51,14 +55,14 @@ export async function withStore<T>(args: Arguments, work: (connected: Connected)
   }
 }
 
-async function connected(store: Store, config: Config): Promise<void> {
-  const endMs = performance.now() + connectWithinMs;
+async function connected(store: Store, config: Config, withinMs: number): Promise<void> {
+  const endMs = performance.now() + withinMs;
   while (store.session().state !== 'connected') {
     if (performance.now() > endMs) {
       const servers = config.zookeeper.servers.join(', ');
       throw new CommandError(
         exitCodes.unreachable,
-        `no ZooKeeper server answers within ${connectWithinMs / 1000} s (tried ${servers}); is there a quorum?`,
+        `no ZooKeeper server answers within ${withinMs / 1000} s (tried ${servers}); is there a quorum?`,
       );
     }
     await pause(5);

@@ -10,13 +10,19 @@ import { vmStates, vmTable } from '../core/vm.ts';
 import { drainStates } from '../records/vm.ts';
 import { bmcFaults } from '../core/verification.ts';
 import { eventKinds } from '../records/history.ts';
+import { metrics } from '../records/metrics.ts';
 import type { Command } from './command.ts';
 import { commands } from './commands/all.ts';
 import { exitCodeWords } from './exit-codes.ts';
 
 /** File name -> text. */
 export function generatedDocs(): Record<string, string> {
-  return { 'configuration.md': configReference(), 'states.md': statesReference(), 'cli.md': cliReference() };
+  return {
+    'configuration.md': configReference(),
+    'states.md': statesReference(),
+    'cli.md': cliReference(),
+    'metrics.md': metricsReference(),
+  };
 }
 
 const generated = (from: string) => `Generated from \`${from}\` by \`scripts/docs\`; a test compares it.`;
@@ -50,6 +56,26 @@ function statesReference(): string {
     '## Kinds of events',
     '',
     eventKinds.map((kind) => `\`${kind}\``).join(', '),
+    '',
+  ].join('\n');
+}
+
+function metricsReference(): string {
+  const rows = Object.entries(metrics).map(
+    ([name, { kind, help, labels }]) =>
+      `| \`${name}\` | ${kind} | ${labels.map((label) => `\`${label}\``).join(', ')} | ${help} |`,
+  );
+  return [
+    '# Metrics',
+    '',
+    generated('src/records/metrics.ts'),
+    '',
+    '`GET /metrics` on the socket of noded, and on its web listener with a token (`nodectl token read`). Beside these stand those',
+    'of the process itself (`noded_process_...`, `noded_nodejs_...`).',
+    '',
+    '| metric | kind | labels | what it says |',
+    '| --- | --- | --- | --- |',
+    ...rows,
     '',
   ].join('\n');
 }

@@ -2,18 +2,15 @@
 import type { Config } from '../config/load.ts';
 import type { Asked } from '../environment/peer-api.ts';
 import type { ApiQuestion } from '../records/api.ts';
-import { HttpPeerApi } from '../real/http/peer-api.ts';
+import { askNoded } from '../real/http/ask.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
-
-const noKey = Buffer.alloc(32);
 
 export function askLocalNoded<Kind extends ApiQuestion['kind']>(
   config: Config,
   question: Extract<ApiQuestion, { kind: Kind }>,
   deadlineMs: number,
 ): Promise<Asked<Kind>> {
-  const api = new HttpPeerApi({ key: noKey, port: null, socket: null, onTrouble: () => undefined });
-  return api.askLocal<Kind>(config.api.socket, question, deadlineMs);
+  return askNoded<Kind>({ socket: config.api.socket }, question, deadlineMs);
 }
 
 /** The answer, or the end of the command: without a noded nothing is known, and unknown is not "no". */

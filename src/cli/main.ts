@@ -3,9 +3,10 @@
 import yargs from 'yargs';
 import type { Argv } from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import type { Command } from './command.ts';
+import type { Arguments, Command } from './command.ts';
 import { commands } from './commands/all.ts';
-import { programVersion } from './commands/version.ts';
+import { fishScript, knownNames, namesWanted } from './completion.ts';
+import { programVersion } from '../real/package.ts';
 import { CommandError, exitCodeWords, exitCodes } from './exit-codes.ts';
 import { createOutput } from './output.ts';
 
@@ -63,7 +64,30 @@ ${helpHint()}`,
       );
     });
   for (const command of commands) parser = register(parser, command);
+  parser = withCompletion(parser);
   await parser.parseAsync();
+}
+
+/** `nodectl completion` prints the script for the shell in which it is called; `nodectl completion fish` the one for fish. */
+function withCompletion(parser: Argv): Argv {
+  type Complete = (
+    current: string,
+    args: Arguments,
+    offer: (more: (error: Error | null, own: string[]) => void) => void,
+    done: (words: string[]) => void,
+  ) => void;
+  const complete: Complete = (_current, args, offer, done) =>
+    offer((_error, own) => {
+      const words = (args['_'] as (string | number)[]).map(String).slice(1);
+      const wanted = namesWanted(words);
+      if (wanted === null) done(own);
+      else void knownNames(wanted, args).then((names) => done([...own, ...names]));
+    });
+  return parser.completion(
+    'completion',
+    'Print the completion script for bash or zsh (fish: completion fish).',
+    complete as never,
+  );
 }
 
 function helpHint(): string {
@@ -75,8 +99,10 @@ function helpHint(): string {
 // `nodectl events | head`: a reader that has had enough is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 
+const [first, second] = hideBin(process.argv);
 try {
-  await main();
+  if (first === 'completion' && second === 'fish') process.stdout.write(fishScript);
+  else await main();
 } catch (error) {
   if (error instanceof CommandError) {
     process.stderr.write(`nodectl: ${error.message}\n`);

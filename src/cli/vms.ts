@@ -1,7 +1,7 @@
 /** VMs as commands see and change them: read, found by name or UUID, changed by version, followed until the outcome. */
 import { randomUUID } from 'node:crypto';
 import type { VmCommand } from '../core/vm-command.ts';
-import { commandVm } from '../core/vm-command.ts';
+import { commandVm, commandWords } from '../core/vm-command.ts';
 import type { CandidateFacts, PlacementNode } from '../core/placement.ts';
 import { placementNodes } from '../core/placement.ts';
 import type { Store } from '../environment/store.ts';
@@ -9,6 +9,7 @@ import { parseRecord, printRecord } from '../records/record.ts';
 import { Registration } from '../records/registration.ts';
 import { tree } from '../records/tree.ts';
 import { Drain, GuestList, VmRecord, readyDrain } from '../records/vm.ts';
+import { auditEntry } from './audit.ts';
 import type { ClusterView, NodeView } from './cluster-view.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 
@@ -53,11 +54,19 @@ export async function findVm(store: Store, wanted: string): Promise<StoredVm> {
   );
 }
 
-/** One versioned write. False: somebody else was faster. */
-export async function writeVm(store: Store, before: StoredVm, changes: Partial<VmRecord>): Promise<boolean> {
+/** One versioned write, and what an operator wants by it in the history. False: somebody else was faster. */
+export async function writeVm(
+  store: Store,
+  before: StoredVm,
+  changes: Partial<VmRecord>,
+  wish: string,
+): Promise<boolean> {
   const record = VmRecord.parse({ ...before.record, ...changes, writeId: randomUUID() });
   const path = tree.vm(record.uuid);
-  const written = await store.write(path, printRecord(record), before.version);
+  const written = await store.commit([
+    { kind: 'write', path, text: printRecord(record), version: before.version },
+    auditEntry(`${record.name}: ${wish}`),
+  ]);
   if (written.ok) return true;
   if (written.code === 'bad-version') return false;
   if (written.code === 'unclear') {
@@ -76,7 +85,8 @@ export async function orderVm(store: Store, wanted: string, command: VmCommand, 
     if (!changed.ok) throw new CommandError(exitCodes.refused, `${vm.record.name}: ${changed.because}`);
     const { state, node, move, stranded, because } = changed;
     const changes = { state, node, move, stranded, because };
-    if (await writeVm(store, vm, { ...changes, by, sinceWallMs: Date.now() })) return { ...vm.record, ...changes };
+    const written = await writeVm(store, vm, { ...changes, by, sinceWallMs: Date.now() }, commandWords(command));
+    if (written) return { ...vm.record, ...changes };
   }
   throw new CommandError(exitCodes.failed, `"${wanted}" is being changed by others all the time; nothing was done`);
 }

@@ -9,6 +9,7 @@ import { choice, command, duration, durationOr, flag, nodeName, path, shown, who
 import { bmc, fencing } from './sections/fencing.ts';
 import { primary } from './sections/primary.ts';
 import { vms } from './sections/vms.ts';
+import { web } from './sections/web.ts';
 
 const cluster = z.strictObject({
   name: nodeName('Name of the cluster; the same on every machine. It is part of the path in ZooKeeper.'),
@@ -170,6 +171,7 @@ export const configSchema = z.strictObject({
     .prefault({})
     .meta({ description: 'The primary role: what runs on the one coordinator that holds it.' }),
   api: api.prefault({}).meta({ description: 'How a noded answers its peers and nodectl, beside the store.' }),
+  web: web.prefault({}).meta({ description: 'What noded shows to programs, load balancers, Prometheus and browsers.' }),
   vms: vms.prefault({}).meta({ description: 'The VMs that nodekeeper keeps, through libvirt.' }),
   bmc: bmc.optional().meta({ description: "This machine's BMC: how its peers fence it. Without it nobody can." }),
   history: history.prefault({}).meta({ description: 'The record of what happened.' }),

@@ -79,6 +79,25 @@ export function commandVm(vm: VmStanding, command: VmCommand, by: string): VmCha
   }
 }
 
+/** The command in words, for the record. */
+export function commandWords(command: VmCommand): string {
+  switch (command.kind) {
+    case 'migrate':
+      return `migrate to ${command.target ?? 'the best node'}${command.forceLive ? ', live or not at all' : ''}`;
+    case 'move':
+      return `move to ${command.target ?? 'the best node'}`;
+    case 'cancel':
+      return 'call its move off';
+    case 'unmigrate':
+    case 'start':
+    case 'shutdown':
+    case 'stop':
+    case 'restart':
+    case 'disable':
+      return command.kind;
+  }
+}
+
 function same(vm: VmStanding): Extract<VmChange, { ok: true }> {
   return { ok: true, state: vm.state, node: vm.node, move: vm.move, stranded: false, because: '' };
 }

@@ -1,13 +1,15 @@
 #!/usr/bin/env node
 /** noded: reads its configuration, puts the parts together, lives until told to stop. */
-import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
 import { nodeNamePattern } from '../core/node.ts';
 import { configFile, readDevices, readClusterKey, readConfig } from '../real/config-file.ts';
 import { realLog } from '../real/log.ts';
+import { programVersion } from '../real/package.ts';
 import { allComplaints } from '../real/power/agent-metadata.ts';
+import { realMetrics } from '../real/metrics.ts';
 import { missingTools } from '../real/resources/tools.ts';
+import { systemdSupervisor } from '../real/systemd/supervisor.ts';
 import { handleSignals } from './signals.ts';
 import { wireAgent } from './wiring.ts';
 
@@ -27,17 +29,12 @@ function refuse(message: string, code = 2): never {
   process.exit(code);
 }
 
-function version(): string {
-  return (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string })
-    .version;
-}
-
 function options(): { config: string } {
   try {
     const flags = { config: { type: 'string' }, version: { type: 'boolean' }, help: { type: 'boolean' } } as const;
     const { values } = parseArgs({ options: flags });
     if (values.help === true || values.version === true) {
-      process.stdout.write(values.help === true ? usage : `${version()}\n`);
+      process.stdout.write(values.help === true ? usage : `${programVersion()}\n`);
       process.exit(0);
     }
     return { config: configFile(values.config) };
@@ -59,25 +56,35 @@ async function main(): Promise<number> {
     return refuse(`the host name ${JSON.stringify(name)} is no node name; set node.name in ${file}`);
 
   const log = realLog(config.value.log.level, name);
-  log.info('noded starts', { version: version(), config: file, node: process.version });
+  log.info('noded starts', { version: programVersion(), config: file, node: process.version });
   for (const missing of await missingTools(config.value)) log.warn('a program is missing', { because: missing });
   // Not waited for: an agent that hangs must not keep the keepalive from starting.
   void allComplaints(devices.value).then((found) => {
     for (const because of found) log.error('a fence device would fail', { because });
   });
-  const parts = { config: config.value, name, version: version(), key: key.value, devices: devices.value, log };
-  const wire = async () => {
-    const wired = await wireAgent(parts);
-    return typeof wired === 'string' ? refuse(wired, 4) : wired;
+  const supervisor = systemdSupervisor();
+  const parts = {
+    config: config.value,
+    name,
+    version: programVersion(),
+    key: key.value,
+    devices: devices.value,
+    log,
+    supervisor,
+    metrics: realMetrics(),
   };
-  let agent = await wire();
-  handleSignals(() => agent, log, file);
-  let ending = await agent.run();
+  const wire = async () => {
+    const made = await wireAgent(parts);
+    return typeof made === 'string' ? refuse(made, 4) : made;
+  };
+  let wired = await wire();
+  handleSignals({ current: () => wired, log, supervisor, configFile: file, config: config.value });
+  let ending = await wired.agent.run();
   while (ending.kind === 'left') {
     // Out of the cluster, but not gone: the next life waits outside until somebody says "nodectl join".
     log.info('left', { because: ending.because });
-    agent = await wire();
-    ending = await agent.run();
+    wired = await wire();
+    ending = await wired.agent.run();
   }
   log.info('noded ends', { ending: ending.kind, because: ending.because, droppedLogLines: log.dropped() });
   if (ending.kind !== 'stopped') process.stderr.write(`noded: ${ending.because}\n`);

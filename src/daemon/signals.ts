@@ -1,24 +1,49 @@
 /**
- * What signals do. SIGTERM and SIGINT: stop in good order; a second one: stop now. SIGHUP: the configuration is checked
- * and the answer logged. SIGQUIT: what this noded holds true is written to the log; it goes on.
+ * What signals do. SIGTERM and SIGINT: stop in good order; a second one: stop now. SIGHUP: the configuration is read anew; what
+ * can be taken up is, and what cannot is said. SIGQUIT: what this noded holds true is written to the log; it goes on.
  */
-import type { Agent } from '../agent/agent.ts';
+import { changesOf } from '../config/changes.ts';
+import type { Config } from '../config/load.ts';
 import { readConfig } from '../real/config-file.ts';
 import type { RealLog } from '../real/log.ts';
+import type { SystemdSupervisor } from '../real/systemd/supervisor.ts';
+import type { Wired } from './wiring.ts';
 
-export function handleSignals(current: () => Agent, log: RealLog, configFile: string): void {
+export interface Signalled {
+  readonly current: () => Wired;
+  readonly log: RealLog;
+  readonly supervisor: SystemdSupervisor;
+  readonly configFile: string;
+  readonly config: Config;
+}
+
+export function handleSignals({ current, log, supervisor, configFile, config }: Signalled): void {
   let asked = false;
   const stop = (signal: string) => {
-    current().stop(asked ? 'fast' : 'graceful', signal);
+    current().agent.stop(asked ? 'fast' : 'graceful', signal);
     log.info(asked ? 'stopping at once' : 'stopping', { signal });
     asked = true;
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
-  process.on('SIGQUIT', () => log.info('state', current().state()));
+  process.on('SIGQUIT', () => log.info('state', current().agent.state()));
   process.on('SIGHUP', () => {
-    const read = readConfig(configFile);
-    if (read.ok) log.warn('the configuration is valid; restart noded to use it', { configFile });
-    else log.error('the configuration is not valid; the old one stays', { because: read.message });
+    supervisor.reloading();
+    reload(log, configFile, config);
+    current().renewCertificate();
+    supervisor.reloaded();
   });
+}
+
+/** `running` is what this process was started with. */
+function reload(log: RealLog, configFile: string, running: Config): void {
+  const read = readConfig(configFile);
+  if (!read.ok) {
+    log.error('the configuration is not valid; the old one stays', { because: read.message });
+    return;
+  }
+  const { later } = changesOf(running, read.value);
+  log.setLevel(read.value.log.level);
+  if (later.length === 0) log.info('the configuration was taken up', { configFile });
+  else log.warn('a part of the configuration waits for a restart of noded', { configFile, keys: later.join(', ') });
 }

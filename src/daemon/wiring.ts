@@ -4,8 +4,11 @@ import type { Config } from '../config/load.ts';
 import type { FenceDevice } from '../records/device.ts';
 import { realClock } from '../real/clock.ts';
 import { HttpPeerApi } from '../real/http/peer-api.ts';
+import type { WebSettings } from '../real/http/web.ts';
 import { VirshHypervisor } from '../real/libvirt/hypervisor.ts';
 import { fileJournal } from '../real/journal.ts';
+import { measuredStore } from '../real/measured-store.ts';
+import type { RealMetrics } from '../real/metrics.ts';
 import { machineIdentity, nodedLives } from '../real/machine.ts';
 import type { RealLog } from '../real/log.ts';
 import { realPower } from '../real/power/power.ts';
@@ -14,7 +17,7 @@ import { realResources } from '../real/resources/resources.ts';
 import { realRandom } from '../real/random.ts';
 import type { ClusterKey } from '../real/secrets.ts';
 import { realSubsystems } from '../real/subsystems/subsystems.ts';
-import { systemdSupervisor } from '../real/systemd/supervisor.ts';
+import type { SystemdSupervisor } from '../real/systemd/supervisor.ts';
 import { deviceWatchdog } from '../real/watchdog.ts';
 import { openZooKeeperStore } from '../real/zookeeper/store.ts';
 
@@ -27,21 +30,42 @@ export interface Parts {
   readonly key: ClusterKey;
   readonly devices: readonly FenceDevice[];
   readonly log: RealLog;
+  readonly supervisor: SystemdSupervisor;
+  readonly metrics: RealMetrics;
+}
+
+/** One life of noded, and what is done to it from outside. */
+export interface Wired {
+  readonly agent: Agent;
+  /** The files of the web listener's certificate have changed. */
+  readonly renewCertificate: () => void;
 }
 
 /** A noded on real parts; it does nothing before `run`. A sentence instead: why this machine may have no second one. */
-export async function wireAgent({ config, name, version, key, devices, log }: Parts): Promise<Agent | string> {
+export async function wireAgent({
+  config,
+  name,
+  version,
+  key,
+  devices,
+  log,
+  supervisor,
+  metrics,
+}: Parts): Promise<Wired | string> {
   const peerApi = new HttpPeerApi({
     key: key.apiKey,
     port: config.api.enabled ? config.api.port : null,
     socket: config.api.socket,
+    debug: process.env['NODEKEEPER_DEBUG'] === '1',
+    web: webSettings(config, key),
+    metrics,
     onTrouble: (because) => log.error('API not served', { because }),
   });
   const taken = await peerApi.claim();
   if (taken !== null) return taken;
   const power = realPower();
   const { timing } = config;
-  const store = openZooKeeperStore({
+  const session = openZooKeeperStore({
     servers: config.zookeeper.servers,
     root: `${config.zookeeper.root}/${config.cluster.name}`,
     sessionTimeoutMs: timing.sessionTimeoutMs,
@@ -50,15 +74,16 @@ export async function wireAgent({ config, name, version, key, devices, log }: Pa
     digest: key.digest,
     onChange: (state, because) => log[state === 'connected' ? 'info' : 'warn'](`store ${state}`, { because }),
   });
-  return new Agent(
+  const agent = new Agent(
     {
       clock: realClock(),
       random: realRandom(),
       log,
-      store,
+      metrics,
+      store: measuredStore(session, metrics),
       power,
       secrets: key,
-      supervisor: systemdSupervisor(),
+      supervisor,
       subsystems: realSubsystems(config, power, devices.find((device) => device.kind === 'ipmi') ?? null),
       machine: machineIdentity(),
       processLives: nodedLives,
@@ -76,4 +101,11 @@ export async function wireAgent({ config, name, version, key, devices, log }: Pa
     },
     { config, name, version, devices },
   );
+  return { agent, renewCertificate: () => peerApi.renewCertificate() };
+}
+
+function webSettings({ web }: Config, { readToken, operateToken }: ClusterKey): WebSettings | null {
+  const { enabled, address, port, certificateFile, keyFile, openMetrics, requestsPerSecond } = web;
+  const tls = certificateFile === undefined || keyFile === undefined ? null : { certificateFile, keyFile };
+  return enabled ? { address, port, tls, readToken, operateToken, openMetrics, requestsPerSecond } : null;
 }

@@ -3,6 +3,7 @@ import type { Clock } from './clock.ts';
 import type { Hypervisor } from './hypervisor.ts';
 import type { Journal } from './journal.ts';
 import type { Log } from './log.ts';
+import type { Metrics } from './metrics.ts';
 import type { PeerApi } from './peer-api.ts';
 import type { Power } from './power.ts';
 import type { Random } from './random.ts';
@@ -27,6 +28,7 @@ export interface Environment {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  readonly metrics: Metrics;
   readonly store: Store;
   readonly power: Power;
   readonly secrets: Secrets;

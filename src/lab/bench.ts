@@ -2,8 +2,10 @@
 /** scripts/bench: measures on the lab and prints; it judges nothing. */
 import { parseArgs } from 'node:util';
 import { say } from './benches/common.ts';
+import { cli } from './benches/cli.ts';
 import { failover } from './benches/failover.ts';
 import { fence } from './benches/fence.ts';
+import { footprint } from './benches/footprint.ts';
 import { keepalive } from './benches/keepalive.ts';
 import { takeover } from './benches/takeover.ts';
 import { transfer } from './benches/transfer.ts';
@@ -26,6 +28,8 @@ const benches: Readonly<Record<string, Bench>> = {
   fence: (lab, { runs }) => fence(lab, runs ?? 10),
   verify: (lab) => verify(lab),
   vms: (lab, { runs }) => vms(lab, runs ?? 12),
+  cli: (lab, { runs }) => cli(lab, runs ?? 20),
+  footprint: (lab, { seconds }) => footprint(lab, seconds),
 };
 
 const usage = `Usage: scripts/bench failover [--runs N] [--json]     plug pulled, BMC answering: what each phase takes
@@ -35,6 +39,8 @@ const usage = `Usage: scripts/bench failover [--runs N] [--json]     plug pulled
        scripts/bench fence [--runs N] [--json]         plug pulled, then 1, 3, 10 nodes at once with slow BMCs
        scripts/bench verify [--json]                   50 BMCs proved anew
        scripts/bench vms [--runs N] [--json]           live migration, recovery of 1, 5, 20 guests, a list of 1,000
+       scripts/bench cli [--runs N] [--json]           nodectl from start to exit
+       scripts/bench footprint [--seconds N] [--json]  memory and processor time of noded at the default beat
 `;
 
 async function main(): Promise<number> {

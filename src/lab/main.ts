@@ -43,7 +43,8 @@ async function runUp(args: Args): Promise<void> {
   if (!wasUp) for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, abandon);
   try {
     const coordinators = args['coordinators'] === undefined ? nodes : Number(args['coordinators']);
-    await up(lab, { nodes, zookeepers, coordinators, vms: args['vms'] === true, set: list(args, 'set'), say });
+    const [vms, systemd] = [args['vms'] === true, args['systemd'] === true];
+    await up(lab, { nodes, zookeepers, coordinators, vms, systemd, set: list(args, 'set'), say });
   } catch (error) {
     if (!wasUp) await down(lab, true);
     throw error;
@@ -131,6 +132,11 @@ function lifeCommands(parser: Argv): Argv {
             type: 'boolean',
             default: false,
             describe: 'libvirt and QEMU on every host; scripts/lab guest NAME prints the XML of a tiny guest',
+          })
+          .option('systemd', {
+            type: 'boolean',
+            default: false,
+            describe: 'systemd as PID 1 of every host, noded as its unit (scripts/lab exec node1 -- systemctl)',
           })
           .option('set', {
             type: 'string',

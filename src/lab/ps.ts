@@ -22,7 +22,7 @@ export async function hostRows(lab: Lab): Promise<HostRow[]> {
     const index = Number(name.slice(4));
     const initPid =
       lab
-        .pidsOf(name, new RegExp(`host-init\\.sh ${name} `))
+        .pidsOf(name, /host-init\.sh|systemd/)
         .filter((pid) => isAlive(pid) && isInit(pid))
         .at(0) ?? null;
     return {

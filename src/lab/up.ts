@@ -25,6 +25,8 @@ export interface UpOptions {
   readonly coordinators?: number;
   /** libvirt and QEMU on every host. */
   readonly vms?: boolean;
+  /** systemd as PID 1 of every host, noded as its unit. */
+  readonly systemd?: boolean;
   readonly set: readonly string[];
   readonly say: (text: string) => void;
 }
@@ -35,6 +37,7 @@ const joinedMs = 60_000;
 const joinedPerHostMs = 3000;
 const needed = ['unshare', 'nsenter', 'setpriv', 'ip', 'nft', 'ipmi_sim', 'ipmitool', 'java', 'flock'];
 const neededForVms = ['libvirtd', 'virsh', 'qemu-system-x86_64'];
+const neededForSystemd = ['/lib/systemd/systemd', 'systemctl', 'systemd-notify'];
 
 /** Boots the hosts; returns when every noded publishes its keepalive. On any failure everything is taken down again. */
 export async function up(lab: Lab, options: UpOptions): Promise<void> {
@@ -44,7 +47,7 @@ export async function up(lab: Lab, options: UpOptions): Promise<void> {
   const hosts = Array.from({ length: options.nodes }, (_, index) => `node${index + 1}`);
   lab.makeDirs(hosts);
   const cgroup = join(cgroupRoot(), `nodekeeper-lab-${createHash('md5').update(lab.dir).digest('hex').slice(0, 8)}`);
-  writeFileSync(lab.path('lab.env'), environmentFile(lab, hosts, options.zookeepers, options.vms === true));
+  writeFileSync(lab.path('lab.env'), environmentFile(lab, hosts, options));
   writeFileSync(lab.path('cgroup'), cgroup);
   const { zookeepers, coordinators = options.nodes, vms = false, set } = options;
   writeSettings(lab, hosts, { zookeepers, coordinators, vms, set });
@@ -133,14 +136,15 @@ function startInit(lab: Lab, cgroup: string): number {
   return child.pid;
 }
 
-function environmentFile(lab: Lab, hosts: readonly string[], zookeepers: number, vms: boolean): string {
+function environmentFile(lab: Lab, hosts: readonly string[], { zookeepers, vms, systemd }: UpOptions): string {
   const lines = {
     HOSTS: hosts.join(' '),
     ZOOKEEPERS: String(zookeepers),
     REPO: lab.repository,
     NODE_BINARY: realpathSync(process.execPath),
     ZK_TICK: '200',
-    VMS: vms ? '1' : '',
+    VMS: vms === true ? '1' : '',
+    SYSTEMD: systemd === true ? '1' : '',
   };
   return Object.entries(lines)
     .map(([name, value]) => `export ${name}='${value}'\n`)
@@ -156,7 +160,7 @@ function cgroupRoot(): string {
   return line[1];
 }
 
-async function checkMachine({ nodes, zookeepers, coordinators, vms }: UpOptions): Promise<void> {
+async function checkMachine({ nodes, zookeepers, coordinators, vms, systemd }: UpOptions): Promise<void> {
   if (process.getuid?.() !== 0) throw new LabError('the lab needs root: it makes namespaces, bridges and mounts');
   if (!Number.isInteger(nodes) || nodes < 1 || nodes > nodesMax)
     throw new LabError(`--nodes takes a number from 1 to ${nodesMax}`);
@@ -165,7 +169,8 @@ async function checkMachine({ nodes, zookeepers, coordinators, vms }: UpOptions)
   if (coordinators !== undefined && !(Number.isInteger(coordinators) && coordinators >= 1 && coordinators <= nodes))
     throw new LabError(`--coordinators takes a number from 1 to the number of nodes (${nodes})`);
   const missing: string[] = [];
-  for (const program of [...needed, ...(vms === true ? neededForVms : [])]) {
+  const wanted = [...needed, ...(vms === true ? neededForVms : []), ...(systemd === true ? neededForSystemd : [])];
+  for (const program of wanted) {
     const found = await run('sh', ['-c', 'command -v "$0"', program], { deadlineMs: 2000 });
     if (found.kind !== 'exited' || found.code !== 0) missing.push(program);
   }

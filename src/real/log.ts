@@ -10,13 +10,16 @@ const bufferMax = 256 * 1024;
 /** Keys whose values never reach the log, wherever they stand (S10). The code does not log them; this is the second lock. */
 const secretKeys = ['password', 'devicesSealed', 'secrets', 'digest', 'key'];
 
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
 export interface RealLog extends Log {
+  setLevel(level: LogLevel): void;
   dropped(): number;
   /** Writes what is buffered; bounded, since a stalled reader may never take it. */
   flush(withinMs: number): Promise<void>;
 }
 
-export function realLog(level: 'debug' | 'info' | 'warn' | 'error', name: string, fd = 1): RealLog {
+export function realLog(level: LogLevel, name: string, fd = 1): RealLog {
   // With minLength 0 its flush() returns before what is buffered was written (found by the compliance suite).
   const destination = pino.destination({ fd, sync: false, minLength: 1, maxLength: bufferMax });
   let dropped = 0;
@@ -37,6 +40,7 @@ export function realLog(level: 'debug' | 'info' | 'warn' | 'error', name: string
     info: (message, facts = {}) => logger.info(facts, message),
     warn: (message, facts = {}) => logger.warn(facts, message),
     error: (message, facts = {}) => logger.error(facts, message),
+    setLevel: (to) => (logger.level = to),
     dropped: () => dropped,
     flush: (withinMs) =>
       new Promise((resolve) => {

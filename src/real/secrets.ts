@@ -13,6 +13,9 @@ export interface ClusterKey extends Secrets {
   readonly digest: string;
   /** The pre-shared key of the API between nodeds, 32 bytes. */
   readonly apiKey: Buffer;
+  /** What programs show: to look, and to change things too. */
+  readonly readToken: string;
+  readonly operateToken: string;
 }
 
 /** A new key file's text. */
@@ -31,6 +34,8 @@ export function clusterKey(text: string, cluster: string): ClusterKey | null {
   return {
     digest: `nodekeeper:${derive('zookeeper digest').toString('hex')}`,
     apiKey: derive('api'),
+    readToken: derive('token read').toString('base64url'),
+    operateToken: derive('token operate').toString('base64url'),
     seal: (plain, context) => seal(sealing, plain, context),
     open: (sealed, context) => open(sealing, sealed, context),
   };

@@ -1,6 +1,7 @@
 /** What one noded asks another (or nodectl its own), and what it is answered. One question, one answer, both JSON. */
 import { z } from 'zod';
 import { nodeNamePattern } from '../core/node.ts';
+import { MetricSample } from './metrics.ts';
 import { TransitionEntry } from './transition.ts';
 import { VmRecord } from './vm.ts';
 import { VmView } from './vm-view.ts';
@@ -37,6 +38,10 @@ export const ApiQuestion = z.discriminatedUnion('kind', [
     waitMs: z.number().min(0).max(60_000),
   }),
   z.object({ kind: z.literal('release'), id: z.string().max(40) }),
+  /** For load balancers. */
+  z.object({ kind: z.literal('health') }),
+  /** What this noded holds true right now, for Prometheus. */
+  z.object({ kind: z.literal('metrics') }),
   z.object({ kind: z.literal('vms') }),
   /** A command on a VM, by its name or UUID: the same rules as for nodectl (core/vm-command.ts). */
   z.object({ kind: z.literal('vm-order'), name: z.string().max(200), order: VmOrder, by: z.string().max(200) }),
@@ -118,6 +123,8 @@ export const ApiAnswer = z.union([
   z.object({ kind: z.literal('release') }),
   z.object({ kind: z.literal('quorum'), node: name, storeLive: z.boolean() }),
   z.object({ kind: z.literal('quorum-view'), view: QuorumView }),
+  z.object({ kind: z.literal('health'), healthy: z.boolean(), ready: z.boolean(), because: z.string() }),
+  z.object({ kind: z.literal('metrics'), samples: z.array(MetricSample) }),
   /** Null: the store does not answer. */
   z.object({ kind: z.literal('vms'), vms: z.array(VmView).nullable() }),
   /** done: written · refused: a rule forbids it · unknown: there is no such VM · away: the store does not answer. */

@@ -26,6 +26,7 @@ import { simResources } from './resources.ts';
 import { plainSecrets } from './secrets.ts';
 import { SimStore } from './store.ts';
 import { simSubsystem } from './subsystem.ts';
+import { SimMetrics } from './metrics.ts';
 import { SimSupervisor } from './supervisor.ts';
 import { Trace } from './trace.ts';
 import { simWatchdog } from './watchdog.ts';
@@ -55,6 +56,8 @@ export class World {
   readonly agents = new Map<string, Agent>();
   /** Of each node's newest noded. */
   readonly supervisors = new Map<string, SimSupervisor>();
+  /** Of the newest life of each node. */
+  readonly metrics = new Map<string, SimMetrics>();
   /** Nodes that are cut off from the store, from the BMCs. */
   readonly cutFromStore = new Set<string>();
   readonly cutFromBmcs = new Set<string>();
@@ -163,6 +166,8 @@ export class World {
     const { name } = node;
     const supervisor = new SimSupervisor();
     this.supervisors.set(name, supervisor);
+    const metrics = new SimMetrics();
+    this.metrics.set(name, metrics);
     return {
       clock: process,
       random: random.fork(),
@@ -185,6 +190,7 @@ export class World {
       }),
       secrets: plainSecrets,
       supervisor,
+      metrics,
       subsystems: [simSubsystem('system', process, () => this.hanging.has(`${name} system`))],
       machine: {
         bootId: `boot-${name}-${machine.boots}`,

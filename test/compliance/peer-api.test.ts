@@ -5,6 +5,7 @@ import type { AddressInfo, Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { PeerApi } from '../../src/environment/peer-api.ts';
+import { askNoded } from '../../src/real/http/ask.ts';
 import { HttpPeerApi } from '../../src/real/http/peer-api.ts';
 import type { ApiAnswer, ApiQuestion } from '../../src/records/api.ts';
 import { VirtualTime } from '../../src/sim/clock.ts';
@@ -174,12 +175,12 @@ describe('the real one', () => {
   });
 
   it('API4: the socket is for root only, and answers what belongs to this machine', async () => {
-    const { asker, socket } = await real();
+    const { socket } = await real();
     expect(statSync(socket).mode & 0o077).toBe(0);
-    expect(await asker.askLocal<'leave-election'>(socket, { kind: 'leave-election' }, 1000)).toMatchObject({
+    expect(await askNoded<'leave-election'>({ socket }, { kind: 'leave-election' }, 1000)).toMatchObject({
       ok: true,
     });
-    expect(await asker.askLocal<'status'>(join(dir, 'nothing.sock'), { kind: 'status' }, 1000)).toMatchObject({
+    expect(await askNoded<'status'>({ socket: join(dir, 'nothing.sock') }, { kind: 'status' }, 1000)).toMatchObject({
       ok: false,
       code: 'refused',
     });

@@ -276,7 +276,7 @@ describe('storms, and an operator', () => {
   it('S3: half of the nodes silent at once: nobody is fenced, it is said everywhere, and maintenance or an operator resolves it', async () => {
     await lab.healthy();
     const silent = ['node3', 'node4', 'node5'];
-    for (const node of silent) await lab.do('freeze', node, '--process', 'noded');
+    await Promise.all(silent.map((node) => lab.do('freeze', node, '--process', 'noded')));
     await lab.until('the storm guard holds', 20_000, async () =>
       (await eventsOf('guard-held')).some((event) => /storm/.test(event.because)),
     );

@@ -1,8 +1,13 @@
-/** Drives scripts/lab for the stories on real hosts. Every call is bounded; answers are the JSON that the contract promises. */
+/**
+ * Drives scripts/lab for the stories on real hosts. Every call is bounded; answers are the JSON that the contract promises.
+ * `ctl` and `exec` are what scripts/lab would start, started directly: hundreds of times in a story, on two cores.
+ */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Lab } from '../../src/lab/lab.ts';
+import { nodectl } from '../../src/lab/status.ts';
 import { pause } from './zookeeper.ts';
 
 const script = new URL('../../scripts/lab', import.meta.url).pathname;
@@ -58,17 +63,28 @@ export class LabDriver {
 
   /** One command; a failure is an answer, not an exception. */
   say(words: readonly string[], deadlineMs = 120_000): Promise<Said> {
+    const [program, args, env] = this.command(words);
     return new Promise((resolve) => {
       execFile(
-        script,
-        ['--dir', this.dir, ...words],
-        { timeout: deadlineMs, killSignal: 'SIGKILL', maxBuffer: 32 * 1024 * 1024 },
+        program,
+        args,
+        { timeout: deadlineMs, killSignal: 'SIGKILL', maxBuffer: 32 * 1024 * 1024, env: { ...process.env, ...env } },
         (error, stdout, stderr) => {
           const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 124;
           resolve({ code, stdout, stderr });
         },
       );
     });
+  }
+
+  private command(words: readonly string[]): readonly [string, string[], Record<string, string>] {
+    const lab = new Lab(this.dir);
+    const [verb, host = '', dashes, ...rest] = words;
+    if (lab.isUp() && verb === 'ctl')
+      return [...nodectl(lab, words.slice(1)), { NODEKEEPER_CONFIG: lab.path('conf', 'config.yaml') }];
+    if (lab.isUp() && verb === 'exec' && dashes === '--')
+      return [...lab.inside(lab.script('enter.sh'), lab.host(host), ...rest), lab.environment()];
+    return [script, ['--dir', this.dir, ...words], {}];
   }
 
   /** One command that must work. */

@@ -33,6 +33,8 @@ export async function shoot(context: Context, peers: Peers, target: string, file
       );
     const outcome = await tryLevel(context, peers, target, level, file);
     if (outcome === null) return; // not ours any more: whoever has the lock next goes on
+    const { metrics } = context.env;
+    metrics.count('nodekeeper_fence_attempts_total', { level, outcome: outcome.off ? 'off' : 'failed' });
     if (!outcome.off) return failed(context, target, file, outcome.because);
     const event = level === 'watchdog' ? 'watchdogCertain' : 'powerReadsOff';
     if (!(await recordFenced(context, target, file, event, level, outcome))) return;
@@ -94,6 +96,8 @@ async function recordFenced(
     return false;
   }
   const { record } = file;
+  const tookMs = Math.max(0, confirmedWallMs - record.verdictWallMs);
+  env.metrics.took('nodekeeper_fence_duration_seconds', tookMs, { level });
   const because = `${target} is off: ${outcome.because} after ${inWords(confirmedWallMs - record.verdictWallMs)}`;
   history.happened('fenced', because, {
     node: target,

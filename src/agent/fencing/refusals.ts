@@ -34,6 +34,7 @@ export class Refusals {
     this.context.board.heldBack.set(target, because);
     if (this.told.get(target) === mark) return;
     this.told.set(target, mark);
+    for (const { guard } of held) this.context.env.metrics.count('nodekeeper_guard_refusals_total', { guard });
     this.context.history.happened('guard-held', `${target} is not fenced: ${because}`, {
       node: target,
       evidence: { guards: mark },

@@ -3,6 +3,8 @@ import { judgeAgreement } from '../../core/failsafe.ts';
 import { findLoop, loopAdvice } from '../../core/transitions.ts';
 import type { ApiAnswer, ApiQuestion, LeaseAnswer, StatusAnswer } from '../../records/api.ts';
 import type { Context } from '../context.ts';
+import { contactAgeMs } from '../context.ts';
+import { gauges } from '../gauges.ts';
 import type { Peers } from '../peers.ts';
 import type { QuorumLoop } from '../quorum.ts';
 import { listVms, orderVm } from '../vms/desk.ts';
@@ -45,6 +47,10 @@ export function answerer(
       }
       case 'hold':
         return { kind: 'hold', ...(await hold(context, primary, question)) };
+      case 'health':
+        return health(context);
+      case 'metrics':
+        return { kind: 'metrics', samples: gauges(context, primary) };
       case 'vms':
         return { kind: 'vms', vms: await listVms(context) };
       case 'vm-order':
@@ -95,6 +101,17 @@ function status(context: Context, primary: PrimaryLoop | null): StatusAnswer {
   if (record.holder === null)
     return say(503, `nobody is primary: ${record.because}; this node: ${board.ineligible ?? 'stands for it'}`, null);
   return say(303, `${record.holder}${record.state === 'primary' ? '' : ` (in "${record.state}")`}`, record.holder);
+}
+
+/** A node that beats on time and has not stepped down is healthy; one that also takes part is ready. */
+function health(context: Context): ApiAnswer {
+  const { board, config } = context;
+  const ageMs = contactAgeMs(context);
+  const silent = ageMs === null || ageMs > config.timing.contactMaxMs;
+  const trouble = board.steppedDown ?? (silent ? 'its keepalive is not acknowledged any more' : null);
+  const ready = trouble === null && board.daemonState === 'run';
+  const because = trouble ?? (ready ? 'all is well' : `it is in "${board.daemonState}"`);
+  return { kind: 'health', healthy: trouble === null, ready, because };
 }
 
 function debug(context: Context, peers: Peers, primary: PrimaryLoop | null): ApiAnswer {

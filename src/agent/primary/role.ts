@@ -41,6 +41,7 @@ export class Role {
     this.state = to;
     board.coordinatorState = to;
     this.note({ from, event, to, because: why });
+    if (from !== to) env.metrics.count('nodekeeper_primary_transitions_total', { from, to });
     if (from !== to) env.log.info('role', { because: `${from} => ${to}: ${because}`, epoch: this.epoch });
     return result.kind === 'move' ? result.actions : [];
   }

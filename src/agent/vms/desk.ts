@@ -1,6 +1,6 @@
 /** VMs over the API: what there is, and commands, by the same rules as nodectl's. */
 import type { VmCommand } from '../../core/vm-command.ts';
-import { commandVm } from '../../core/vm-command.ts';
+import { commandVm, commandWords } from '../../core/vm-command.ts';
 import type { ApiAnswer, VmOrder } from '../../records/api.ts';
 import { Keepalive } from '../../records/keepalive.ts';
 import { parseRecord } from '../../records/record.ts';
@@ -38,12 +38,18 @@ export async function orderVm(
     if (files === null) return say('away', 'the store does not answer');
     const file = files.find(({ record }) => record.name === wanted || record.uuid === wanted.toLowerCase());
     if (file === undefined) return say('unknown', `there is no VM "${wanted}"`);
-    const changed = commandVm(file.record, commandOf(order, context.env.random.id(), by), by);
+    const command = commandOf(order, context.env.random.id(), by);
+    const changed = commandVm(file.record, command, by);
     if (!changed.ok) return say('refused', changed.because, file);
     const { state, node, move, stranded, because } = changed;
     const sinceWallMs = context.env.clock.wallMs();
     const written = await changeVm(context, file, { state, node, move, stranded, because, by, sinceWallMs });
-    if (written !== null) return say('done', because, written);
+    if (written === null) continue;
+    context.history.happened('operator-request', `${written.record.name}: ${commandWords(command)} (${because})`, {
+      node: written.record.node,
+      evidence: { vm: written.record.name, askedBy: by },
+    });
+    return say('done', because, written);
   }
   return say('away', 'it could not be written: the store is away, or others change it all the time');
 }

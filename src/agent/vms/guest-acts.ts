@@ -11,13 +11,12 @@ import { VmDefinition } from '../../records/vm.ts';
 import type { Context } from '../context.ts';
 import { contactAgeMs } from '../context.ts';
 import { lockRemoval, takeGuestLock } from './guest-lock.ts';
+import { askAgainMs } from './shut-guest.ts';
 import type { MoveSource } from './source.ts';
 import type { VmFile } from './vm-file.ts';
 import { changeVm, moveVm, readVm } from './vm-file.ts';
 
 const startsWindowMs = 600_000;
-/** Some guests listen only to the second press of the button. */
-const askAgainMs = 10_000;
 
 export class GuestActs {
   private readonly context: Context;

@@ -19,6 +19,7 @@ import { putRecord } from '../put-record.ts';
 import { surveyNodes } from './capacity.ts';
 import type { VmCatalog } from './catalog.ts';
 import { lockRemoval } from './guest-lock.ts';
+import { lookAt, shutGuest } from './shut-guest.ts';
 import type { VmFile } from './vm-file.ts';
 import { changeVm, moveVm, readVm } from './vm-file.ts';
 
@@ -26,9 +27,6 @@ import { changeVm, moveVm, readVm } from './vm-file.ts';
 const lookMs = 500;
 /** Progress is written at most so often. */
 const progressMs = 500;
-
-/** The guest here: running, paused, off (or unknown to libvirt); or nobody can say. */
-type Here = Guest | 'off' | 'unknown';
 
 export class MoveSource {
   private readonly context: Context;
@@ -164,7 +162,7 @@ export class MoveSource {
     const target = move.target ?? '?';
     let told = '';
     while (!duties.aborted) {
-      const here = await this.here(uuid);
+      const here = await lookAt(this.hypervisor, uuid);
       if (here === 'off') {
         const there = await this.hypervisor.guestAt(move.address ?? '', uuid);
         if (there.ok && there.value !== null && there.value.power !== 'off') return this.arrived(file, move);
@@ -178,7 +176,7 @@ export class MoveSource {
         const there = await this.hypervisor.guestAt(move.address ?? '', uuid);
         if (there.ok && there.value?.power === 'running') {
           await this.hypervisor.switchOff(uuid); // its own copy, which has been left behind
-          if ((await this.here(uuid)) === 'off') return this.arrived(file, move);
+          if ((await lookAt(this.hypervisor, uuid)) === 'off') return this.arrived(file, move);
         } else if ((there.ok && there.value === null) || (await this.isOff(move, target))) {
           await this.hypervisor.resume(uuid);
         }
@@ -188,13 +186,6 @@ export class MoveSource {
       told = open;
       await env.clock.sleep(lookMs, duties);
     }
-  }
-
-  private async here(uuid: string): Promise<Here> {
-    const listed = await this.hypervisor.list();
-    if (!listed.ok) return 'unknown';
-    const guest = listed.value.get(uuid);
-    return guest === undefined || guest.power === 'off' ? 'off' : guest;
   }
 
   /** The life of the target that was to take it in is certainly over. */
@@ -218,7 +209,7 @@ export class MoveSource {
 
   /** Shut down here, and given to the target, which starts it. */
   private async byShutdown(file: VmFile, because: string): Promise<void> {
-    const { env, duties, config, history, self } = this.context;
+    const { history, self } = this.context;
     const { uuid, name, move } = file.record;
     if (move === null) return;
     history.happened('vm', `${name} is shut down to move to ${move.target ?? '?'}: ${because}`, {
@@ -232,20 +223,7 @@ export class MoveSource {
       totalBytes: null,
       leftBytes: null,
     });
-    const startMs = env.clock.monotonicMs();
-    let askedMs = -Infinity;
-    while (!duties.aborted) {
-      const here = await this.here(uuid);
-      if (here === 'off') break;
-      const nowMs = env.clock.monotonicMs();
-      if (here !== 'unknown' && nowMs - startMs > config.vms.shutdownTimeout) await this.hypervisor.switchOff(uuid);
-      else if (here !== 'unknown' && nowMs - askedMs > 10_000) {
-        askedMs = nowMs;
-        await this.hypervisor.shutDown(uuid);
-      }
-      await env.clock.sleep(lookMs, duties);
-    }
-    if (duties.aborted) return;
+    if (!(await shutGuest(this.context, this.hypervisor, file.record))) return; // the next life goes on
     await this.hypervisor.remove(uuid);
     await this.insist(file, (now, unlock) =>
       moveVm(

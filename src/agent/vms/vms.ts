@@ -72,12 +72,15 @@ export class VmLoop {
     const sinceMs = env.clock.monotonicMs();
     const changed = await this.catalog.refresh();
     const files = this.catalog.all();
-    board.guestsHeld = files.some(({ record }) => record.node === this.context.self.name && record.active);
+    const own = files.filter(({ record }) => record.node === this.context.self.name);
+    board.guestsHeld = own.some(({ record }) => record.active);
+    board.vmStates = countBy(own.map(({ record }) => record.state));
     if (changed !== null) this.goOnWithMoves(files);
     if (!isBeat && changed !== null && !this.isConcerned(changed)) return;
     this.lookedMs = sinceMs;
     const listed = await this.hypervisor.list();
     this.lastGuests = listed.ok ? listed.value : null;
+    board.guestPowers = listed.ok ? countBy([...listed.value.values()].map(({ power }) => power)) : null;
     await this.publish(listed, files);
     if (changed === null || !listed.ok) return;
     for (const file of files) {
@@ -186,4 +189,10 @@ export class VmLoop {
     if (text === this.published) return;
     if (await putRecord(env, tree.guests(self.name), text)) this.published = text;
   }
+}
+
+function countBy<T>(items: readonly T[]): Map<T, number> {
+  const counts = new Map<T, number>();
+  for (const item of items) counts.set(item, (counts.get(item) ?? 0) + 1);
+  return counts;
 }

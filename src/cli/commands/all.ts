@@ -1,6 +1,7 @@
 /** Every command of nodectl, in the order of --help. */
 import type { Command } from '../command.ts';
 import { config } from './config.ts';
+import { debug } from './debug.ts';
 import { drill } from './drill/drill.ts';
 import { election } from './election.ts';
 import { events } from './events.ts';
@@ -14,6 +15,7 @@ import { node } from './node.ts';
 import { primary } from './primary/primary.ts';
 import { quorum } from './quorum.ts';
 import { status } from './status.ts';
+import { token } from './token.ts';
 import { version } from './version.ts';
 import { vm } from './vm/vm.ts';
 import { wait } from './wait.ts';
@@ -36,5 +38,7 @@ export const commands: readonly Command[] = [
   events,
   config,
   keygen,
+  token,
   version,
+  ...(process.env['NODEKEEPER_DEBUG'] === '1' ? [debug] : []),
 ];

@@ -3,6 +3,7 @@ import { printRecord } from '../../records/record.ts';
 import { tree } from '../../records/tree.ts';
 import type { Drain, DrainState } from '../../records/vm.ts';
 import { drainStates } from '../../records/vm.ts';
+import { auditEntry } from '../audit.ts';
 import type { Command } from '../command.ts';
 import { flag, text } from '../command.ts';
 import { readCluster } from '../cluster-view.ts';
@@ -63,10 +64,12 @@ async function change({ store, config }: Connected, wanted: string | undefined, 
     if (drain.state === state) return node.name;
     const next: Drain = { schema: 1, state, by: requester(), doing: '', total: 0, done: 0, stuck: {} };
     const path = tree.drain(node.name);
-    const written =
+    const written = await store.commit([
       version === null
-        ? await store.create(path, printRecord(next), 'persistent')
-        : await store.write(path, printRecord(next), version);
+        ? { kind: 'create', path, text: printRecord(next), mode: 'persistent' }
+        : { kind: 'write', path, text: printRecord(next), version },
+      auditEntry(`${node.name} shall ${state === 'flush' ? 'be emptied' : 'be filled again'}`, node.name),
+    ]);
     if (written.ok) return node.name;
   }
   throw new CommandError(exitCodes.failed, `${node.name}: somebody else changes that all the time; try again`);

@@ -4,6 +4,7 @@ import type { Store } from '../../environment/store.ts';
 import { tree } from '../../records/tree.ts';
 import type { Drain, VmRecord } from '../../records/vm.ts';
 import { drainStates } from '../../records/vm.ts';
+import { auditEntry } from '../audit.ts';
 import type { Command } from '../command.ts';
 import { flag, jsonOption, text } from '../command.ts';
 import type { NodeView } from '../cluster-view.ts';
@@ -127,7 +128,7 @@ async function forget(store: Store, name: string): Promise<void> {
   const removals = read.flatMap(({ path, value }) =>
     value.ok ? [{ kind: 'remove' as const, path, version: value.version }] : [],
   );
-  const done = await store.commit(removals);
+  const done = await store.commit([...removals, auditEntry(`${name} is forgotten`, name)]);
   if (!done.ok) throw new CommandError(exitCodes.failed, `${name} is not forgotten: ${done.because}`);
 }
 

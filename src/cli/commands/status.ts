@@ -10,6 +10,9 @@ import { exitCodes } from '../exit-codes.ts';
 import { mustAskLocalNoded } from '../local-noded.ts';
 import type { Colour, Output } from '../output.ts';
 import { age, clockTime } from '../output.ts';
+import type { VmSummary } from '../vm-summary.ts';
+import { printSummary, summarizeVms } from '../vm-summary.ts';
+import { readVms } from '../vms.ts';
 
 export const status: Command = {
   usage: 'status',
@@ -27,9 +30,10 @@ export const status: Command = {
     flag(args, 'stale')
       ? showStale(args, output)
       : withStore(args, async ({ store, config }) => {
-          const view = await readCluster(store, config);
-          if (flag(args, 'json')) output.json(view);
-          else printStatus(view, config.detection.savingThrows, output);
+          const [view, vms] = await Promise.all([readCluster(store, config), readVms(store)]);
+          const own = await summarizeVms(store, view, vms.vms);
+          if (flag(args, 'json')) output.json({ ...view, vms: own });
+          else printStatus(view, config.detection.savingThrows, output, own);
           return exitCodes.done;
         }),
 };
@@ -69,13 +73,17 @@ export function paintState(state: NodeState, output: Output): string {
   return colour === undefined ? state : output.paint(colour, state);
 }
 
-export function printStatus(view: ClusterView, savingThrows: number, output: Output): void {
+/** More VMs in trouble than these are counted only. */
+const vmsShownMax = 10;
+
+function printStatus(view: ClusterView, savingThrows: number, output: Output, vms: VmSummary | null): void {
   const { cluster, nodes } = view;
   const up = nodes.filter((node) => node.state === 'run').length;
   const pause =
     cluster.maintenance === null ? '' : `, ${output.paint('yellow', `in maintenance: ${cluster.maintenance}`)}`;
   output.line(`cluster ${cluster.name}: ${up} of ${nodes.length} nodes run, store answers${pause}`);
   output.line(primaryLine(view, output));
+  if (vms !== null) output.line(printSummary(vms));
   output.line();
   if (nodes.length === 0) {
     output.line('no node has registered yet: start noded on the machines');
@@ -94,9 +102,16 @@ export function printStatus(view: ClusterView, savingThrows: number, output: Out
       fencingOf(node),
     ]),
   );
-  const remarks = [...view.problems, ...nodes.flatMap((node) => remarksOf(node))];
+  const remarks = [...view.problems, ...nodes.flatMap((node) => remarksOf(node)), ...vmRemarks(vms)];
   if (remarks.length > 0) output.line();
   for (const remark of remarks) output.line(output.paint('yellow', `! ${remark}`));
+}
+
+function vmRemarks(vms: VmSummary | null): string[] {
+  const trouble = vms?.trouble ?? [];
+  const shown = trouble.slice(0, vmsShownMax).map(({ name, because }) => `VM ${name}: ${because}`);
+  const more = trouble.length - shown.length;
+  return more > 0 ? [...shown, `and ${more} more VMs: nodectl vm list`] : shown;
 }
 
 /** "primary: node1, epoch 3, since ..."; a switch that is under way is said as such. */

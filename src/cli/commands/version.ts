@@ -1,12 +1,7 @@
 /** nodectl version. */
-import { readFileSync } from 'node:fs';
+import { programVersion } from '../../real/package.ts';
 import type { Command } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
-
-export function programVersion(): string {
-  const file = new URL('../../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
-}
 
 export const version: Command = {
   usage: 'version',

@@ -20,7 +20,9 @@ mkdir -p "$R/opt/nodekeeper" "$R/opt/lab/log" "$R/opt/lab/host" "$R/etc/nodekeep
 mount --bind "$REPO" "$R/opt/nodekeeper"; mount -o remount,bind,ro "$R/opt/nodekeeper"
 mount --bind "$LABSRC" "$R/opt/lab/host"; mount --bind "$LAB/log" "$R/opt/lab/log"
 mount --bind "$LAB/conf/$H" "$R/etc/nodekeeper"
-printf '#!/bin/sh\nexec /opt/lab/node /opt/nodekeeper/dist/cli/main.js "$@"\n' > "$R/run/lab/bin/nodectl"; chmod 755 "$R/run/lab/bin/nodectl"
+for p in noded=daemon nodectl=cli; do
+  printf '#!/bin/sh\nexec /opt/lab/node /opt/nodekeeper/dist/%s/main.js "$@"\n' "${p#*=}" > "$R/run/lab/bin/${p%=*}"; chmod 755 "$R/run/lab/bin/${p%=*}"
+done
 touch "$R/opt/lab/node"; mount --bind "$NODE_BINARY" "$R/opt/lab/node"
 cp "$LAB/lab.env" "$R/opt/lab/lab.env"
 cd "$R" || exit 1; mkdir -p .old; pivot_root . .old; umount -l /.old; rmdir /.old 2>/dev/null
@@ -35,6 +37,7 @@ for n in 0 1; do for _ in $(seq 2000); do [ -e "/sys/class/net/eth$n" ] && break
 ip addr add "$(cluster_address "$H")/24" dev eth0; ip link set eth0 up
 ip addr add "$(management_address "$H")/24" dev eth1; ip link set eth1 up
 export LAB=/opt/lab LABSRC=/opt/lab/host
+[ -n "$SYSTEMD" ] && exec /opt/lab/host/systemd.sh "$H" "$I"
 [ "$I" -le "$ZOOKEEPERS" ] && /opt/lab/host/zookeeper.sh "$H" "$I" &
 [ -n "$VMS" ] && /opt/lab/host/libvirtd.sh "$H" "$I" &
 /opt/lab/host/noded.sh "$H" &

@@ -3,7 +3,7 @@
 H=$1
 export PATH=/run/lab/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin NODEKEEPER_CONFIG=/etc/nodekeeper/config.yaml
 while :; do
-  /opt/lab/node /opt/nodekeeper/dist/daemon/main.js >> "/opt/lab/log/noded-$H.log" 2>&1
+  noded >> "/opt/lab/log/noded-$H.log" 2>&1
   code=$?
   echo "noded exited with $code"
   case $code in 0 | 2 | 4) break ;; esac

@@ -1,7 +1,7 @@
 #!/bin/bash
 # The watchdog of a host, outside of it so that it does not freeze with it: watchdog.sh HOST INIT-PID
 # The contract of /dev/watchdog, on a FIFO: a byte arms and feeds it, `V` disarms it, hunger resets the host. It also powers a
-# host on again that has reset itself (reset.sh).
+# host on again that has reset itself (reset.sh, or systemd).
 . "$LABSRC/common.sh"
 h=$1 pid=$2
 # Not the leaked descriptors of ipmi_sim (its socket!), through which power may have been ordered.
@@ -21,6 +21,9 @@ while [ "$(cat "/run/lab/$h.init" 2>/dev/null)" = "$pid" ] && [ -d "/proc/$pid" 
     exit
   fi
 done
-[ -e "$LAB/log/reset-$h" ] || exit 0
+# The plug removes the pid's file under this lock: if it is still there, the host ended by its own hand.
+exec 8>"/run/lab/$h.lock"; flock 8; exec 8>&-
+if [ -n "$SYSTEMD" ]; then [ "$(cat "/run/lab/$h.init" 2>/dev/null)" = "$pid" ] || exit 0
+else [ -e "$LAB/log/reset-$h" ] || exit 0; fi
 rm -f "$LAB/log/reset-$h"; record "$h" "reset by itself"
 sleep 1; "$LABSRC/power.sh" "$h" on

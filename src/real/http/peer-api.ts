@@ -4,17 +4,21 @@
  * socket that only root can open (API4).
  */
 import { chmodSync, mkdirSync, rmSync } from 'node:fs';
-import type { IncomingMessage } from 'node:http';
-import { request as plainRequest } from 'node:http';
-import type { RequestOptions } from 'node:https';
-import { request as tlsRequest } from 'node:https';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { fastify } from 'fastify';
 import type { Asked, PeerApi } from '../../environment/peer-api.ts';
-import { ApiAnswer, ApiQuestion } from '../../records/api.ts';
+import type { ApiAnswer } from '../../records/api.ts';
+import { ApiQuestion } from '../../records/api.ts';
+import type { RealMetrics } from '../metrics.ts';
+import { askNoded } from './ask.ts';
+import { serveDebug } from './debug.ts';
+import { serveObservation } from './observe.ts';
+import { identity, tlsOptions } from './post.ts';
 import { serveV1 } from './v1.ts';
+import type { WebSettings } from './web.ts';
+import { Web } from './web.ts';
 
 export interface PeerApiSettings {
   /** 32 bytes, derived from the cluster key for this purpose. */
@@ -23,14 +27,15 @@ export interface PeerApiSettings {
   readonly port: number | null;
   /** Where nodectl on this machine is answered; null: nowhere. */
   readonly socket: string | null;
+  /** Whether this noded can be broken on purpose (debug.ts). */
+  readonly debug?: boolean;
+  /** Where programs and browsers are answered; null: nowhere. */
+  readonly web?: WebSettings | null;
+  readonly metrics?: RealMetrics;
   readonly onTrouble: (because: string) => void;
 }
 
-const identity = 'nodekeeper';
-/** TLS 1.2: Node offers pre-shared keys there; with a Diffie-Hellman exchange, so that a stolen key opens no old record. */
-const tlsOptions = { ciphers: 'ECDHE-PSK-CHACHA20-POLY1305', minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' } as const;
 const bodyMax = 64 * 1024;
-const answerMax = 1024 * 1024;
 const localKinds: readonly ApiQuestion['kind'][] = ['lease', 'hold', 'release'];
 
 type Answerer = (question: ApiQuestion) => Promise<ApiAnswer>;
@@ -38,10 +43,12 @@ type Answerer = (question: ApiQuestion) => Promise<ApiAnswer>;
 export class HttpPeerApi implements PeerApi {
   private readonly settings: PeerApiSettings;
   private readonly servers: FastifyInstance[] = [];
+  private readonly web: Web | null;
   private answer: Answerer | null = null;
 
   constructor(settings: PeerApiSettings) {
     this.settings = settings;
+    this.web = settings.web == null ? null : new Web(settings.web);
   }
 
   ask<Kind extends ApiQuestion['kind']>(
@@ -50,16 +57,7 @@ export class HttpPeerApi implements PeerApi {
     deadlineMs: number,
   ): Promise<Asked<Kind>> {
     const { key } = this.settings;
-    return ask({ address, key }, question, deadlineMs);
-  }
-
-  /** Asks the noded of this machine. */
-  askLocal<Kind extends ApiQuestion['kind']>(
-    socket: string,
-    question: Extract<ApiQuestion, { kind: Kind }>,
-    deadlineMs: number,
-  ): Promise<Asked<Kind>> {
-    return ask({ socket }, question, deadlineMs);
+    return askNoded({ address, key }, question, deadlineMs);
   }
 
   /**
@@ -89,10 +87,11 @@ export class HttpPeerApi implements PeerApi {
   serve(answer: Answerer): void {
     this.answer = answer;
     if (this.settings.port !== null) void this.listenToPeers(this.settings.port);
+    void this.openWeb();
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.servers.map((server) => server.close()));
+    await Promise.all([this.web?.close(), ...this.servers.map((server) => server.close())]);
   }
 
   private async listenToPeers(port: number): Promise<void> {
@@ -112,9 +111,27 @@ export class HttpPeerApi implements PeerApi {
     }
   }
 
+  /** The certificate's files have changed. */
+  renewCertificate(): void {
+    const trouble = this.web?.renewCertificate() ?? null;
+    if (trouble !== null) this.settings.onTrouble(trouble);
+  }
+
+  private async openWeb(): Promise<void> {
+    const trouble = await this.web?.open((server) => this.show(server));
+    if (trouble != null) this.settings.onTrouble(trouble);
+  }
+
+  /** What is the same for people and programs, on this machine and from elsewhere. */
+  private show(server: FastifyInstance): void {
+    serveV1(server, () => this.answer);
+    serveObservation(server, () => this.answer, this.settings.metrics ?? null);
+  }
+
   private server(server: FastifyInstance, isLocal: boolean): FastifyInstance {
     this.servers.push(server);
-    serveV1(server, () => this.answer);
+    if (isLocal) this.show(server);
+    if (isLocal && this.settings.debug === true) serveDebug(server);
     server.post('/ask', async (request, reply) => {
       const question = ApiQuestion.safeParse(request.body);
       if (!question.success) return reply.code(400).send({ because: 'not a question' });
@@ -137,85 +154,4 @@ function isServed(socket: string): Promise<boolean> {
     });
     connection.once('error', () => resolve(false));
   });
-}
-
-type Target = { readonly address: string; readonly key: Buffer } | { readonly socket: string };
-
-async function ask<Kind extends ApiQuestion['kind']>(
-  target: Target,
-  question: Extract<ApiQuestion, { kind: Kind }>,
-  deadlineMs: number,
-): Promise<Asked<Kind>> {
-  const startMs = performance.now();
-  const reply = await post(target, JSON.stringify(question), deadlineMs);
-  if (!reply.ok) return reply;
-  const parsed = ApiAnswer.safeParse(reply.value);
-  if (!parsed.success || parsed.data.kind !== question.kind)
-    return { ok: false, code: 'failed', because: `it answered ${JSON.stringify(reply.value).slice(0, 160)}` };
-  return { ok: true, answer: parsed.data as Extract<ApiAnswer, { kind: Kind }>, tookMs: performance.now() - startMs };
-}
-
-type Reply =
-  | { readonly ok: true; readonly value: unknown }
-  | { readonly ok: false; readonly code: 'timeout' | 'refused' | 'failed'; readonly because: string };
-
-/** API1: one deadline over everything: name, connection, handshake, answer. */
-function post(target: Target, body: string, deadlineMs: number): Promise<Reply> {
-  return new Promise((resolve) => {
-    const deadline = AbortSignal.timeout(Math.max(1, Math.round(deadlineMs)));
-    const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
-    const common = { method: 'POST', path: '/ask', headers, signal: deadline, agent: false };
-    const onResponse = (response: IncomingMessage) => {
-      const chunks: Buffer[] = [];
-      let size = 0;
-      response.on('data', (chunk: Buffer) => {
-        size += chunk.length;
-        if (size > answerMax) response.destroy(new Error(`the answer is larger than ${answerMax} bytes`));
-        else chunks.push(chunk);
-      });
-      response.on('error', fail);
-      response.on('end', () => resolve(replyOf(response.statusCode ?? 0, Buffer.concat(chunks).toString('utf8'))));
-    };
-    const fail = (error: Error & { code?: string }) => resolve(failureOf(error, deadline.aborted, deadlineMs));
-    const request =
-      'socket' in target
-        ? plainRequest({ ...common, socketPath: target.socket }, onResponse)
-        : tlsRequest(
-            // @types/node leaves pskCallback out of https: node hands all options on to tls.connect
-            {
-              ...common,
-              ...hostAndPort(target.address),
-              ...tlsOptions,
-              pskCallback: () => ({ psk: target.key, identity }),
-              checkServerIdentity: () => undefined, // the key itself is the identity
-            } as RequestOptions,
-            onResponse,
-          );
-    request.on('error', fail);
-    request.end(body);
-  });
-}
-
-function replyOf(status: number, text: string): Reply {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (status === 200) return { ok: true, value };
-  } catch {
-    return { ok: false, code: 'failed', because: `status ${status}, not JSON: ${text.slice(0, 100)}` };
-  }
-  return { ok: false, code: 'failed', because: `status ${status}: ${text.slice(0, 160)}` };
-}
-
-function failureOf(error: Error & { code?: string }, isLate: boolean, deadlineMs: number): Reply {
-  if (isLate) return { ok: false, code: 'timeout', because: `no answer within ${Math.round(deadlineMs)} ms` };
-  if (error.code === 'ECONNREFUSED' || error.code === 'ENOENT')
-    return { ok: false, code: 'refused', because: 'nobody serves there' };
-  if (error.code === 'EHOSTUNREACH' || error.code === 'ENETUNREACH')
-    return { ok: false, code: 'timeout', because: 'no way there' };
-  return { ok: false, code: 'failed', because: error.message };
-}
-
-function hostAndPort(address: string): { readonly host: string; readonly port: number } {
-  const cut = address.lastIndexOf(':');
-  return { host: address.slice(0, cut), port: Number(address.slice(cut + 1)) };
 }

@@ -1,6 +1,6 @@
 /**
- * The API for programs of operators, version 1: VMs, by the same rules and with the same words as nodectl. Served where noded
- * answers: on this machine's socket for root, and to who has the cluster key. Described by openapi.ts, which a test holds against
+ * The API for programs of operators, version 1: VMs, by the same rules and with the same words as nodectl. Served on this
+ * machine's socket for root, and by the web listener to who has a token. Described by openapi.ts, which a test holds against
  * the real answers.
  */
 import type { FastifyInstance, FastifyReply } from 'fastify';

@@ -5,18 +5,33 @@
 import type { Supervisor } from '../../environment/supervisor.ts';
 import { run } from '../process/runner.ts';
 
+export interface SystemdSupervisor extends Supervisor {
+  /** The configuration is being read anew. */
+  reloading(): void;
+  /** That is over, whatever came of it. */
+  reloaded(): void;
+}
+
 /** Nothing is done when we were not started by systemd. */
-export function systemdSupervisor(): Supervisor {
+export function systemdSupervisor(): SystemdSupervisor {
   const socket = process.env['NOTIFY_SOCKET'];
   const watchdogMs = Number(process.env['WATCHDOG_USEC'] ?? 0) / 1000;
-  if (socket === undefined) return { ready: () => undefined, alive: () => undefined, stopping: () => undefined };
+  if (socket === undefined) {
+    const nothing = () => undefined;
+    return { ready: nothing, alive: nothing, stopping: nothing, reloading: nothing, reloaded: nothing };
+  }
   let lastFedMs = -Infinity;
   let isReady = false;
-  const notify = (...words: string[]) =>
-    void run('systemd-notify', [`--pid=${process.pid}`, ...words], {
-      deadlineMs: 1000,
-      env: { NOTIFY_SOCKET: socket },
+  let sent = Promise.resolve();
+  // One after another: two programs at once could arrive in the wrong order.
+  const notify = (...words: string[]) => {
+    sent = sent.then(async () => {
+      await run('systemd-notify', [`--pid=${process.pid}`, ...words], {
+        deadlineMs: 1000,
+        env: { NOTIFY_SOCKET: socket },
+      });
     });
+  };
   return {
     ready(status) {
       isReady = true;
@@ -30,5 +45,9 @@ export function systemdSupervisor(): Supervisor {
       notify(`--status=${isReady ? status : `starting: ${status}`}`, ...(watchdogMs > 0 ? ['WATCHDOG=1'] : []));
     },
     stopping: (status) => notify('STOPPING=1', `--status=${status}`),
+    reloading: () => notify('RELOADING=1'),
+    reloaded() {
+      if (isReady) notify('--ready');
+    },
   };
 }

@@ -10,6 +10,7 @@ import { printRecord } from '../../../records/record.ts';
 import { tree } from '../../../records/tree.ts';
 import type { VmRecord } from '../../../records/vm.ts';
 import { newVm } from '../../../records/vm.ts';
+import { auditEntry } from '../../audit.ts';
 import { readCluster } from '../../cluster-view.ts';
 import type { Arguments, Command } from '../../command.ts';
 import { flag, text } from '../../command.ts';
@@ -58,7 +59,7 @@ export const define: Command = {
       await create(connected.store, record, xml);
       const outcome = await checkedBy(connected.store, record, durationOption(args, 'timeout'));
       if (outcome !== null) {
-        await removeAll(connected.store, record.uuid);
+        await removeAll(connected.store, record);
         throw new CommandError(exitCodes.failed, `${record.name} is not taken: ${outcome}`);
       }
       output.line(
@@ -83,7 +84,7 @@ export const undefine: Command = {
           `${record.name} is not forgotten: it is in "${record.state}" on ${record.node}${record.active ? ', and a guest of it may run' : ''}; stop it first`,
         );
       await confirmName(args, record.name, `This makes the cluster forget the VM ${record.name}.`);
-      await removeAll(store, record.uuid);
+      await removeAll(store, record);
       output.line(`${record.name} is forgotten`);
       return exitCodes.done;
     }),
@@ -107,7 +108,7 @@ export const modify: Command = {
       for (const name of changes.limit) findNode(nodes, name);
       const file = text(args, 'xml');
       if (file === undefined) {
-        if (!(await writeVm(store, vm, changes))) throw busy(vm.record.name);
+        if (!(await writeVm(store, vm, changes, 'its traits are changed'))) throw busy(vm.record.name);
       } else await replaceXml(store, vm, file, changes, durationOption(args, 'timeout'));
       output.line(`${vm.record.name} is changed`);
       return exitCodes.done;
@@ -210,6 +211,7 @@ async function create(store: Store, record: VmRecord, xml: string): Promise<void
       text: printRecord({ schema: 1, xml }),
       mode: 'persistent',
     },
+    auditEntry(`${record.name}: defined on ${record.node}`),
   ]);
   if (!done.ok) throw new CommandError(exitCodes.failed, `${record.name} could not be recorded: ${done.because}`);
 }
@@ -260,6 +262,7 @@ async function replaceXml(
       text: printRecord({ schema: 1, xml }),
       version: old.version,
     },
+    auditEntry(`${record.name}: it gets a new XML`),
   ]);
   if (!done.ok) throw busy(record.name);
   const refused = await checkedBy(store, next, withinMs);
@@ -268,12 +271,12 @@ async function replaceXml(
 }
 
 /** Record, XML and all, in one transaction. */
-async function removeAll(store: Store, uuid: string): Promise<void> {
+async function removeAll(store: Store, { uuid, name }: VmRecord): Promise<void> {
   const paths = [tree.vmDefinition(uuid), tree.vmProgress(uuid), tree.vmLock(uuid), tree.vm(uuid)];
   const read = await Promise.all(paths.map(async (path) => ({ path, value: await store.read(path) })));
   const removals = read.flatMap(({ path, value }): Operation[] =>
     value.ok ? [{ kind: 'remove', path, version: value.version }] : [],
   );
-  const done = await store.commit(removals);
+  const done = await store.commit([...removals, auditEntry(`${name}: forgotten`)]);
   if (!done.ok) throw new CommandError(exitCodes.failed, `it is not forgotten: ${done.because}; try again`);
 }

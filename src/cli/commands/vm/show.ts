@@ -5,6 +5,7 @@ import { parseRecord } from '../../../records/record.ts';
 import { tree } from '../../../records/tree.ts';
 import { viewVm } from '../../../records/vm-view.ts';
 import { VmLock } from '../../../records/vm.ts';
+import { auditEntry } from '../../audit.ts';
 import { readCluster } from '../../cluster-view.ts';
 import type { Command } from '../../command.ts';
 import { flag, jsonOption, text } from '../../command.ts';
@@ -115,7 +116,10 @@ export const flushLocks: Command = {
           exitCodes.refused,
           `${record.name}: its lock is held by ${node.name}, which is in "${node.state}": it is not certain that no guest runs there`,
         );
-      const removed = await store.remove(tree.vmLock(record.uuid), lock.version);
+      const removed = await store.commit([
+        { kind: 'remove', path: tree.vmLock(record.uuid), version: lock.version },
+        auditEntry(`${record.name}: the lock of ${holder.ok ? holder.record.node : '?'} is taken away`),
+      ]);
       if (!removed.ok) throw new CommandError(exitCodes.failed, `the lock is not removed: ${removed.because}`);
       output.line(
         `${record.name}: the lock of ${holder.ok ? holder.record.node : 'nobody that can be read'} is removed`,

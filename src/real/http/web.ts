@@ -1,0 +1,106 @@
+/**
+ * The listener for programs, load balancers, Prometheus and browsers: TLS by the operator's certificate, a token for all but
+ * the health endpoints, and limits on everything, so that whatever comes in leaves the keepalive on time (S8).
+ */
+import { readFileSync } from 'node:fs';
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { Server } from 'node:https';
+import rateLimit from '@fastify/rate-limit';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { fastify } from 'fastify';
+import { healthPaths } from './observe.ts';
+
+export interface WebSettings {
+  readonly address: string;
+  readonly port: number;
+  /** Null: plain HTTP, for this machine only. */
+  readonly tls: { readonly certificateFile: string; readonly keyFile: string } | null;
+  /** Who has it may look. */
+  readonly readToken: string;
+  /** Who has it may also change things. */
+  readonly operateToken: string;
+  readonly openMetrics: boolean;
+  readonly requestsPerSecond: number;
+}
+
+const limits = {
+  bodyLimit: 64 * 1024,
+  connectionTimeout: 10_000,
+  requestTimeout: 5000,
+  keepAliveTimeout: 5000,
+  forceCloseConnections: true,
+} as const;
+const connectionsMax = 200;
+
+export class Web {
+  private readonly settings: WebSettings;
+  private server: FastifyInstance | null = null;
+
+  constructor(settings: WebSettings) {
+    this.settings = settings;
+  }
+
+  /** Null: it listens; else why not. `routes` adds what is served. */
+  async open(routes: (server: FastifyInstance) => void): Promise<string | null> {
+    const { address, port, tls, requestsPerSecond } = this.settings;
+    try {
+      const server = fastify({ ...limits, ...(tls === null ? {} : { https: certificate(tls) }) }) as FastifyInstance;
+      this.server = server;
+      server.server.maxConnections = connectionsMax;
+      await server.register(rateLimit, { max: requestsPerSecond, timeWindow: 1000 });
+      server.addHook('onRequest', async (request, reply) => this.admit(request, reply));
+      server.setNotFoundHandler((_request, reply) => reply.code(404).send({ because: 'there is nothing here' }));
+      routes(server);
+      await server.listen({ host: address, port });
+      return null;
+    } catch (error) {
+      return `programs and browsers are not answered at ${address} port ${port}: ${(error as Error).message}`;
+    }
+  }
+
+  /** After the files have changed. Null: taken up; else why not, and the old one stays. */
+  renewCertificate(): string | null {
+    const { tls } = this.settings;
+    if (tls === null || this.server === null) return null;
+    try {
+      (this.server.server as unknown as Server).setSecureContext(certificate(tls));
+      return null;
+    } catch (error) {
+      return `the certificate of the web listener stays the old one: ${(error as Error).message}`;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.server?.close();
+  }
+
+  private async admit(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    const path = request.url.split('?')[0] ?? '';
+    if ((healthPaths as readonly string[]).includes(path)) return;
+    if (path === '/metrics' && this.settings.openMetrics) return;
+    const { readToken, operateToken } = this.settings;
+    const given = /^Bearer (\S{1,200})$/.exec(request.headers.authorization ?? '')?.[1];
+    const mayOperate = given !== undefined && isSame(given, operateToken);
+    if (mayOperate) return;
+    if (given === undefined || !isSame(given, readToken)) {
+      const because =
+        given === undefined ? 'a token is needed: nodectl token' : 'this token is not one of this cluster';
+      await reply.code(401).header('www-authenticate', 'Bearer realm="nodekeeper"').send({ because });
+      return;
+    }
+    if (request.method !== 'GET' && request.method !== 'HEAD')
+      await reply
+        .code(403)
+        .send({ because: 'this token is for looking only; changes need that of: nodectl token operate' });
+  }
+}
+
+function certificate({ certificateFile, keyFile }: NonNullable<WebSettings['tls']>) {
+  return { cert: readFileSync(certificateFile), key: readFileSync(keyFile) };
+}
+
+/** In a time that tells nothing about the token. */
+function isSame(given: string, token: string): boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(given), digest(token));
+}

@@ -21,7 +21,17 @@ const arrows = {
 const packages = {
   records: ['zod'],
   config: ['zod', 'yaml', 'leven'],
-  real: ['@rgrove/parse-xml', 'leven', 'execa', 'fastify', 'node-zookeeper-client', 'pino', 'prom-client', '@fastify/rate-limit', 'zod'],
+  real: [
+    '@rgrove/parse-xml',
+    'leven',
+    'execa',
+    'fastify',
+    'node-zookeeper-client',
+    'pino',
+    'prom-client',
+    '@fastify/rate-limit',
+    'zod',
+  ],
   cli: ['yargs', 'yargs/helpers', 'yaml'],
   lab: ['yargs', 'yargs/helpers', 'yaml'],
 };

@@ -6,7 +6,9 @@ import { configKeys } from '../../src/config/reference.ts';
 
 const pages = manPages('1.2.3');
 const shown = (name: string) => {
-  const text = execFileSync('groff', ['-man', '-Tascii', '-P-cbou', '-rLL=200n'], { input: pages[name] ?? '' }).toString();
+  const text = execFileSync('groff', ['-man', '-Tascii', '-P-cbou', '-rLL=200n'], {
+    input: pages[name] ?? '',
+  }).toString();
   return text.replaceAll(/\s+/g, ' ');
 };
 

@@ -32,8 +32,11 @@ export interface AgentSettings {
   readonly devices: readonly FenceDevice[];
 }
 
-/** Why a life ended: told to, told to stay out, the name is taken by another, or recorded as fenced while alive. */
-export type Ending = { readonly kind: 'stopped' | 'left' | 'name-taken' | 'fenced-alive'; readonly because: string };
+/** Why a life ended: told to, told to stay out, the name is taken, recorded as fenced while alive, or the store knows it no more. */
+export interface Ending {
+  readonly kind: 'stopped' | 'left' | 'name-taken' | 'fenced-alive' | 'forgotten';
+  readonly because: string;
+}
 
 /** What a graceful stop may take, the hand-over of the primary role not counted, before the keepalive ends. */
 export const stopDeadlineMs = 30_000;
@@ -88,7 +91,7 @@ export class Agent {
           void primary?.tenure.prove();
           if (isBeat) void this.afterBeat(beat, monitor);
         },
-        (because) => this.end({ kind: 'name-taken', because }),
+        (kind, because) => this.end({ kind, because }),
       );
       this.poke = () => keepalive.poke();
       const beating = keepalive.run(this.beating.signal);

@@ -19,6 +19,7 @@ const alarming: readonly EventKind[] = [
   'bmc-lies',
   'never-came-up',
   'record-unreadable',
+  'store-set-back',
   'stepped-down',
   'vm-failed',
   'vm-stranded',

@@ -19,7 +19,7 @@ const peersMax = 100;
 export class KeepaliveLoop {
   private readonly context: Context;
   private readonly onBeat: (beat: Beat, isBeat: boolean) => void;
-  private readonly onUsurped: (because: string) => void;
+  private readonly onLost: (kind: 'name-taken' | 'forgotten', because: string) => void;
   private sequence = 0;
   /** Version of the record as we last wrote or read it; null: must be read again. */
   private version: number | null = null;
@@ -28,10 +28,14 @@ export class KeepaliveLoop {
   private publishing: Promise<boolean> | null = null;
 
   /** `onBeat` is called for each acknowledged write; `isBeat` false: it came between two beats (K4). */
-  constructor(context: Context, onBeat: (beat: Beat, isBeat: boolean) => void, onUsurped: (because: string) => void) {
+  constructor(
+    context: Context,
+    onBeat: (beat: Beat, isBeat: boolean) => void,
+    onLost: (kind: 'name-taken' | 'forgotten', because: string) => void,
+  ) {
     this.context = context;
     this.onBeat = onBeat;
-    this.onUsurped = onUsurped;
+    this.onLost = onLost;
   }
 
   /** Publishes between two beats: a change that the others shall see at once. */
@@ -153,6 +157,12 @@ export class KeepaliveLoop {
       const made = await env.store.create(path, '', 'persistent');
       this.version = made.ok ? 0 : null;
       if (!made.ok) this.note(`${made.code}: ${made.because}`);
+      // Not even our registration is there: what this life rests on is gone.
+      if (!made.ok && made.code === 'no-node')
+        this.onLost(
+          'forgotten',
+          `the store knows nothing of ${self.name}: ZooKeeper was rebuilt, or the node was removed; a new life registers it`,
+        );
       return made.ok;
     }
     if (!read.ok) {
@@ -169,7 +179,7 @@ export class KeepaliveLoop {
     if (!parsed.ok) return true;
     if (parsed.record.incarnation === self.incarnation) this.sequence = Math.max(this.sequence, parsed.record.sequence);
     else if (this.sequence > 0) {
-      this.onUsurped(`another life of ${self.name} (${parsed.record.incarnation}) publishes under this name`);
+      this.onLost('name-taken', `another life of ${self.name} (${parsed.record.incarnation}) publishes under this name`);
       return false;
     }
     return true;

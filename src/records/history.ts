@@ -40,6 +40,7 @@ export const eventKinds = [
   'election-loop',
   'self-fence',
   'quorum',
+  'store-set-back',
   'vm',
   'vm-failed',
   'vm-stranded',

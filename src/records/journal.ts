@@ -20,5 +20,15 @@ export const TransitionJournal = z.object({
 });
 export type TransitionJournal = z.output<typeof TransitionJournal>;
 
+/** The highest epoch of the role that this machine has seen, and which life held it; null: it was free. */
+export const EpochJournal = z.object({
+  schema: z.literal(1),
+  highest: z.int().min(0),
+  holder: z.string().nullable(),
+  incarnation: z.string().nullable(),
+});
+export type EpochJournal = z.output<typeof EpochJournal>;
+
+export const epochFile = 'epoch.json';
 export const tenureFile = 'tenure.json';
 export const transitionsFile = 'transitions.json';

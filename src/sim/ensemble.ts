@@ -49,6 +49,13 @@ export class SimEnsemble {
     this.available = available;
   }
 
+  /** For faults: rebuilt from nothing; no session and no record is left. */
+  wipe(): void {
+    for (const path of [...this.tree.keys()]) if (path !== '/') this.tree.delete(path);
+    this.tree.get('/')?.children.clear();
+    this.sessions.clear();
+  }
+
   isAvailable(): boolean {
     return this.available;
   }

@@ -66,7 +66,11 @@ const verbs: Readonly<Record<string, Verb>> = {
       else cut.delete(node);
     }
   },
-  store: (world, [state]) => world.ensemble.setAvailable(state === 'up'),
+  /** store up | down | wiped (rebuilt from nothing) */
+  store(world, [state]) {
+    if (state === 'wiped') world.ensemble.wipe();
+    else world.ensemble.setAvailable(state === 'up');
+  },
   hang: (world, [node = '', subsystem = '']) => void world.hanging.add(`${node} ${subsystem}`),
   unhang: (world, [node = '', subsystem = '']) => void world.hanging.delete(`${node} ${subsystem}`),
   /** A hand with zkCli: any text anywhere. */

@@ -1,4 +1,5 @@
 /** noded under a real systemd as PID 1, by the unit that is shipped: notify, watchdog, stop with hand-over, crash, self-fence. */
+import { readFileSync } from 'node:fs';
 import { LabDriver } from '../support/lab.ts';
 import { pause } from '../support/zookeeper.ts';
 
@@ -101,6 +102,22 @@ it('systemctl reload: what can be taken up is, what cannot is named, and half a 
   await write(old);
   expect((await systemctl('node1', 'reload', 'noded')).code).toBe(0);
   expect(await unit('node1')).toMatchObject({ ActiveState: 'active', MainPID: before['MainPID'] });
+});
+
+it('systemd-run starts it without anything installed, by the line of docs/OPERATIONS.md', async () => {
+  await lab.healthy();
+  const document = readFileSync(new URL('../../docs/OPERATIONS.md', import.meta.url), 'utf8');
+  const line = /^systemd-run [\s\S]*?main\.js"$/m.exec(document)?.[0] ?? '';
+  expect(line).toContain('Type=notify');
+  expect((await systemctl('node1', 'stop', 'noded')).code).toBe(0);
+  const words = `export PATH=/opt/lab:$PATH; cd /opt/nodekeeper; ${line.replace('--unit=noded', '--unit=noded-tried')}`;
+  expect(await host('node1', 'bash', '-c', words)).toMatchObject({ code: 0 });
+  await lab.healthy();
+  expect((await systemctl('node1', 'is-active', 'noded-tried')).stdout.trim()).toBe('active');
+  expect((await systemctl('node1', 'stop', 'noded-tried')).code).toBe(0);
+  expect((await lab.node('node1'))?.state).toBe('stop');
+  expect((await systemctl('node1', 'start', 'noded')).code).toBe(0);
+  await lab.healthy();
 });
 
 it('a crash is started again, a configuration that cannot work is not', async () => {

@@ -8,6 +8,7 @@ import { ownHindrance, survey } from './candidates.ts';
 import type { Context } from '../context.ts';
 import { acquire, release } from '../lock.ts';
 import type { Peers } from '../peers.ts';
+import type { EpochMemory } from './epoch-memory.ts';
 import type { PrimaryFile } from './primary-file.ts';
 import { readPrimary, writePrimary } from './primary-file.ts';
 
@@ -19,14 +20,21 @@ export type Contended =
   | { readonly kind: 'wait'; readonly ms: number; readonly because: string }
   | { readonly kind: 'lost'; readonly because: string };
 
-/** `freeForMs`: for how long the record has said, as this node saw it, that nobody holds the role. */
-export async function contend(context: Context, peers: Peers, freeForMs: number): Promise<Contended> {
+/** `free`: for how long the record has said, as this node saw it, that nobody holds the role, and with which epoch. */
+export async function contend(
+  context: Context,
+  peers: Peers,
+  epochs: EpochMemory,
+  free: { readonly forMs: number; readonly epoch: number },
+): Promise<Contended> {
   const { env, self, config } = context;
   const { contentionStep, lockTimeout } = config.primary;
   const hindrance = ownHindrance(context);
   if (hindrance !== null) return { kind: 'wait', ms: hinderedMs, because: hindrance };
+  const distrust = await epochs.distrust(free.epoch, free.forMs);
+  if (distrust !== null) return { kind: 'wait', ms: hinderedMs, because: distrust };
   const candidates = (await survey(context, peers)).filter((candidate) => candidate.hindrance === null);
-  const leftMs = turnMs(self.name, candidates, contentionStep) - freeForMs;
+  const leftMs = turnMs(self.name, candidates, contentionStep) - free.forMs;
   if (leftMs > 0) return { kind: 'wait', ms: leftMs, because: 'another candidate goes first' };
 
   const acquired = await acquire(env, tree.primaryLock, self.name, lockTimeout);
@@ -39,6 +47,8 @@ export async function contend(context: Context, peers: Peers, freeForMs: number)
     const since = ownHindrance(context);
     if (since !== null) return { kind: 'lost', because: since };
     const { epoch, previous } = now.record;
+    const setBack = await epochs.distrust(epoch, free.forMs);
+    if (setBack !== null) return { kind: 'lost', because: setBack };
     const written = await writePrimary(
       context,
       now,
@@ -46,7 +56,7 @@ export async function contend(context: Context, peers: Peers, freeForMs: number)
         state: 'takeover',
         holder: self.name,
         incarnation: self.incarnation,
-        epoch: epoch + 1,
+        epoch: epochs.next(epoch),
         because: `${self.name} won the contention: ${now.record.because}`,
         transfer: null,
         previous,

@@ -8,6 +8,7 @@
 import { tree } from '../../records/tree.ts';
 import { ownHindrance } from './candidates.ts';
 import { contend } from './contend.ts';
+import { EpochMemory } from './epoch-memory.ts';
 import type { Context } from '../context.ts';
 import { Health } from './health.ts';
 import { readMaintenance } from '../maintenance.ts';
@@ -32,6 +33,7 @@ export class PrimaryLoop {
   private readonly peers: Peers;
   private readonly desk: TransferDesk;
   private readonly health: Health;
+  private readonly epochs: EpochMemory;
   /** Publishes a keepalive at once: peers shall see a change of the role without waiting for the beat. */
   private readonly poke: () => void;
   private readonly onHint = () => this.wake();
@@ -52,6 +54,7 @@ export class PrimaryLoop {
       poke();
       this.wake();
     });
+    this.epochs = new EpochMemory(context);
     this.desk = new TransferDesk(context, peers, this.tenure.keeper, this.onHint);
     this.health = new Health(context, this.tenure.keeper, async () => (await this.desk.others()).length);
   }
@@ -60,7 +63,7 @@ export class PrimaryLoop {
   async cleanUp(): Promise<void> {
     const { history, self } = this.context;
     const { role, keeper } = this.tenure;
-    await role.load();
+    await Promise.all([role.load(), this.epochs.load()]);
     const held = await keeper.journalSays();
     const { epoch, peer } = held ?? { epoch: 0, peer: null };
     const facts = { node: self.name, epoch, peer, reason: 'noded was started anew' };
@@ -159,6 +162,7 @@ export class PrimaryLoop {
     }
     this.known = file;
     board.primaryEpoch = file.record.epoch;
+    this.epochs.see(file.record);
     await this.readMaintenance();
     this.seeOwnHindrance();
     if (sentMs !== null) tenure.judge(file, sentMs);
@@ -205,7 +209,8 @@ export class PrimaryLoop {
     const { role } = tenure;
     const { record } = file;
     if (role.state === 'secondary') {
-      const appointed = record.state === 'takeover' && record.epoch > role.epoch;
+      const appointed =
+        record.state === 'takeover' && record.epoch > role.epoch && record.epoch >= this.epochs.highest;
       if (appointed && sentMs !== null && this.closing === null && context.board.steppedDown === null)
         return takeOver(context, tenure, file, sentMs);
       return release(context, tenure, file, `${context.self.name} has stopped everything`);
@@ -235,7 +240,10 @@ export class PrimaryLoop {
     const nowMs = context.env.clock.monotonicMs();
     if (this.freeSince?.version !== file.version) this.freeSince = { version: file.version, ms: nowMs };
     if (this.closing !== null) return null;
-    const contended = await contend(context, this.peers, nowMs - this.freeSince.ms);
+    const contended = await contend(context, this.peers, this.epochs, {
+      forMs: nowMs - this.freeSince.ms,
+      epoch: file.record.epoch,
+    });
     if (contended.kind === 'won') return takeOver(context, tenure, contended.file, contended.sentMs);
     if (contended.kind === 'wait') this.nextLookMs = contended.ms;
     else {

@@ -179,7 +179,10 @@ export class KeepaliveLoop {
     if (!parsed.ok) return true;
     if (parsed.record.incarnation === self.incarnation) this.sequence = Math.max(this.sequence, parsed.record.sequence);
     else if (this.sequence > 0) {
-      this.onLost('name-taken', `another life of ${self.name} (${parsed.record.incarnation}) publishes under this name`);
+      this.onLost(
+        'name-taken',
+        `another life of ${self.name} (${parsed.record.incarnation}) publishes under this name`,
+      );
       return false;
     }
     return true;

@@ -216,6 +216,27 @@ describe('one address', () => {
     await settled();
   });
 
+  it('S1: all data of ZooKeeper is lost: nodes register anew, nobody is fenced, and the role goes on with a higher epoch', async () => {
+    const before = await settled();
+    const { epoch } = await primary();
+    const boots = async () => (await lab.hosts()).map(({ initPid }) => initPid);
+    const pids = await boots();
+    const words = 'pkill -KILL -f [Q]uorumPeerMain; rm -rf /var/lib/lab-zookeeper/version-2';
+    await Promise.all(hosts.map((host) => lab.say(['exec', host, '--', 'bash', '-c', words])));
+    await lab.until('the role is held again', 40_000, async () => {
+      const said = await lab.say(['ctl', 'status', '--json']);
+      if (said.code !== 0) return false;
+      const now = (JSON.parse(said.stdout) as { primary: { state: string; epoch: number } }).primary;
+      return now.state === 'primary' && now.epoch > epoch;
+    });
+    await settled();
+    expect(await boots()).toEqual(pids);
+    expect(await fencesOf()).toBe(0);
+    const told = (await lab.events()).filter((event) => event.kind === 'store-set-back');
+    expect(told.map(({ because }) => because).join()).toMatch(new RegExp(`has seen ${epoch}: ZooKeeper was rebuilt`));
+    expect(before).not.toBe('');
+  });
+
   it('election status asks every coordinator itself: primary, secondary, timeout, refused; debug shows the ring', async () => {
     const holder = await settled();
     const [frozen = '', other = ''] = hosts.filter((host) => host !== holder);

@@ -20,7 +20,10 @@ const fencesOf = async () => (await lab.fences()).filter((fence) => fence.outcom
 const debug = ['NODEKEEPER_DEBUG=1', 'nodectl', 'debug', 'block', '--for', '60s'];
 
 beforeAll(async () => {
-  const set = ['keepalive.interval=1s', 'detection.savingThrows=20'].flatMap((word) => ['--set', word]);
+  const set = ['keepalive.interval=1s', 'detection.savingThrows=20', 'web.enabled=true'].flatMap((word) => [
+    '--set',
+    word,
+  ]);
   await lab.do('up', '--nodes', '3', '--systemd', ...set);
   for (const name of hosts) {
     const dropIn = '[Service]\nEnvironment=NODEKEEPER_DEBUG=1\n';
@@ -66,6 +69,30 @@ it('S8: an event loop that is blocked ends by the watchdog, is started anew, and
   expect((await host('node2', 'journalctl', '-u', 'noded', '--no-pager')).stdout).toMatch(/Watchdog timeout/);
   await lab.healthy();
   expect(await fencesOf()).toBe(fences);
+});
+
+it('S8, S10: 10,000 bad requests to its web listener: refused, and the beat is on time all along', async () => {
+  await lab.healthy();
+  const ask = ['/opt/lab/node', '/opt/nodekeeper/test/support/ask-socket.mjs', '/run/nodekeeper/noded.sock', 'GET'];
+  /** How many beats there were, and how many of them came more than half a second late. */
+  const beats = async () => {
+    const { value } = JSON.parse((await host('node1', ...ask, '/metrics')).stdout) as { value: string };
+    const number = (name: string) => Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(value)?.[1] ?? NaN);
+    const all = number('nodekeeper_keepalive_late_seconds_count');
+    return { all, late: all - number('nodekeeper_keepalive_late_seconds_bucket\\{le="0.5"\\}') };
+  };
+  const before = await beats();
+  const startMs = Date.now();
+  const said = await host('node1', '/opt/lab/node', '/opt/nodekeeper/test/support/flood.mjs', '7481', '10000');
+  const tookS = (Date.now() - startMs) / 1000;
+  const seen = JSON.parse(said.stdout) as Record<string, number>;
+  process.stdout.write(`10,000 bad requests in ${tookS.toFixed(1)} s: ${said.stdout}`);
+  expect(Object.values(seen).reduce((sum, count) => sum + count, 0)).toBe(10_000);
+  expect(Object.keys(seen).filter((code) => /^[23]/.test(code))).toEqual([]);
+  const after = await beats();
+  expect(after.late).toBe(before.late);
+  expect(after.all - before.all).toBeGreaterThanOrEqual(Math.floor(tookS) - 1);
+  expect((await lab.node('node1'))?.throws).toBe(0);
 });
 
 it('systemctl stop of the primary: the role is handed over first; then it is off, without a fence; start brings it back', async () => {

@@ -6,7 +6,9 @@ const headers = body === undefined ? {} : { 'content-type': 'application/json' }
 const asked = request({ socketPath, method, path, headers, timeout: 10_000 }, (response) => {
   let text = '';
   response.on('data', (chunk) => (text += chunk));
-  response.on('end', () => console.log(JSON.stringify({ status: response.statusCode, value: JSON.parse(text) })));
+  const isJson = () => String(response.headers['content-type']).startsWith('application/json');
+  const value = () => (isJson() ? JSON.parse(text) : text);
+  response.on('end', () => console.log(JSON.stringify({ status: response.statusCode, value: value() })));
 });
 asked.on('error', (error) => {
   console.error(String(error));

@@ -88,6 +88,11 @@ export class ZooKeeperServers {
     this.at(index).process?.kill('SIGKILL');
   }
 
+  /** All data of a server that does not run is lost. */
+  wipe(index: number): void {
+    rmSync(join(this.at(index).dir, 'version-2'), { recursive: true, force: true });
+  }
+
   freeze(index: number): void {
     this.at(index).process?.kill('SIGSTOP');
   }

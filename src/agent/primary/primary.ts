@@ -209,8 +209,7 @@ export class PrimaryLoop {
     const { role } = tenure;
     const { record } = file;
     if (role.state === 'secondary') {
-      const appointed =
-        record.state === 'takeover' && record.epoch > role.epoch && record.epoch >= this.epochs.highest;
+      const appointed = record.state === 'takeover' && record.epoch > role.epoch && record.epoch >= this.epochs.highest;
       if (appointed && sentMs !== null && this.closing === null && context.board.steppedDown === null)
         return takeOver(context, tenure, file, sentMs);
       return release(context, tenure, file, `${context.self.name} has stopped everything`);

@@ -48,8 +48,12 @@ export class Web {
       this.server = server;
       server.server.maxConnections = connectionsMax;
       await server.register(rateLimit, { max: requestsPerSecond, timeWindow: 1000 });
-      server.addHook('onRequest', async (request, reply) => this.admit(request, reply));
-      server.setNotFoundHandler((_request, reply) => reply.code(404).send({ because: 'there is nothing here' }));
+      // After the limit on requests (so that guessing tokens is limited, too), before a body is read.
+      server.addHook('preParsing', async (request, reply) => this.admit(request, reply));
+      const limited = { preHandler: server.rateLimit() };
+      server.setNotFoundHandler(limited, (_request, reply) =>
+        reply.code(404).send({ because: 'there is nothing here' }),
+      );
       routes(server);
       await server.listen({ host: address, port });
       return null;
@@ -75,6 +79,7 @@ export class Web {
   }
 
   private async admit(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    if (request.is404) return; // what is not there needs no token, and tells nothing about one
     const path = request.url.split('?')[0] ?? '';
     if ((healthPaths as readonly string[]).includes(path)) return;
     if (path === '/metrics' && this.settings.openMetrics) return;

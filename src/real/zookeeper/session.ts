@@ -1,6 +1,9 @@
 /**
  * The session over its clients: a new client after each loss, a generation number that voids what belonged to the old
  * one, and the sending time of the last acknowledged write, the only evidence there is (STORE7).
+ *
+ * M14: servers that know less than the client has seen (rebuilt, or restored from an old copy) refuse its old session without a
+ * word, for ever. So a session that is cut off for longer than its timeout is given up when a new one would be taken.
  */
 import { monotonicMs } from '../clock.ts';
 import type { SessionView } from '../../environment/store.ts';
@@ -37,6 +40,11 @@ export function openSession(options: SessionOptions): Session {
   return new ZooKeeperSession(options);
 }
 
+/** A session that is cut off for this many of its timeouts is over, as a rule, or waits for a quorum. */
+const doubtFactor = 1.5;
+/** The library waits at most so long between two servers. */
+const spinMaxMs = 1000;
+
 class ZooKeeperSession implements Session {
   private readonly options: SessionOptions;
   private readonly listeners = new Set<(view: SessionView) => void>();
@@ -47,6 +55,7 @@ class ZooKeeperSession implements Session {
   private timeoutMs = 0;
   private lastAckSentMs: number | null = null;
   private closed = false;
+  private doubting: NodeJS.Timeout | null = null;
 
   constructor(options: SessionOptions) {
     this.options = options;
@@ -84,6 +93,7 @@ class ZooKeeperSession implements Session {
 
   async close(deadlineMs: number): Promise<void> {
     this.closed = true;
+    this.stopDoubting();
     await this.client.shutdown(deadlineMs);
     this.change('lost', 'closed by this program');
   }
@@ -110,16 +120,58 @@ class ZooKeeperSession implements Session {
       this.generation += 1;
       this.lastAckSentMs = null;
     }
+    this.stopDoubting();
     this.id = id;
     this.timeoutMs = client.sessionTimeoutMs();
     this.change('connected', `session ${id}, timeout ${this.timeoutMs} ms`);
   }
 
   private onDisconnected(because: string): void {
-    if (this.state === 'connected') this.change('suspended', because);
+    if (this.state !== 'connected') return;
+    this.change('suspended', because);
+    this.doubt(Math.round(this.timeoutMs * doubtFactor));
+  }
+
+  /** M14: looks in a while whether this session can ever come back. */
+  private doubt(inMs: number): void {
+    this.stopDoubting();
+    this.doubting = setTimeout(() => void this.compareWithANewOne(this.client), inMs);
+    this.doubting.unref();
+  }
+
+  private stopDoubting(): void {
+    if (this.doubting !== null) clearTimeout(this.doubting);
+    this.doubting = null;
+  }
+
+  private async compareWithANewOne(doubted: HardenedClient): Promise<void> {
+    const isDoubted = () => !this.closed && this.client === doubted && this.state === 'suspended';
+    // Every server has its turn; and so has the old session, after a new one was taken.
+    const roundMs = (this.options.servers.length + 1) * (this.options.connectTimeoutMs + spinMaxMs);
+    const taken = isDoubted() && (await this.isNewOneTaken(roundMs));
+    if (taken) await new Promise((resolve) => setTimeout(resolve, roundMs));
+    if (!isDoubted()) return;
+    if (taken)
+      this.onLost('new sessions are taken, and this one is not: ZooKeeper was rebuilt, or restored from an old copy');
+    else this.doubt(this.timeoutMs);
+  }
+
+  private async isNewOneTaken(withinMs: number): Promise<boolean> {
+    let tell: (taken: boolean) => void = () => undefined;
+    const answer = new Promise<boolean>((resolve) => (tell = resolve));
+    const { servers, sessionTimeoutMs, connectTimeoutMs, digest } = this.options;
+    const onState = (state: string) => state === 'connected' && tell(true);
+    const other = hardenedClient({ servers, sessionTimeoutMs, connectTimeoutMs, digest, onState });
+    const timer = setTimeout(() => tell(false), withinMs);
+    other.connect();
+    const taken = await answer;
+    clearTimeout(timer);
+    await other.shutdown(connectTimeoutMs);
+    return taken;
   }
 
   private onLost(because: string): void {
+    this.stopDoubting();
     this.client.kill();
     this.lastAckSentMs = null;
     this.change('lost', because);

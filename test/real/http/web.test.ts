@@ -161,9 +161,10 @@ it.each<readonly [string, string, string | undefined, number]>([
   ['POST', '/v1/vms/web/stop', 'wrong', 401],
   ['POST', '/v1/vms/web/stop', 'read-read-read', 403],
   ['POST', '/v1/vms/web/stop', 'operate-operate', 409],
+  ['GET', '/nothing', 'wrong', 404],
   ['POST', '/ask', 'operate-operate', 404],
   ['POST', '/debug/block', 'operate-operate', 404],
-  ['GET', '/nothing', undefined, 401],
+  ['GET', '/nothing', undefined, 404],
   ['GET', '/nothing', 'read-read-read', 404],
 ])('%s %s with the token %s: %i', async (method, path, token, wanted) => {
   const before = orders.length;
@@ -193,6 +194,10 @@ it('bad input: half a body, a huge one, no JSON: refused, and the next one is an
 it('more requests than a second takes are refused with 429, and the next second is a new one', async () => {
   const codes = await Promise.all(Array.from({ length: 80 }, async () => (await ask('GET', '/health')).status));
   expect(codes.filter((code) => code === 429).length).toBeGreaterThan(20);
+  const guesses = await Promise.all(
+    Array.from({ length: 80 }, async () => (await ask('GET', '/v1/vms', 'guess')).status),
+  );
+  expect(guesses.filter((code) => code === 429).length).toBeGreaterThan(20);
   await new Promise((resolve) => setTimeout(resolve, 1100));
   expect((await ask('GET', '/v1/vms', 'read-read-read')).status).toBe(200);
 });

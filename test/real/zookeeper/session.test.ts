@@ -332,6 +332,43 @@ describe('an ensemble of three', () => {
   });
 });
 
+describe('a server that loses its data', () => {
+  let servers: ZooKeeperServers;
+  beforeAll(async () => {
+    servers = await ZooKeeperServers.start();
+  });
+  afterAll(() => servers.stop());
+
+  it('M14: it refuses the old session without a word; a new one is made, and nothing of the old one is left', async () => {
+    const store = open(servers.addresses());
+    await connected(store);
+    for (let at = 0; at < 20; at += 1) await put(store, '/probe', String(at)); // it has seen more than an empty server knows
+    const { generation } = store.session();
+    servers.kill(0);
+    await suspended(store, 5000);
+    servers.wipe(0);
+    const startMs = performance.now();
+    servers.boot(0);
+    await until('a new session', 30_000, () => store.session().state === 'connected');
+    expect(store.session()).toMatchObject({ generation: generation + 1, lastAckSentMs: null });
+    measured.push(`all data lost: a new session after ${Math.round(performance.now() - startMs)} ms`);
+    expect(await store.read('/probe')).toMatchObject({ ok: false, code: 'no-node' });
+    expect(await store.create('/probe', 'x', 'persistent')).toMatchObject({ ok: true });
+  });
+
+  it('M14: a server that is away for longer than that and comes back with its data gets the old session back', async () => {
+    const store = open(servers.addresses());
+    await connected(store);
+    await put(store, '/probe', 'x');
+    const { id } = store.session();
+    servers.freeze(0);
+    await pause(sessionTimeoutMs * 2.5);
+    servers.thaw(0);
+    await until('the session goes on, or is expired', 20_000, () => store.session().state === 'connected');
+    expect(store.session().id === id || store.session().generation === 2).toBe(true);
+  });
+});
+
 describe('the library', () => {
   it('M13: only the version whose faults are known is used', () => {
     expect(checkLibrary()).toBeNull();

@@ -53,7 +53,7 @@ async function main(): Promise<void> {
     .demandCommand(1, 'say a command; nodectl --help lists them')
     .epilogue(`Exit codes: ${words.join(' · ')}`)
     .wrap(Math.min(110, process.stdout.columns || 110))
-    .exitProcess(false)
+    .exitProcess(process.argv.includes('--get-yargs-completions')) // a shell wants the words and nothing after them
     .fail((message: string | null, error: Error | undefined) => {
       if (error !== undefined) throw error;
       throw new CommandError(
@@ -80,8 +80,9 @@ function withCompletion(parser: Argv): Argv {
     offer((_error, own) => {
       const words = (args['_'] as (string | number)[]).map(String).slice(1);
       const wanted = namesWanted(words);
-      if (wanted === null) done(own);
-      else void knownNames(wanted, args).then((names) => done([...own, ...names]));
+      const offered = own.filter((word) => !word.startsWith('$0'));
+      if (wanted === null) done(offered);
+      else void knownNames(wanted, args).then((names) => done([...offered, ...names]));
     });
   return parser.completion(
     'completion',

@@ -270,3 +270,16 @@ it('noded: help, version, wrong words and a bad configuration', async () => {
     stderr: expect.stringContaining('does not exist') as string,
   });
 });
+
+it('completion: a script for each shell; commands and options are offered, names only if the store answers at once', async () => {
+  expect((await nodectl('completion')).stdout).toMatch(/nodectl --get-yargs-completions/);
+  expect((await nodectl('completion', 'fish')).stdout).toMatch(/complete -c nodectl/);
+  const offered = async (...words: string[]) => {
+    const said = await nodectl('--get-yargs-completions', 'nodectl', ...words);
+    expect({ words, code: said.code, stderr: said.stderr }).toEqual({ words, code: 0, stderr: '' });
+    return said.stdout.trim().split('\n');
+  };
+  expect(await offered('vm', '')).toEqual(expect.arrayContaining(['start', 'migrate', 'flush-locks']));
+  expect(await offered('vm', 'start', '')).toEqual(expect.arrayContaining(['--no-wait']));
+  expect(await offered('fence', '')).not.toContain('$0');
+});

@@ -11,6 +11,8 @@ import { CommandError, exitCodeWords, exitCodes } from './exit-codes.ts';
 import { createOutput } from './output.ts';
 
 let exitCode: number = exitCodes.done;
+/** What a shell wants to complete; null: a command. */
+const wordsToComplete = process.argv[2] === '--get-yargs-completions' ? process.argv.slice(3) : null;
 
 function register(parser: Argv, command: Command): Argv {
   return parser.command(
@@ -53,7 +55,7 @@ async function main(): Promise<void> {
     .demandCommand(1, 'say a command; nodectl --help lists them')
     .epilogue(`Exit codes: ${words.join(' · ')}`)
     .wrap(Math.min(110, process.stdout.columns || 110))
-    .exitProcess(process.argv.includes('--get-yargs-completions')) // a shell wants the words and nothing after them
+    .exitProcess(false)
     .fail((message: string | null, error: Error | undefined) => {
       if (error !== undefined) throw error;
       throw new CommandError(
@@ -65,7 +67,9 @@ ${helpHint()}`,
     });
   for (const command of commands) parser = register(parser, command);
   parser = withCompletion(parser);
-  await parser.parseAsync();
+  if (wordsToComplete === null) await parser.parseAsync();
+  // Asked for directly: yargs' own way goes on to check its own option (`strict`).
+  else for (const word of await parser.getCompletion(wordsToComplete)) process.stdout.write(`${word}\n`);
 }
 
 /** `nodectl completion` prints the script for the shell in which it is called; `nodectl completion fish` the one for fish. */

@@ -3,16 +3,14 @@
 import yargs from 'yargs';
 import type { Argv } from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import type { Arguments, Command } from './command.ts';
+import type { Command } from './command.ts';
 import { commands } from './commands/all.ts';
-import { fishScript, knownNames, namesWanted } from './completion.ts';
+import { complete, fishScript } from './completion.ts';
 import { programVersion } from '../real/package.ts';
 import { CommandError, exitCodeWords, exitCodes } from './exit-codes.ts';
 import { createOutput } from './output.ts';
 
 let exitCode: number = exitCodes.done;
-/** What a shell wants to complete; null: a command. */
-const wordsToComplete = process.argv[2] === '--get-yargs-completions' ? process.argv.slice(3) : null;
 
 function register(parser: Argv, command: Command): Argv {
   return parser.command(
@@ -66,33 +64,8 @@ ${helpHint()}`,
       );
     });
   for (const command of commands) parser = register(parser, command);
-  parser = withCompletion(parser);
-  if (wordsToComplete === null) await parser.parseAsync();
-  // Asked for directly: yargs' own way goes on to check its own option (`strict`).
-  else for (const word of await parser.getCompletion(wordsToComplete)) process.stdout.write(`${word}\n`);
-}
-
-/** `nodectl completion` prints the script for the shell in which it is called; `nodectl completion fish` the one for fish. */
-function withCompletion(parser: Argv): Argv {
-  type Complete = (
-    current: string,
-    args: Arguments,
-    offer: (more: (error: Error | null, own: string[]) => void) => void,
-    done: (words: string[]) => void,
-  ) => void;
-  const complete: Complete = (_current, args, offer, done) =>
-    offer((_error, own) => {
-      const words = (args['_'] as (string | number)[]).map(String).slice(1);
-      const wanted = namesWanted(words);
-      const offered = own.filter((word) => !word.startsWith('$0'));
-      if (wanted === null) done(offered);
-      else void knownNames(wanted, args).then((names) => done([...offered, ...names]));
-    });
-  return parser.completion(
-    'completion',
-    'Print the completion script for bash or zsh (fish: completion fish).',
-    complete as never,
-  );
+  parser = parser.completion('completion', 'Print the completion script for bash or zsh (fish: completion fish).');
+  await parser.parseAsync();
 }
 
 function helpHint(): string {
@@ -107,6 +80,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.
 const [first, second] = hideBin(process.argv);
 try {
   if (first === 'completion' && second === 'fish') process.stdout.write(fishScript);
+  else if (first === '--get-yargs-completions')
+    for (const word of await complete(process.argv.slice(3))) process.stdout.write(`${word}\n`);
   else await main();
 } catch (error) {
   if (error instanceof CommandError) {

@@ -281,5 +281,8 @@ it('completion: a script for each shell; commands and options are offered, names
   };
   expect(await offered('vm', '')).toEqual(expect.arrayContaining(['start', 'migrate', 'flush-locks']));
   expect(await offered('vm', 'start', '')).toEqual(expect.arrayContaining(['--no-wait']));
+  expect(await offered('fence', '')).toEqual(expect.arrayContaining(['explain', '--action']));
   expect(await offered('fence', '')).not.toContain('$0');
+  expect(await offered('vm', 'define', '--selector', '')).toEqual(['mem', 'vcpus', 'load', 'vms']);
+  expect(await offered('token', '')).toEqual(expect.arrayContaining(['read', 'operate']));
 });

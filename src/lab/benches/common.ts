@@ -42,8 +42,11 @@ export async function healthy(lab: Lab): Promise<void> {
   await pause(6000); // past the quiet period of whoever just came back
 }
 
+/** Several fencers one after another, each with slow BMCs. */
+const fencedWithinMs = 240_000;
+
 export async function newFence(lab: Lab, victim: string, seen: Set<string>): Promise<Fence> {
-  const endMs = performance.now() + 60_000;
+  const endMs = performance.now() + fencedWithinMs;
   while (performance.now() < endMs) {
     const fences = ((await ask(lab, ['fence', 'history', victim, '--json'])) ?? []) as Fence[];
     const fresh = fences.find((fence) => !seen.has(fence.id) && fence.recordedAt !== null);
@@ -53,5 +56,5 @@ export async function newFence(lab: Lab, victim: string, seen: Set<string>): Pro
     }
     await pause(200);
   }
-  throw new LabError(`${victim} was not fenced within 60 s`);
+  throw new LabError(`${victim} was not fenced within ${fencedWithinMs / 1000} s`);
 }

@@ -128,6 +128,9 @@ it('systemctl reload: what can be taken up is, what cannot is named, and half a 
   );
   await write(old);
   expect((await systemctl('node1', 'reload', 'noded')).code).toBe(0);
+  // systemctl waits for the signal to be sent; noded says "reloading" and "ready" right after that.
+  await lab.until('it has reloaded', 5000, async () => (await unit('node1'))['ActiveState'] === 'active');
+  await pause(500);
   expect(await unit('node1')).toMatchObject({ ActiveState: 'active', MainPID: before['MainPID'] });
 });
 

@@ -39,6 +39,7 @@ afterAll(async () => {
 it('it is ready when its keepalive is in the store, not before, and says in one line how it is', async () => {
   await lab.healthy();
   for (const name of hosts) {
+    await lab.until(`${name} has told systemd`, 5000, async () => (await unit(name))['ActiveState'] === 'active');
     const said = await unit(name);
     expect(said).toMatchObject({ ActiveState: 'active', SubState: 'running' });
     expect(said['StatusText']).not.toBe('');

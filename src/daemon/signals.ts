@@ -42,8 +42,8 @@ function reload(log: RealLog, configFile: string, running: Config): void {
     log.error('the configuration is not valid; the old one stays', { because: read.message });
     return;
   }
-  const { later } = changesOf(running, read.value);
+  const { now, later } = changesOf(running, read.value);
   log.setLevel(read.value.log.level);
-  if (later.length === 0) log.info('the configuration was taken up', { configFile });
+  if (later.length === 0) log.info('the configuration was taken up', { configFile, keys: now.join(', ') });
   else log.warn('a part of the configuration waits for a restart of noded', { configFile, keys: later.join(', ') });
 }

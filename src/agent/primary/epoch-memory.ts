@@ -44,6 +44,7 @@ export class EpochMemory {
     const text = printRecord({ schema: 1, ...now });
     if (text === printRecord({ schema: 1, ...this.memory })) return;
     this.memory = now;
+    this.firstSeen = null; // of another holder, or of a time before it held the role
     const { journal } = this.context.env;
     this.saving = this.saving.then(async () => {
       await journal.write(epochFile, text);

@@ -45,7 +45,9 @@ export function systemdSupervisor(): SystemdSupervisor {
       notify(`--status=${isReady ? status : `starting: ${status}`}`, ...(watchdogMs > 0 ? ['WATCHDOG=1'] : []));
     },
     stopping: (status) => notify('STOPPING=1', `--status=${status}`),
-    reloading: () => notify('RELOADING=1'),
+    reloading() {
+      if (isReady) notify('RELOADING=1');
+    },
     reloaded() {
       if (isReady) notify('--ready');
     },

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { VmCommand } from '../core/vm-command.ts';
 import { commandVm, commandWords } from '../core/vm-command.ts';
 import type { CandidateFacts, PlacementNode } from '../core/placement.ts';
-import { placementNodes } from '../core/placement.ts';
+import { claimOf, placementNodes } from '../core/placement.ts';
 import type { Store } from '../environment/store.ts';
 import { parseRecord, printRecord } from '../records/record.ts';
 import { Registration } from '../records/registration.ts';
@@ -42,7 +42,10 @@ export async function readVms(store: Store): Promise<{ vms: StoredVm[]; problems
 
 /** By name or UUID; an error that names near ones. */
 export async function findVm(store: Store, wanted: string): Promise<StoredVm> {
-  const { vms, problems } = await readVms(store);
+  return findAmong(await readVms(store), wanted);
+}
+
+function findAmong({ vms, problems }: Awaited<ReturnType<typeof readVms>>, wanted: string): StoredVm {
   const found = vms.find(({ record }) => record.name === wanted || record.uuid === wanted.toLowerCase());
   if (found !== undefined) return found;
   const unreadable = problems.length === 0 ? '' : `; unreadable: ${problems.join('; ')}`;
@@ -80,8 +83,14 @@ export async function writeVm(
 /** Carries a command out on the record, or ends with the reason why it is refused. Returns the VM's UUID. */
 export async function orderVm(store: Store, wanted: string, command: VmCommand, by: string): Promise<VmRecord> {
   for (let tries = 0; tries < triesMax; tries += 1) {
-    const vm = await findVm(store, wanted);
-    const changed = commandVm(vm.record, command, by);
+    const all = await readVms(store);
+    const vm = findAmong(all, wanted);
+    const changed = commandVm(
+      vm.record,
+      command,
+      by,
+      all.vms.map(({ record }) => claimOf(record)),
+    );
     if (!changed.ok) throw new CommandError(exitCodes.refused, `${vm.record.name}: ${changed.because}`);
     const { state, node, move, stranded, because } = changed;
     const changes = { state, node, move, stranded, because };
@@ -120,14 +129,7 @@ export async function surveyNodes(store: Store, view: ClusterView, vms: readonly
   const candidates = await Promise.all(view.nodes.map((node) => candidate(store, node, guests.get(node.name))));
   return placementNodes(
     candidates,
-    vms.map(({ record: { node, active, state, move, memoryMiB, vcpus } }) => ({
-      nodes: [
-        ...(active || state === 'start' || state === 'restart' ? [node] : []),
-        ...(move?.target == null ? [] : [move.target]),
-      ],
-      memoryMiB,
-      vcpus,
-    })),
+    vms.map(({ record }) => claimOf(record)),
   );
 }
 

@@ -1,8 +1,11 @@
 /**
  * Which node a VM goes to: by what the nodes really report, in one plan that counts what it has already placed. Never its
  * source, never over memory, only nodes that work normally and are not being emptied, only those of its limit; ties go by
- * name. Pure.
+ * name. VMs of one anti-affinity group are never put on the same node. Pure.
  */
+import type { VmState } from './vm.ts';
+import { runningStates } from './vm.ts';
+
 export const selectors = {
   mem: 'the node with the most memory that is not promised to any VM',
   vcpus: 'the node with the fewest promised vCPUs for each of its cores',
@@ -23,6 +26,8 @@ export interface PlacementNode {
   readonly promisedMiB: number;
   readonly promisedVcpus: number;
   readonly vms: number;
+  /** The anti-affinity groups of those VMs, each with the name of a VM. */
+  readonly groups: ReadonlyMap<string, string>;
 }
 
 /** What is known of a node that might take a VM. */
@@ -44,9 +49,11 @@ export interface CandidateFacts {
 
 /** What is promised to a VM on each node: on its home, and on the target of its move. */
 export interface Claim {
+  readonly name: string;
   readonly nodes: readonly string[];
   readonly memoryMiB: number;
   readonly vcpus: number;
+  readonly antiAffinity: readonly string[];
 }
 
 export interface PlacementVm {
@@ -56,10 +63,48 @@ export interface PlacementVm {
   readonly selector: Selector;
   /** Names of nodes that it may run on; empty: any. */
   readonly limit: readonly string[];
+  /** Groups of VMs that are kept apart from each other. */
+  readonly antiAffinity: readonly string[];
 }
 
 export type Placed =
   { readonly node: string; readonly because: string } | { readonly node: null; readonly because: string };
+
+/** A VM claims its home while it runs or shall run, and the target of its move. */
+export function claimOf(vm: {
+  readonly name: string;
+  readonly node: string;
+  readonly active: boolean;
+  readonly state: VmState;
+  readonly move: { readonly target: string | null } | null;
+  readonly memoryMiB: number;
+  readonly vcpus: number;
+  readonly antiAffinity: readonly string[];
+}): Claim {
+  const { name, node, active, state, move, memoryMiB, vcpus, antiAffinity } = vm;
+  const home = active || runningStates.includes(state) ? [node] : [];
+  const nodes = move?.target == null ? home : [...home, move.target];
+  return { name, nodes, memoryMiB, vcpus, antiAffinity };
+}
+
+/** The VM on this node, or on its way there, that this one is kept apart from, as a sentence; null: there is none. */
+export function keptApart(
+  vm: Pick<PlacementVm, 'name' | 'antiAffinity'>,
+  node: string,
+  claims: readonly Claim[],
+): string | null {
+  const there = claims.filter((claim) => claim.name !== vm.name && claim.nodes.includes(node));
+  return apartFrom(vm.antiAffinity, groupsOf(there));
+}
+
+function groupsOf(claims: readonly Claim[]): Map<string, string> {
+  return new Map(claims.flatMap(({ name, antiAffinity }) => antiAffinity.map((group) => [group, name] as const)));
+}
+
+function apartFrom(antiAffinity: readonly string[], groups: ReadonlyMap<string, string>): string | null {
+  const group = antiAffinity.find((name) => groups.has(name));
+  return group === undefined ? null : `${groups.get(group) ?? ''} is there (anti-affinity "${group}")`;
+}
 
 /** The nodes as the plan sees them. */
 export function placementNodes(candidates: readonly CandidateFacts[], claims: readonly Claim[]): PlacementNode[] {
@@ -74,6 +119,7 @@ export function placementNodes(candidates: readonly CandidateFacts[], claims: re
       promisedMiB: own.reduce((sum, claim) => sum + claim.memoryMiB, 0),
       promisedVcpus: own.reduce((sum, claim) => sum + claim.vcpus, 0),
       vms: own.length,
+      groups: groupsOf(own),
     };
   });
 }
@@ -93,6 +139,8 @@ export function hindranceOf(vm: PlacementVm, node: PlacementNode, source: string
   if (node.name === source) return 'it is there already';
   if (node.hindrance !== null) return node.hindrance;
   if (vm.limit.length > 0 && !vm.limit.includes(node.name)) return `its limit is ${vm.limit.join(', ')}`;
+  const apart = apartFrom(vm.antiAffinity, node.groups);
+  if (apart !== null) return apart;
   if (node.memoryMiB === null) return 'it does not say how much memory it has';
   const freeMiB = node.memoryMiB - node.promisedMiB;
   return freeMiB < vm.memoryMiB ? `${vm.memoryMiB} MiB do not fit into ${freeMiB} MiB` : null;
@@ -126,12 +174,16 @@ export function placeAll(
   return plan;
 }
 
-export function withVm(node: PlacementNode, vm: Pick<PlacementVm, 'memoryMiB' | 'vcpus'>): PlacementNode {
+export function withVm(
+  node: PlacementNode,
+  vm: Pick<PlacementVm, 'name' | 'memoryMiB' | 'vcpus' | 'antiAffinity'>,
+): PlacementNode {
   return {
     ...node,
     promisedMiB: node.promisedMiB + vm.memoryMiB,
     promisedVcpus: node.promisedVcpus + vm.vcpus,
     vms: node.vms + 1,
+    groups: new Map([...node.groups, ...vm.antiAffinity.map((group) => [group, vm.name] as const)]),
   };
 }
 

@@ -3,6 +3,8 @@
  * A VM never migrates to itself (R14), and what is refused is refused before anything is touched.
  */
 import { step } from './machine.ts';
+import type { Claim } from './placement.ts';
+import { keptApart } from './placement.ts';
 import type { MovePhase, VmEvent, VmState } from './vm.ts';
 import { vmTable } from './vm.ts';
 
@@ -22,6 +24,7 @@ export interface VmStanding {
   readonly active: boolean;
   readonly cameFrom: string | null;
   readonly limit: readonly string[];
+  readonly antiAffinity: readonly string[];
   readonly migrationMethod: 'live' | 'shutdown';
   readonly move: VmMoveStanding | null;
 }
@@ -49,20 +52,22 @@ export type VmChange =
 
 const no = (because: string) => ({ ok: false, because }) as const;
 
-export function commandVm(vm: VmStanding, command: VmCommand, by: string): VmChange {
+/** `claims`: of all VMs, for those that are kept apart from it. */
+export function commandVm(vm: VmStanding, command: VmCommand, by: string, claims: readonly Claim[]): VmChange {
   switch (command.kind) {
     case 'migrate': {
       if (command.forceLive && vm.migrationMethod === 'shutdown')
         return no('its migration method is shutdown: it cannot be forced to move live');
       const event = command.forceLive ? 'migrateLive' : 'migrate';
-      return moving(vm, event, command.target, true, command.moveId, by);
+      return moving(vm, event, command, true, by, claims);
     }
     case 'unmigrate':
       if (vm.cameFrom === null) return no('it was not migrated: there is no node to go back to');
-      return moving(vm, 'unmigrate', vm.cameFrom, false, command.moveId, by);
+      return moving(vm, 'unmigrate', { target: vm.cameFrom, moveId: command.moveId }, false, by, claims);
     case 'move':
-      if (vm.state === 'stop' || vm.state === 'disable' || vm.state === 'fail') return rehome(vm, command.target, by);
-      return moving(vm, 'migrate', command.target, false, command.moveId, by);
+      if (vm.state === 'stop' || vm.state === 'disable' || vm.state === 'fail')
+        return rehome(vm, command.target, by, claims);
+      return moving(vm, 'migrate', command, false, by, claims);
     case 'cancel':
       if (vm.move === null) return no('it is not moving');
       return {
@@ -70,7 +75,12 @@ export function commandVm(vm: VmStanding, command: VmCommand, by: string): VmCha
         move: { ...vm.move, calledOff: `called off by ${command.by}` },
         because: `called off by ${by}`,
       };
-    case 'start':
+    case 'start': {
+      const changed = byTable(vm, 'start', `asked for by ${by}`);
+      const apart = changed.ok ? keptApart(vm, vm.node, claims) : null;
+      if (apart === null) return changed;
+      return no(`it is not started on ${vm.node}: ${apart}; nodectl vm move gives it another node`);
+    }
     case 'shutdown':
     case 'stop':
     case 'restart':
@@ -108,29 +118,30 @@ function byTable(vm: VmStanding, event: VmEvent, because: string): VmChange {
 }
 
 /** Where it shall go, and why it may not. */
-function wrongTarget(vm: VmStanding, target: string | null): string | null {
+function wrongTarget(vm: VmStanding, target: string | null, claims: readonly Claim[]): string | null {
   if (target === null) return null;
   if (target === vm.node) return `it is on ${target} already: a VM does not migrate to itself`;
   if (vm.limit.length > 0 && !vm.limit.includes(target)) return `it may run on ${vm.limit.join(', ')} only`;
-  return null;
+  const apart = keptApart(vm, target, claims);
+  return apart === null ? null : `it does not go to ${target}: ${apart}`;
 }
 
 function moving(
   vm: VmStanding,
   event: 'migrate' | 'migrateLive' | 'unmigrate',
-  target: string | null,
+  { target, moveId }: { readonly target: string | null; readonly moveId: string },
   remembers: boolean,
-  id: string,
   by: string,
+  claims: readonly Claim[],
 ): VmChange {
   const changed = byTable(vm, event, `asked for by ${by}`);
   if (!changed.ok) return changed;
-  const wrong = wrongTarget(vm, target);
+  const wrong = wrongTarget(vm, target, claims);
   if (wrong !== null) return no(wrong);
   if (target === null && vm.limit.length === 1 && vm.limit[0] === vm.node)
     return no(`it may run on ${vm.node} only: there is nowhere to go`);
   const move = {
-    id,
+    id: moveId,
     target,
     phase: 'asked',
     remembers,
@@ -141,9 +152,9 @@ function moving(
   return { ...changed, move };
 }
 
-function rehome(vm: VmStanding, target: string | null, by: string): VmChange {
+function rehome(vm: VmStanding, target: string | null, by: string, claims: readonly Claim[]): VmChange {
   if (target === null) return no('it does not run: say where it shall be (--target)');
   if (vm.active) return no(`a guest of it may still run on ${vm.node}; wait until it is recorded as off`);
-  const wrong = wrongTarget(vm, target);
+  const wrong = wrongTarget(vm, target, claims);
   return wrong === null ? { ...same(vm), node: target, because: `given to ${target} by ${by}` } : no(wrong);
 }

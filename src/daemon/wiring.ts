@@ -14,6 +14,7 @@ import type { RealLog } from '../real/log.ts';
 import { realPower } from '../real/power/power.ts';
 import { commandReset } from '../real/reset.ts';
 import { realResources } from '../real/resources/resources.ts';
+import { realStorageFence } from '../real/resources/storage-fence.ts';
 import { realRandom } from '../real/random.ts';
 import type { ClusterKey } from '../real/secrets.ts';
 import { realSubsystems } from '../real/subsystems/subsystems.ts';
@@ -91,6 +92,7 @@ export async function wireAgent({
       journal: fileJournal(config.node.stateDir),
       peerApi,
       hypervisor: config.vms.enabled ? new VirshHypervisor(config.vms) : null,
+      storageFence: realStorageFence(config.vms),
       watchdog:
         config.node.watchdog === undefined
           ? null

@@ -10,6 +10,7 @@ import type { Random } from './random.ts';
 import type { Reset } from './reset.ts';
 import type { PrimaryResources } from './resources.ts';
 import type { Secrets } from './secrets.ts';
+import type { StorageFence } from './storage-fence.ts';
 import type { Store } from './store.ts';
 import type { Subsystem } from './subsystem.ts';
 import type { Supervisor } from './supervisor.ts';
@@ -42,6 +43,8 @@ export interface Environment {
   readonly watchdog: Watchdog | null;
   /** Null: this node runs no VMs. */
   readonly hypervisor: Hypervisor | null;
+  /** Null: none is configured. */
+  readonly storageFence: StorageFence | null;
   readonly machine: MachineIdentity;
   /** Whether a process of this machine still lives: to tell a former life of this noded from a second one. */
   processLives(pid: number): boolean;

@@ -13,6 +13,8 @@ export type Answer<T> = { readonly ok: true; readonly value: T } | { readonly ok
 export interface MigrationProgress {
   readonly totalBytes: number | null;
   readonly leftBytes: number | null;
+  /** Copied so far, repeats included. Null: it has not begun. */
+  readonly copiedBytes: number | null;
 }
 
 export interface Hypervisor {
@@ -28,7 +30,10 @@ export interface Hypervisor {
   resume(uuid: string): Promise<Answer<null>>;
   /** Forgets a guest that is off. */
   remove(uuid: string): Promise<Answer<null>>;
-  /** Moves the running guest to the hypervisor at `address`. Aborted: it is called off as far as that goes. */
+  /**
+   * Moves the running guest to the hypervisor at `address`. Aborted: it is called off as far as that goes. `onProgress` hears
+   * of each look at it, about every second, also while nothing is copied: but not while this side's hypervisor is silent.
+   */
   migrate(
     uuid: string,
     address: string,

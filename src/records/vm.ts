@@ -14,6 +14,8 @@ export const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** As libvirt takes names: no slash, no line feed, not blank. Every command names a VM by its UUID. */
 export const vmNamePattern = /^(?=.*\S)[^/\p{Cc}]{1,200}$/u;
 
+export const antiAffinityPattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/;
+
 export const VmMove = z.object({
   /** Follows one move through records, history and logs. */
   id: z.string().max(64),
@@ -55,6 +57,8 @@ export const VmRecord = z.object({
   selector: z.enum(Object.keys(selectors) as [Selector, ...Selector[]]),
   /** Nodes that it may run on; empty: any. */
   limit: z.array(nodeName).max(100),
+  /** Groups of VMs that are kept apart: two of one group are never put on the same node. */
+  antiAffinity: z.array(z.string().regex(antiAffinityPattern)).max(20).default([]),
   /** Whether it is started again by itself when it was stranded and a node is there for it again. */
   autostart: z.boolean(),
   /** Set when it was stopped only because no node was left for it. */
@@ -69,7 +73,17 @@ export type VmRecord = z.output<typeof VmRecord>;
 export function newVm(
   facts: Pick<
     VmRecord,
-    'uuid' | 'name' | 'node' | 'memoryMiB' | 'vcpus' | 'selector' | 'limit' | 'autostart' | 'migrationMethod' | 'by'
+    | 'uuid'
+    | 'name'
+    | 'node'
+    | 'memoryMiB'
+    | 'vcpus'
+    | 'selector'
+    | 'limit'
+    | 'antiAffinity'
+    | 'autostart'
+    | 'migrationMethod'
+    | 'by'
   > & { readonly nowWallMs: number; readonly writeId: string },
 ): VmRecord {
   const { nowWallMs, ...given } = facts;

@@ -95,11 +95,17 @@ export class SimHypervisor implements Hypervisor {
     const { process, machine, machineAt, random } = this.options;
     if (this.mode() === 'hangs') return this.silence(signal);
     const target = machineAt(address);
-    if (target === null || this.options.modeOf(target.name) === 'hangs') {
+    if (target === null) {
       await process.sleep(Math.min(3000, this.options.timeoutMs), signal);
       return no('unable to connect to server');
     }
-    onProgress({ totalBytes: 1000, leftBytes: 500 });
+    // The kernel takes the connection, and nobody ever answers on it.
+    while (this.options.modeOf(target.name) === 'hangs') {
+      onProgress({ totalBytes: null, leftBytes: null, copiedBytes: null });
+      await process.sleep(1000, signal);
+      if (signal.aborted) return no('it was killed');
+    }
+    onProgress({ totalBytes: 1000, leftBytes: 500, copiedBytes: 500 });
     await process.sleep(copyMs, signal);
     if (signal.aborted) return no('operation aborted: migration out job: canceled by client');
     const isFine = () => machine.power === 'on' && machineAt(address) === target && target.power === 'on';

@@ -1,4 +1,5 @@
 /** The words of a story that are about VMs: as nodectl would write them. */
+import { claimOf } from '../core/placement.ts';
 import { commandVm } from '../core/vm-command.ts';
 import type { VmCommand } from '../core/vm-command.ts';
 import { printRecord } from '../records/record.ts';
@@ -17,7 +18,16 @@ export function readSimVm(world: World, name: string): VmRecord | null {
   return read.ok && read.value.text !== '' ? VmRecord.parse(JSON.parse(read.value.text)) : null;
 }
 
-/** vm NAME define NODE [MIB] | start | shutdown | stop | restart | disable | migrate [TARGET] | migrate-live [TARGET] | move TARGET | unmigrate | cancel */
+function readSimVms(world: World): VmRecord[] {
+  const listed = world.ensemble.list(tree.vms);
+  const uuids = listed.ok ? listed.value : [];
+  return uuids.flatMap((uuid) => {
+    const read = world.ensemble.read(tree.vm(uuid));
+    return read.ok ? [VmRecord.parse(JSON.parse(read.value.text))] : [];
+  });
+}
+
+/** vm NAME define NODE [MIB] [XML] [apart=GROUP ...] | start | shutdown | stop | restart | disable | migrate [TARGET] | migrate-live [TARGET] | move TARGET | unmigrate | cancel */
 export function vmVerb(world: World, [name = '', verb = '', ...rest]: readonly string[]): void {
   const uuid = simUuid(name);
   if (verb === 'define') {
@@ -29,6 +39,7 @@ export function vmVerb(world: World, [name = '', verb = '', ...rest]: readonly s
       vcpus: 1,
       selector: 'mem',
       limit: [],
+      antiAffinity: rest.flatMap((word) => /^apart=(.+)$/.exec(word)?.slice(1) ?? []),
       autostart: false,
       migrationMethod: 'live',
       by: 'operator',
@@ -44,7 +55,8 @@ export function vmVerb(world: World, [name = '', verb = '', ...rest]: readonly s
   }
   const record = readSimVm(world, name);
   if (record === null) throw new Error(`there is no VM "${name}"`);
-  const changed = commandVm(record, commandOf(verb, rest[0] ?? null, `m${Math.round(world.time.nowMs)}`), 'operator');
+  const command = commandOf(verb, rest[0] ?? null, `m${Math.round(world.time.nowMs)}`);
+  const changed = commandVm(record, command, 'operator', readSimVms(world).map(claimOf));
   if (!changed.ok) {
     world.trace.line('story', `vm ${name} ${verb} is refused`, changed.because);
     return;

@@ -5,6 +5,7 @@
 import { Agent } from '../agent/agent.ts';
 import type { Config } from '../config/load.ts';
 import type { Guest } from '../core/vm.ts';
+import type { StorageFence } from '../environment/storage-fence.ts';
 import type { Watchdog } from '../environment/watchdog.ts';
 import type { Environment } from '../environment/environment.ts';
 import type { FenceDevice } from '../records/device.ts';
@@ -24,6 +25,7 @@ import { SeededRandom } from './random.ts';
 import type { ResourceMode } from './resources.ts';
 import { simResources } from './resources.ts';
 import { plainSecrets } from './secrets.ts';
+import { simStorageFence } from './storage-fence.ts';
 import { SimStore } from './store.ts';
 import { simSubsystem } from './subsystem.ts';
 import { SimMetrics } from './metrics.ts';
@@ -192,13 +194,7 @@ export class World {
       supervisor,
       metrics,
       subsystems: [simSubsystem('system', process, () => this.hanging.has(`${name} system`))],
-      machine: {
-        bootId: `boot-${name}-${machine.boots}`,
-        machineId: `machine-${name}`,
-        hostname: name,
-        pid: 1000 + machine.boots,
-        systemGuid: `guid-${name}`,
-      },
+      machine: identityOf(machine),
       processLives: () => false,
       primary: simResources({
         machine,
@@ -226,9 +222,21 @@ export class World {
           !this.cutFromPeers.has(name) && !this.cutFromPeers.has(address) && this.machine(address).power === 'on',
       }),
       hypervisor: this.hypervisorOf(node, machine, process, random),
+      storageFence: this.storageFenceOf(node, process),
       watchdog: this.watchdogOf(node, machine, process),
       reset: { resetMachine: (because) => this.resetMachine(machine, because) },
     };
+  }
+
+  private storageFenceOf({ name, config }: SimNode, process: SimProcess): StorageFence | null {
+    const { storageFence } = config.vms;
+    if (storageFence === undefined) return null;
+    return simStorageFence({
+      process,
+      timeoutMs: storageFence.timeout,
+      mode: () => this.resourceModes.get(`${name} storage-fence`) ?? 'ok',
+      onCutOff: (node) => this.trace.line(name, 'storage', `${node} is cut off`),
+    });
   }
 
   private hypervisorOf(
@@ -322,4 +330,14 @@ function devicesOf({ name, config }: SimNode): FenceDevice[] {
     retries: device.retries,
   }));
   return [...ipmi, ...agents];
+}
+
+function identityOf({ name, boots }: SimMachine): Environment['machine'] {
+  return {
+    bootId: `boot-${name}-${boots}`,
+    machineId: `machine-${name}`,
+    hostname: name,
+    pid: 1000 + boots,
+    systemGuid: `guid-${name}`,
+  };
 }

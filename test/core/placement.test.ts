@@ -1,6 +1,15 @@
 import { test as property, fc } from '@fast-check/jest';
 import type { PlacementNode, PlacementVm, Selector } from '../../src/core/placement.ts';
-import { costOf, hindranceOf, placeAll, placeOne, placementNodes, selectors } from '../../src/core/placement.ts';
+import {
+  claimOf,
+  costOf,
+  hindranceOf,
+  keptApart,
+  placeAll,
+  placeOne,
+  placementNodes,
+  selectors,
+} from '../../src/core/placement.ts';
 
 const node = (name: string, more: Partial<PlacementNode> = {}): PlacementNode => ({
   name,
@@ -11,6 +20,7 @@ const node = (name: string, more: Partial<PlacementNode> = {}): PlacementNode =>
   promisedMiB: 0,
   promisedVcpus: 0,
   vms: 0,
+  groups: new Map(),
   ...more,
 });
 const vm = (more: Partial<PlacementVm> = {}): PlacementVm => ({
@@ -19,9 +29,11 @@ const vm = (more: Partial<PlacementVm> = {}): PlacementVm => ({
   vcpus: 1,
   selector: 'mem',
   limit: [],
+  antiAffinity: [],
   ...more,
 });
 const names = ['node1', 'node2', 'node3', 'node4'];
+const someGroups = ['db', 'web'];
 const someNode = fc.record({
   hindrance: fc.option(fc.constant('it is in maintenance'), { freq: 3 }),
   memoryMiB: fc.option(fc.integer({ min: 0, max: 4000 }), { freq: 5 }),
@@ -30,6 +42,7 @@ const someNode = fc.record({
   promisedMiB: fc.integer({ min: 0, max: 4000 }),
   promisedVcpus: fc.integer({ min: 0, max: 100 }),
   vms: fc.integer({ min: 0, max: 50 }),
+  groups: fc.subarray(someGroups).map((groups) => new Map(groups.map((group) => [group, 'old'] as const))),
 });
 const someNodes = fc
   .array(someNode, { minLength: 1, maxLength: 4 })
@@ -40,6 +53,7 @@ const someVm = fc.record({
   vcpus: fc.integer({ min: 1, max: 16 }),
   selector: fc.constantFrom(...(Object.keys(selectors) as Selector[])),
   limit: fc.subarray(names),
+  antiAffinity: fc.subarray(someGroups),
 });
 
 property.prop([someVm, someNodes, fc.constantFrom(null, ...names)])(
@@ -56,6 +70,7 @@ property.prop([someVm, someNodes, fc.constantFrom(null, ...names)])(
     expect(chosen.name).not.toBe(source);
     expect((chosen.memoryMiB ?? 0) - chosen.promisedMiB).toBeGreaterThanOrEqual(wanted.memoryMiB);
     expect(chosen.hindrance).toBeNull();
+    for (const group of wanted.antiAffinity) expect(chosen.groups.has(group)).toBe(false);
     if (wanted.limit.length > 0) expect(wanted.limit).toContain(chosen.name);
     for (const other of fit)
       expect(costOf(wanted.selector, chosen)).toBeLessThanOrEqual(costOf(wanted.selector, other));
@@ -78,6 +93,37 @@ property.prop([
     }
   },
 );
+
+property.prop([fc.uniqueArray(someVm, { maxLength: 12, selector: (one) => one.name }), someNodes])(
+  'R29: a plan never puts two of one anti-affinity group on a node, nor one beside those that are there',
+  (vms, nodes) => {
+    const plan = placeAll(vms, nodes, null);
+    for (const one of nodes)
+      for (const group of someGroups) {
+        const put = vms.filter(
+          (wanted) => plan.get(wanted.name)?.node === one.name && wanted.antiAffinity.includes(group),
+        );
+        expect(put.length + (one.groups.has(group) ? 1 : 0)).toBeLessThanOrEqual(1);
+      }
+  },
+);
+
+it("R29: who is kept apart from whom is said by name; its own claim is in nobody's way", () => {
+  const claims = [
+    { name: 'db1', nodes: ['node1', 'node2'], memoryMiB: 1, vcpus: 1, antiAffinity: ['db'] },
+    { name: 'web1', nodes: ['node3'], memoryMiB: 1, vcpus: 1, antiAffinity: [] },
+  ];
+  const db2 = { name: 'db2', antiAffinity: ['db'] };
+  expect(keptApart(db2, 'node2', claims)).toBe('db1 is there (anti-affinity "db")');
+  expect(keptApart(db2, 'node3', claims)).toBeNull();
+  expect(keptApart({ ...db2, name: 'db1' }, 'node1', claims)).toBeNull();
+  const off = { name: 'db1', node: 'node1', active: false, state: 'stop', memoryMiB: 1, vcpus: 1 } as const;
+  expect(claimOf({ ...off, move: null, antiAffinity: ['db'] }).nodes).toEqual([]);
+  expect(claimOf({ ...off, active: true, move: { target: 'node2' }, antiAffinity: ['db'] }).nodes).toEqual([
+    'node1',
+    'node2',
+  ]);
+});
 
 it.each<[Selector, string]>([
   ['mem', 'node2'],
@@ -118,8 +164,8 @@ it('a VM on its way counts on both sides; who does not work normally takes none'
     cores: 4,
     load: 1,
   };
-  const seen = (more: Partial<typeof base> | object) =>
-    placementNodes([{ ...base, ...more }], [{ nodes: ['node1', 'node2'], memoryMiB: 64, vcpus: 2 }])[0];
+  const claim = { name: 'vm1', nodes: ['node1', 'node2'], memoryMiB: 64, vcpus: 2, antiAffinity: [] };
+  const seen = (more: Partial<typeof base> | object) => placementNodes([{ ...base, ...more }], [claim])[0];
   expect(seen({})).toMatchObject({ memoryMiB: 900, promisedMiB: 64, promisedVcpus: 2, vms: 1, hindrance: null });
   expect(seen({ reservedMiB: null })?.hindrance).toMatch(/runs no VMs/);
   expect(seen({ hasSession: false })?.hindrance).toMatch(/not there/);

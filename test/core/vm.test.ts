@@ -125,6 +125,7 @@ describe('commands', () => {
     active: true,
     cameFrom: null,
     limit: [],
+    antiAffinity: [],
     migrationMethod: 'live',
     move: null,
   };
@@ -147,21 +148,37 @@ describe('commands', () => {
     ],
     ['to call off what does not move', {}, { kind: 'cancel', by: 'me' }, /not moving/],
   ])('R14: %s is refused', (_what, more, command, because) => {
-    const changed = commandVm({ ...vm, ...more }, command, 'me');
+    const changed = commandVm({ ...vm, ...more }, command, 'me', []);
     expect(changed).toMatchObject({ ok: false, because: expect.stringMatching(because) as string });
   });
 
+  const db2 = { name: 'db2', nodes: ['node2'], memoryMiB: 1, vcpus: 1, antiAffinity: ['db'] };
+  it.each<[string, Partial<VmStanding>, Parameters<typeof commandVm>[1]]>([
+    ['a move to it', {}, migrate('node2')],
+    ['the way back to it', { cameFrom: 'node2' }, { kind: 'unmigrate', moveId: 'm1' }],
+    ['a start beside it', { node: 'node2', state: 'stop', active: false }, { kind: 'start' }],
+    ['a home beside it', { state: 'stop', active: false }, { kind: 'move', target: 'node2', moveId: 'm1' }],
+  ])('R29: %s is refused where one of its anti-affinity group is, and only there', (_what, more, command) => {
+    const standing = { ...vm, antiAffinity: ['db'], ...more };
+    expect(commandVm(standing, command, 'me', [db2])).toMatchObject({
+      ok: false,
+      because: expect.stringMatching(/db2 is there \(anti-affinity "db"\)/) as string,
+    });
+    expect(commandVm(standing, command, 'me', [{ ...db2, antiAffinity: ['web'] }]).ok).toBe(true);
+    expect(commandVm(standing, command, 'me', [{ ...db2, nodes: ['node3'] }]).ok).toBe(true);
+  });
+
   it('migrate remembers where it came from, move does not; what is off only gets another home', () => {
-    expect(commandVm(vm, migrate('node2', true), 'me')).toMatchObject({
+    expect(commandVm(vm, migrate('node2', true), 'me', [])).toMatchObject({
       ok: true,
       state: 'migrate-live',
       move: { remembers: true, target: 'node2', phase: 'asked' },
     });
-    expect(commandVm(vm, { kind: 'move', target: 'node2', moveId: 'm' }, 'me')).toMatchObject({
+    expect(commandVm(vm, { kind: 'move', target: 'node2', moveId: 'm' }, 'me', [])).toMatchObject({
       move: { remembers: false },
     });
     const isOff = { ...vm, state: 'stop', active: false } as const;
-    expect(commandVm(isOff, { kind: 'move', target: 'node2', moveId: 'm' }, 'me')).toMatchObject({
+    expect(commandVm(isOff, { kind: 'move', target: 'node2', moveId: 'm' }, 'me', [])).toMatchObject({
       node: 'node2',
       move: null,
     });

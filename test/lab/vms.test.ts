@@ -1,5 +1,5 @@
 /** VMs on real hosts: real libvirt, real QEMU, guests that count on their serial line. */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { guestUuid, guestXml } from '../../src/lab/guest.ts';
 import { QemuWatcher, countBoots, ticksOf } from '../support/guests.ts';
@@ -8,6 +8,7 @@ import { undescribed } from '../support/open-api.ts';
 import { pause } from '../support/zookeeper.ts';
 
 const lab = new LabDriver();
+const storageLog = join(lab.dir, 'storage-fence');
 const isLong = process.env['NODEKEEPER_LONG'] === '1';
 
 interface VmRow {
@@ -49,6 +50,8 @@ beforeAll(async () => {
     'fencing.levelDeadline=6s',
     'fencing.maxFencesPerHour=100',
     'vms.prepareTimeout=5s',
+    'vms.stallTimeout=5s',
+    `vms.storageFence=${JSON.stringify({ command: ['bash', '-c', `echo $NODEKEEPER_NODE >> ${storageLog}`] })}`,
   ];
   await lab.do('up', '--nodes', '3', '--vms', ...set.flatMap((word) => ['--set', word]));
 }, 120_000);
@@ -128,6 +131,8 @@ it('S2: the plug of a host with five guests is pulled: all run elsewhere, none b
     expect(watcher.firstNewMs.get(guestUuid(name)) ?? 0).toBeGreaterThan(fenced?.wallMs ?? Infinity);
   expect(watcher.twice()).toEqual([]);
   expect(watcher.samples).toBeGreaterThan(50);
+  // R30: the storage had heard of it by then.
+  expect(readFileSync(storageLog, 'utf8')).toBe('node2\n');
   await forget();
 });
 
@@ -235,6 +240,35 @@ it(
   120_000 * Math.ceil(strikes / 2),
 );
 
+it('R29: VMs of one anti-affinity group: a person is refused with the name of the other one, and the best node is one without', async () => {
+  await lab.healthy();
+  for (const [node, name] of [
+    ['node1', 'k1'],
+    ['node2', 'k2'],
+  ] as const)
+    await lab.do('ctl', 'vm', 'define', file(name), '--node', node, '--anti-affinity', 'db');
+  for (const name of ['k1', 'k2']) await lab.do('ctl', 'vm', 'start', name);
+  const third = await lab.say(['ctl', 'vm', 'define', file('k3'), '--node', 'node1', '--anti-affinity', 'db,web']);
+  expect(third).toMatchObject({
+    code: 4,
+    stderr: expect.stringMatching(/node1 does not take it: k1 is there \(anti-affinity "db"\)/) as string,
+  });
+  const beside = await lab.say(['ctl', 'vm', 'migrate', 'k1', '--target', 'node2']);
+  expect(beside).toMatchObject({ code: 4, stderr: expect.stringMatching(/k2 is there/) as string });
+  // The best one is the one that is left.
+  await lab.do('ctl', 'vm', 'migrate', 'k1', '--force-live');
+  expect(await vm('k1')).toMatchObject({ node: 'node3', health: 'ok' });
+  expect(await lab.do('ctl', 'vm', 'show', 'k1')).toMatch(/kept apart +from VMs of db/);
+  const bad = await lab.say(['ctl', 'vm', 'modify', 'k1', '--anti-affinity', 'a b']);
+  expect(bad).toMatchObject({ code: 2, stderr: expect.stringMatching(/"a b" is no name of a group/) as string });
+  await lab.do('ctl', 'vm', 'modify', 'k1', '--anti-affinity', '');
+  expect((await lab.say(['ctl', 'vm', 'migrate', 'k1', '--target', 'node2'])).code).toBe(0);
+  expect(await lab.do('ctl', 'vm', 'modify', 'k1', '--anti-affinity', 'db')).toMatch(
+    /! it is on node2, and k2 is there/,
+  );
+  await forget();
+});
+
 it('the target of a move has a libvirt that hangs: the guest goes on where it is, and the command says why', async () => {
   await lab.healthy();
   await run('node1', 'd1');
@@ -242,7 +276,9 @@ it('the target of a move has a libvirt that hangs: the guest goes on where it is
   for (const more of [['--force-live'], []]) {
     const said = await lab.say(['ctl', 'vm', 'migrate', 'd1', '--target', 'node3', ...more]);
     expect(said.code === 1 || said.code === 4).toBe(true);
-    expect(said.stderr).toMatch(/did not get ready within 5 s|libvirt does not answer/);
+    expect(said.stderr).toMatch(
+      /did not get ready within 5 s|libvirt does not answer|nothing of it was copied for 5 s/,
+    );
     expect(await vm('d1')).toMatchObject({ node: 'node1', state: 'start', health: 'ok' });
   }
   await lab.do('thaw', 'node3', '--process', 'libvirtd');

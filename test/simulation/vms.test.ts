@@ -21,12 +21,26 @@ const set = {
   'vms.maxStarts': 50,
 };
 const vms = ['vm1', 'vm2', 'vm3', 'vm4', 'vm5'];
+const apart = ['vm1', 'vm2'];
 const [from = 1, to = 25] = (process.env['NODEKEEPER_SEEDS'] ?? '1-25').split('-').map(Number);
 const seeds = Array.from({ length: to - from + 1 }, (_, index) => from + index);
 
 function homesOf(under: World, vm: string): string[] {
   const machines = [...under.machines.values()];
   return machines.filter((machine) => machine.guests.get(simUuid(vm))?.power === 'running').map(({ name }) => name);
+}
+
+/** R29: looks at the machines whenever a guest of an apart VM begins to run. */
+function checkApart(under: World): () => string[] {
+  const found: string[] = [];
+  const before = under.onGuest;
+  under.onGuest = (node, uuid, guest) => {
+    before(node, uuid, guest);
+    const here = apart.filter((vm) => under.machine(node).guests.get(simUuid(vm))?.power === 'running');
+    if (guest?.power === 'running' && here.length > 1)
+      found.push(`${(under.time.nowMs / 1000).toFixed(3)}: ${here.join(' and ')} run on ${node}`);
+  };
+  return () => found;
 }
 
 /** After a long quiet: what shall run runs at its home, what shall not does not, and nothing is in between. */
@@ -52,10 +66,11 @@ it.each(seeds)('S2: seed %i: no VM ever runs twice, and in the end each is where
   const under = new World({ seed, nodes: simCluster({ nodes: 3 + (seed % 3), set }), bootMs: 3000 });
   const names = [...under.machines.keys()];
   const twice = checkOneHome(under);
+  const together = checkApart(under);
   const early = checkOffBeforeFenced(under);
   under.powerAll();
   await under.run(10_000);
-  for (const vm of vms) obey(under, `vm ${vm} define ${pick(names)}`);
+  for (const vm of vms) obey(under, `vm ${vm} define ${pick(names)} 64${apart.includes(vm) ? ' apart=db' : ''}`);
   await under.run(2000);
   for (const vm of vms) obey(under, `vm ${vm} start`);
   await under.run(3000);
@@ -94,12 +109,13 @@ it.each(seeds)('S2: seed %i: no VM ever runs twice, and in the end each is where
   await under.run(240_000);
   for (const vm of vms) if (readSimVm(under, vm)?.state === 'fail') obey(under, `vm ${vm} start`);
   await under.run(30_000);
-  const problems = { twice: twice(), early: early(), unsettled: unsettled(under) };
+  const problems = { twice: twice(), early: early(), together: together(), unsettled: unsettled(under) };
   const isFine = Object.values(problems).every((found) => found.length === 0);
   expect({ seed, ...problems, log: isFine ? '' : under.trace.text() }).toEqual({
     seed,
     twice: [],
     early: [],
+    together: [],
     unsettled: [],
     log: '',
   });

@@ -1,8 +1,7 @@
 /** What the nodes have to offer to VMs right now, read from the store: keepalives, sessions, pauses, fences, promises. */
 import { isUnderWay } from '../../core/fencing.ts';
-import type { CandidateFacts, Claim, PlacementNode } from '../../core/placement.ts';
-import { placementNodes } from '../../core/placement.ts';
-import { runningStates } from '../../core/vm.ts';
+import type { CandidateFacts, PlacementNode } from '../../core/placement.ts';
+import { claimOf, placementNodes } from '../../core/placement.ts';
 import { Keepalive } from '../../records/keepalive.ts';
 import { parseRecord } from '../../records/record.ts';
 import type { Registration } from '../../records/registration.ts';
@@ -19,12 +18,6 @@ export async function surveyNodes(context: Context, peers: Peers, vms: readonly 
   await peers.refresh();
   const candidates = await Promise.all(peers.all().map((peer) => candidate(context, peer)));
   return placementNodes(candidates, vms.map(claimOf));
-}
-
-/** A VM claims its memory on its home while it runs or shall run, and on the target of its move. */
-export function claimOf({ node, active, state, move, memoryMiB, vcpus }: VmRecord): Claim {
-  const home = active || runningStates.includes(state) ? [node] : [];
-  return { nodes: move?.target == null ? home : [...home, move.target], memoryMiB, vcpus };
 }
 
 async function candidate(context: Context, { name, vms }: Registration): Promise<CandidateFacts> {

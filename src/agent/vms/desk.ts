@@ -1,4 +1,5 @@
 /** VMs over the API: what there is, and commands, by the same rules as nodectl's. */
+import { claimOf } from '../../core/placement.ts';
 import type { VmCommand } from '../../core/vm-command.ts';
 import { commandVm, commandWords } from '../../core/vm-command.ts';
 import type { ApiAnswer, VmOrder } from '../../records/api.ts';
@@ -39,7 +40,12 @@ export async function orderVm(
     const file = files.find(({ record }) => record.name === wanted || record.uuid === wanted.toLowerCase());
     if (file === undefined) return say('unknown', `there is no VM "${wanted}"`);
     const command = commandOf(order, context.env.random.id(), by);
-    const changed = commandVm(file.record, command, by);
+    const changed = commandVm(
+      file.record,
+      command,
+      by,
+      files.map(({ record }) => claimOf(record)),
+    );
     if (!changed.ok) return say('refused', changed.because, file);
     const { state, node, move, stranded, because } = changed;
     const sinceWallMs = context.env.clock.wallMs();

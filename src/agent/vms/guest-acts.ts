@@ -3,6 +3,8 @@
  * recorded, got ready for a move. What each needs to remember between two looks stands here too.
  */
 import type { Decision } from '../../core/decision.ts';
+import type { Claim } from '../../core/placement.ts';
+import { claimOf, keptApart } from '../../core/placement.ts';
 import type { Guest, GuestStep } from '../../core/vm.ts';
 import type { Answer, Hypervisor } from '../../environment/hypervisor.ts';
 import { parseRecord } from '../../records/record.ts';
@@ -10,6 +12,7 @@ import { tree } from '../../records/tree.ts';
 import { VmDefinition } from '../../records/vm.ts';
 import type { Context } from '../context.ts';
 import { contactAgeMs } from '../context.ts';
+import type { VmCatalog } from './catalog.ts';
 import { lockRemoval, takeGuestLock } from './guest-lock.ts';
 import { askAgainMs } from './shut-guest.ts';
 import type { MoveSource } from './source.ts';
@@ -22,16 +25,18 @@ export class GuestActs {
   private readonly context: Context;
   private readonly hypervisor: Hypervisor;
   private readonly source: MoveSource;
+  private readonly catalog: VmCatalog;
   private readonly starts = new Map<string, number[]>();
   private readonly lastTrouble = new Map<string, string>();
   private readonly asked = new Map<string, { readonly sinceMs: number; lastMs: number }>();
   private readonly lockedIn = new Map<string, number>();
   private readonly told = new Map<string, string>();
 
-  constructor(context: Context, hypervisor: Hypervisor, source: MoveSource) {
+  constructor(context: Context, hypervisor: Hypervisor, source: MoveSource, catalog: VmCatalog) {
     this.context = context;
     this.hypervisor = hypervisor;
     this.source = source;
+    this.catalog = catalog;
   }
 
   /** What was done before that a decision rests on. What belongs to another state is forgotten. */
@@ -94,7 +99,7 @@ export class GuestActs {
         return this.recordOff(file, 'gaveUp', trouble === undefined ? because : `${because}: ${trouble}`);
       }
       case 'prepare':
-        return this.prepare(file, guest);
+        return this.prepare(file);
       case 'move':
         return this.source.goOn(file, guest);
       case 'remove-foreign':
@@ -185,23 +190,38 @@ export class GuestActs {
       this.tell(uuid, `${name} is off and could not be forgotten: ${removed.because}`);
       return;
     }
-    const unlock = await lockRemoval(this.context, uuid);
+    const unlock = await lockRemoval(this.context, uuid, this.context.self.name);
     if (unlock === null) return;
     await moveVm(this.context, file, event, because, { active: false }, unlock);
     this.lockedIn.delete(uuid);
   }
 
-  /** As the target of a move: nothing is in the way here, and the home may begin. */
-  private async prepare(file: VmFile, guest: Guest | null): Promise<void> {
+  /**
+   * As the target of a move: nothing is in the way here, and the home may begin. libvirt is asked anew: one that has hung since
+   * the last list would be given a guest that it never takes.
+   */
+  private async prepare(file: VmFile): Promise<void> {
     const { self, config, env } = this.context;
-    const { name, move, node } = file.record;
+    const { uuid, name, move, node } = file.record;
     if (move === null) return;
-    const hindrance = guest !== null ? `a guest of it is ${guest.power} here` : this.mayNotStart();
+    const listed = await this.hypervisor.list();
+    const guest = listed.ok ? listed.value.get(uuid) : undefined;
+    const isInTheWay = guest === undefined ? null : `a guest of it is ${guest.power} here`;
+    const apart = keptApart(file.record, self.name, this.claimsBefore(file.record));
+    const hindrance = listed.ok ? (isInTheWay ?? apart ?? this.mayNotStart()) : listed.because;
     const calledOff = hindrance === null ? null : `${self.name} cannot take it: ${hindrance}`;
     const address = config.vms.address ?? self.name;
     const ready = { ...move, phase: 'prepared', address, targetIncarnation: self.incarnation } as const;
     await changeVm(this.context, file, { move: calledOff === null ? ready : { ...move, calledOff } });
     if (calledOff === null) env.log.info('ready to take a VM in', { vm: name, because: `${node} moves it here` });
+  }
+
+  /** Of several that want to come here at the same moment the first by name does. */
+  private claimsBefore({ name }: VmFile['record']): Claim[] {
+    return this.catalog.all().map(({ record }) => {
+      const isLater = record.move?.phase === 'asked' && record.name > name;
+      return claimOf(isLater ? { ...record, move: null } : record);
+    });
   }
 
   private async removeForeign(file: VmFile, guest: Guest | null, because: string): Promise<void> {

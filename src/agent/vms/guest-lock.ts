@@ -31,9 +31,14 @@ export async function takeGuestLock(context: Context, uuid: string): Promise<str
   return 'its lock could not be taken';
 }
 
-/** What removes the lock in the transaction that gives the VM away; nothing, if there is none. Null: not known. */
-export async function lockRemoval(context: Context, uuid: string): Promise<Operation[] | null> {
+/**
+ * What removes the lock of `owner` in the transaction that gives the VM away; nothing, if there is none, or if another node
+ * holds it (R30): then whoever gets the VM does not start it. Null: not known.
+ */
+export async function lockRemoval(context: Context, uuid: string, owner: string): Promise<Operation[] | null> {
   const read = await context.env.store.read(tree.vmLock(uuid));
   if (!read.ok) return read.code === 'no-node' ? [] : null;
+  const parsed = parseRecord(VmLock, read.text);
+  if (parsed.ok && parsed.record.node !== owner) return [];
   return [{ kind: 'remove', path: tree.vmLock(uuid), version: read.version }];
 }

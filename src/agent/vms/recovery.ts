@@ -1,7 +1,8 @@
 /**
  * The VMs of a node that is certainly off: its fence is recorded, and it has no power yet (S2). All of them are placed in one
  * plan; each is given away in one transaction that rests on the fence's lock and record. Whoever resumes the fence does the
- * same again: what was given away already is not there any more.
+ * same again: what was given away already is not there any more. The storage is told first, if it has to be (R30): until then
+ * nothing is given away.
  */
 import { isConfirmedOff } from '../../core/fencing.ts';
 import type { Placed } from '../../core/placement.ts';
@@ -18,6 +19,8 @@ import type { VmChanges, VmFile } from './vm-file.ts';
 import { moveVm } from './vm-file.ts';
 
 const retryMs = 100;
+/** Between two tries to cut the node from the storage. */
+const storageRetryMs = 1000;
 /** VMs given away at the same time. */
 const atOnce = 16;
 
@@ -29,19 +32,38 @@ export async function recoverVms(context: Context, peers: Peers, target: string,
   const { env, duties, history } = context;
   const endMs = env.clock.monotonicMs() + recoverMaxMs;
   let left: VmFile[] = [];
+  let why = 'the store does not answer, or others change their records';
+  let isCutOff = env.storageFence === null;
   while (fence.lockStands() && !duties.aborted) {
     const all = await readAllVms(context);
     if (all !== null) {
       left = all.filter(({ record }) => record.node === target && (record.active || isWanted(record)));
       if (left.length === 0) return;
-      if (await giveAllAway(context, peers, target, fence, all, left)) continue; // and look whether that was all
+      if (!isCutOff) {
+        const done = await cutFromStorage(context, target, fence);
+        isCutOff = done.ok;
+        if (why !== done.because) fence.note('storage', done.because);
+        why = done.because;
+        if (isCutOff) continue; // that took its time: the records are read again
+      } else if (await giveAllAway(context, peers, target, fence, all, left)) continue; // and look whether that was all
     }
     if (env.clock.monotonicMs() > endMs) break;
-    await env.clock.sleep(retryMs, duties);
+    await env.clock.sleep(isCutOff ? retryMs : storageRetryMs, duties);
   }
   const names = left.map(({ record }) => record.name).join(', ');
-  const because = `${names} could not be given away; ${target} starts them when it is back`;
+  const because = `${names} could not be given away: ${why}; ${target} starts them when it is back`;
   if (names !== '' && fence.lockStands()) history.happened('vm-failed', because, { node: target });
+}
+
+async function cutFromStorage(
+  { env }: Context,
+  node: string,
+  fence: FenceFile,
+): Promise<{ ok: boolean; because: string }> {
+  const done = await env.storageFence?.cutOff({ node, fenceId: fence.record.id });
+  return done?.ok === true
+    ? { ok: true, because: `${node} is cut off from the storage` }
+    : { ok: false, because: `${node} could not be cut off from the storage: ${done?.because ?? ''}` };
 }
 
 /** True when each was given away. */
@@ -97,7 +119,7 @@ async function giveAway(
   placed: Placed | null,
 ): Promise<boolean> {
   const { record } = file;
-  const unlock = await lockRemoval(context, record.uuid);
+  const unlock = await lockRemoval(context, record.uuid, target);
   if (unlock === null) return false;
   const also = [...fence.stands(), ...unlock];
   const over = { active: false, move: null, lastMove: lastMoveOf(file, target) };

@@ -114,12 +114,18 @@ export class MoveSource {
       end();
     });
     let writtenMs = -Infinity;
+    const copied = { bytes: null as number | null, sinceMs: env.clock.monotonicMs() };
     const moved = await this.hypervisor.migrate(
       uuid,
       move.address ?? '',
-      ({ totalBytes, leftBytes }) => {
+      ({ totalBytes, leftBytes, copiedBytes }) => {
         const nowMs = env.clock.monotonicMs();
-        if (nowMs - writtenMs < progressMs) return;
+        if (copiedBytes !== copied.bytes) Object.assign(copied, { bytes: copiedBytes, sinceMs: nowMs });
+        else if (nowMs - copied.sinceMs > config.vms.stallTimeout) {
+          why = `nothing of it was copied for ${inWords(config.vms.stallTimeout)}`;
+          end();
+        }
+        if (totalBytes === null || nowMs - writtenMs < progressMs) return;
         writtenMs = nowMs;
         void this.tellProgress(uuid, {
           schema: 1,
@@ -204,6 +210,16 @@ export class MoveSource {
       return this.stayed(now, now.record.move, now.record.move.calledOff ?? because);
     if (!(await this.isThere(move, move.target ?? '')))
       return this.stayed(now, move, `${because}; ${move.target ?? 'its target'} is not there any more`);
+    // Shut down, it would be given to a node that cannot start it now.
+    const there = await this.hypervisor.guestAt(move.address ?? '', file.record.uuid);
+    if (!there.ok) {
+      await this.stayed(
+        now,
+        move,
+        `${because}; the libvirt of ${move.target ?? '?'} does not answer: ${there.because}`,
+      );
+      return;
+    }
     await this.byShutdown(now, `live it did not work: ${because}`);
   }
 
@@ -291,7 +307,7 @@ export class MoveSource {
     while (!duties.aborted) {
       const now = await readVm(this.context, uuid);
       if (now === 'none' || (now !== null && now.record.move?.id !== move?.id)) return;
-      const unlock = await lockRemoval(this.context, uuid);
+      const unlock = await lockRemoval(this.context, uuid, this.context.self.name);
       if (now !== null && unlock !== null && (await write(now, unlock)) !== null) return;
       await env.clock.sleep(100, duties);
     }

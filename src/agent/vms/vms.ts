@@ -6,6 +6,7 @@
  * S2: nothing is started, switched off or forgotten but on a record that was read again right before; what cannot be read is
  * left alone; and when libvirt does not answer, nothing is known and nothing is done.
  */
+import { claimOf, keptApart } from '../../core/placement.ts';
 import type { Guest, GuestFacts, GuestStep } from '../../core/vm.ts';
 import { judgeGuest } from '../../core/vm.ts';
 import type { Hypervisor } from '../../environment/hypervisor.ts';
@@ -46,7 +47,12 @@ export class VmLoop {
     this.context = context;
     this.hypervisor = hypervisor;
     this.catalog = new VmCatalog(context, () => this.wake());
-    this.acts = new GuestActs(context, hypervisor, new MoveSource(context, hypervisor, peers, this.catalog));
+    this.acts = new GuestActs(
+      context,
+      hypervisor,
+      new MoveSource(context, hypervisor, peers, this.catalog),
+      this.catalog,
+    );
   }
 
   wake(): void {
@@ -154,9 +160,14 @@ export class VmLoop {
     this.begin(uuid, () => this.acts.carryOut(file, guest, decision), decision.verdict);
   }
 
-  /** It was stopped only because no node was there for it. */
+  /** It was stopped only because no node was there for it, and of those kept apart from each other it is the first. */
   private comesBack({ record }: VmFile): boolean {
-    return record.state === 'stop' && record.stranded && record.autostart && this.acts.mayNotStart() === null;
+    if (!isStranded(record) || this.acts.mayNotStart() !== null) return false;
+    const others = this.catalog.all().map((file) => file.record);
+    const claims = others.map((other) =>
+      claimOf(isStranded(other) && other.name < record.name ? { ...other, active: true } : other),
+    );
+    return keptApart(record, record.node, claims) === null;
   }
 
   private begin(uuid: string, work: () => Promise<void>, step: GuestStep | null = null): void {
@@ -189,6 +200,10 @@ export class VmLoop {
     if (text === this.published) return;
     if (await putRecord(env, tree.guests(self.name), text)) this.published = text;
   }
+}
+
+function isStranded({ state, stranded, autostart }: VmFile['record']): boolean {
+  return state === 'stop' && stranded && autostart;
 }
 
 function countBy<T>(items: readonly T[]): Map<T, number> {

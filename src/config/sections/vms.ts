@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { selectors } from '../../core/placement.ts';
 import type { Selector } from '../../core/placement.ts';
-import { choice, durationOr, flag, whole, word } from '../fields.ts';
+import { choice, command, durationOr, flag, whole, word } from '../fields.ts';
 
 export const vms = z.strictObject({
   enabled: flag('Whether this node runs VMs of the cluster.', false),
@@ -36,6 +36,12 @@ export const vms = z.strictObject({
     3_600_000,
   ),
   liveTimeout: durationOr('10m', 'How long a live migration may take; then it is called off.', 1000, 86_400_000),
+  stallTimeout: durationOr(
+    '30s',
+    'A live migration of which nothing is copied for so long is called off: a libvirt that hangs on the other side.',
+    1000,
+    3_600_000,
+  ),
   prepareTimeout: durationOr('30s', 'How long the target of a migration may take to get ready.', 1000, 600_000),
   maxStarts: whole(
     'A guest that is gone again is started at most so often within ten minutes; then the VM has failed.',
@@ -48,6 +54,15 @@ export const vms = z.strictObject({
     'How the target of a VM is chosen that does not say so itself.',
     Object.keys(selectors) as [Selector, ...Selector[]],
   ).default('mem'),
+  storageFence: z
+    .strictObject({
+      command: command(
+        'Cuts a fenced node (NODEKEEPER_NODE) from the shared storage before its VMs start elsewhere: breaks its locks, closes its clients. Exit 0 is success; else they do not start. The fencing coordinator runs it, so it is the same on all.',
+      ),
+      timeout: durationOr('30s', 'How long it may take before it is killed with its process group.', 100, 3_600_000),
+    })
+    .optional()
+    .meta({ description: 'Cutting a fenced node from the shared storage.' }),
   flushOnShutdown: flag('Whether VMs are moved away when noded is told to stop. Otherwise they go on running.', false),
   flushTimeout: durationOr('10m', 'How long that may take before noded stops all the same.', 1000, 86_400_000),
 });

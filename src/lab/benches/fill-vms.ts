@@ -30,6 +30,7 @@ for (let at = 0; at < count; at += 1) {
     vcpus: 2,
     selector: 'mem',
     limit: ['node1', 'node2'],
+    antiAffinity: [],
     autostart: false,
     migrationMethod: 'live',
     by: 'bench',

@@ -150,7 +150,7 @@ export class VirshHypervisor implements Hypervisor {
       await new Promise((resolve) => setTimeout(resolve, progressMs).unref());
       const asked = isOver() ? null : await this.virsh(['domjobinfo', uuid]);
       const job = asked?.ok === true ? parseJobInfo(asked.value.stdout) : null;
-      if (job?.isActive === true && !isOver()) onProgress(job);
+      if (job !== null && !isOver()) onProgress(job);
     }
   }
 

@@ -104,6 +104,7 @@ export function parseJobInfo(text: string): (MigrationProgress & { readonly isAc
     isActive: type !== 'None',
     totalBytes: bytes(field('Data total')),
     leftBytes: bytes(field('Data remaining')),
+    copiedBytes: bytes(field('Data processed')),
   };
 }
 

@@ -20,6 +20,7 @@ const record = newVm({
   vcpus: 1,
   selector: 'mem',
   limit: [],
+  antiAffinity: [],
   autostart: false,
   migrationMethod: 'live',
   by: 'me',

@@ -45,11 +45,17 @@ it.each<[string, { power: string; reason: string } | null]>([
 it('the progress of a migration', () => {
   const text =
     'Job type:         Unbounded   \nTime elapsed:     245          ms\nData processed:   1.500 MiB\nData remaining:   512.000 KiB\nData total:       65.000 MiB\n';
-  expect(parseJobInfo(text)).toEqual({ isActive: true, totalBytes: 65 * 2 ** 20, leftBytes: 512 * 1024 });
+  expect(parseJobInfo(text)).toEqual({
+    isActive: true,
+    totalBytes: 65 * 2 ** 20,
+    leftBytes: 512 * 1024,
+    copiedBytes: 1.5 * 2 ** 20,
+  });
   expect(parseJobInfo('Job type:         None        \n')).toEqual({
     isActive: false,
     totalBytes: null,
     leftBytes: null,
+    copiedBytes: null,
   });
   expect(parseJobInfo('error: Timed out')).toBeNull();
 });

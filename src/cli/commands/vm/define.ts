@@ -1,7 +1,7 @@
 /** nodectl vm define|undefine|modify: a VM's definition and what is known beside it. */
 import { randomUUID } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
-import { placeOne, selectors } from '../../../core/placement.ts';
+import { claimOf, keptApart, placeOne, selectors } from '../../../core/placement.ts';
 import type { Selector } from '../../../core/placement.ts';
 import type { Operation, Store } from '../../../environment/store.ts';
 import { readDomainXml, xmlBytesMax } from '../../../real/libvirt/domain-xml.ts';
@@ -9,7 +9,7 @@ import type { DomainFacts } from '../../../real/libvirt/domain-xml.ts';
 import { printRecord } from '../../../records/record.ts';
 import { tree } from '../../../records/tree.ts';
 import type { VmRecord } from '../../../records/vm.ts';
-import { newVm } from '../../../records/vm.ts';
+import { antiAffinityPattern, newVm } from '../../../records/vm.ts';
 import { auditEntry } from '../../audit.ts';
 import { readCluster } from '../../cluster-view.ts';
 import type { Arguments, Command } from '../../command.ts';
@@ -30,6 +30,10 @@ const traits = {
     describe: 'by what its target is chosen (default: vms.selector)',
   },
   limit: { type: 'string', describe: 'nodes that it may run on, e.g. node1,node2; empty: any' },
+  'anti-affinity': {
+    type: 'string',
+    describe: 'groups, e.g. db,web: VMs of one group are never put on the same node; empty: none',
+  },
   autostart: {
     type: 'boolean',
     describe: 'start it by itself when it was stopped only because no node was left for it',
@@ -111,9 +115,16 @@ export const modify: Command = {
         if (!(await writeVm(store, vm, changes, 'its traits are changed'))) throw busy(vm.record.name);
       } else await replaceXml(store, vm, file, changes, durationOption(args, 'timeout'));
       output.line(`${vm.record.name} is changed`);
+      const now = { ...vm.record, ...changes };
+      const { vms } = await readVms(store);
+      const apart = keptApart(now, now.node, claimOf(now).nodes.includes(now.node) ? claimsOf(vms) : []);
+      if (apart !== null)
+        output.line(`! it is on ${now.node}, and ${apart}: nodectl vm migrate moves one of them away`);
       return exitCodes.done;
     }),
 };
+
+const claimsOf = (vms: readonly StoredVm[]) => vms.map(({ record }) => claimOf(record));
 
 const busy = (name: string) =>
   new CommandError(exitCodes.failed, `${name} was changed by somebody else just now; try again`);
@@ -137,32 +148,42 @@ function readFile(file: string): { xml: string; domain: DomainFacts } {
   return { xml, domain: read.domain };
 }
 
-function traitsOf(
-  args: Arguments,
-  before: Pick<VmRecord, 'selector' | 'limit' | 'autostart' | 'migrationMethod'>,
-): Pick<VmRecord, 'selector' | 'limit' | 'autostart' | 'migrationMethod'> {
+type Traits = Pick<VmRecord, 'selector' | 'limit' | 'antiAffinity' | 'autostart' | 'migrationMethod'>;
+
+function traitsOf(args: Arguments, before: Traits): Traits {
   const limit = text(args, 'limit');
+  const groups = text(args, 'anti-affinity');
   return {
     selector: (text(args, 'selector') as Selector | undefined) ?? before.selector,
-    limit:
-      limit === undefined
-        ? before.limit
-        : limit
-            .split(',')
-            .map((name) => name.trim())
-            .filter((name) => name !== ''),
+    limit: limit === undefined ? before.limit : wordsOf(limit),
+    antiAffinity: groups === undefined ? before.antiAffinity : wordsOf(groups).map(checkGroup),
     autostart: args['autostart'] === undefined ? before.autostart : flag(args, 'autostart'),
     migrationMethod:
       (text(args, 'migration-method') as VmRecord['migrationMethod'] | undefined) ?? before.migrationMethod,
   };
 }
 
+function wordsOf(list: string): string[] {
+  const words = list.split(',').map((name) => name.trim());
+  return [...new Set(words.filter((name) => name !== ''))];
+}
+
+function checkGroup(group: string): string {
+  if (antiAffinityPattern.test(group)) return group;
+  throw new CommandError(
+    exitCodes.usage,
+    `--anti-affinity: ${JSON.stringify(group)} is no name of a group: letters, digits, "_", "." and "-", at most 63`,
+  );
+}
+
 async function newRecord({ store, config }: Connected, args: Arguments, domain: DomainFacts): Promise<VmRecord> {
   const view = await readCluster(store, config);
   const { vms } = await readVms(store);
+  const claims = claimsOf(vms);
   const given = traitsOf(args, {
     selector: config.vms.selector,
     limit: [],
+    antiAffinity: [],
     autostart: false,
     migrationMethod: 'live',
   });
@@ -173,6 +194,8 @@ async function newRecord({ store, config }: Connected, args: Arguments, domain: 
     findNode(view.nodes, wanted);
     const node = survey.find((candidate) => candidate.name === wanted);
     if (node?.hindrance != null) throw new CommandError(exitCodes.refused, `${wanted} takes no VM: ${node.hindrance}`);
+    const apart = keptApart({ ...domain, ...given }, wanted, claims);
+    if (apart !== null) throw new CommandError(exitCodes.refused, `${wanted} does not take it: ${apart}`);
     if (given.limit.length > 0 && !given.limit.includes(wanted))
       throw new CommandError(exitCodes.usage, `--node ${wanted} is not in --limit ${given.limit.join(',')}`);
   }

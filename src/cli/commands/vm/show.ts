@@ -88,6 +88,7 @@ export const show: Command = {
       if (vm.lastMove !== null) row('last move', `${vm.lastMove.ok ? 'done' : 'failed'}: ${vm.lastMove.because}`);
       row('takes', `${vm.memoryMiB} MiB, ${vm.vcpus} vCPUs`);
       row('selector', `${vm.selector}${vm.limit.length === 0 ? '' : `, only on ${vm.limit.join(', ')}`}`);
+      if (vm.antiAffinity.length > 0) row('kept apart', `from VMs of ${vm.antiAffinity.join(', ')} (anti-affinity)`);
       row('migrates', vm.migrationMethod === 'live' ? 'live' : 'by shutdown and start');
       row('autostart', vm.autostart ? 'yes' : 'no');
       return exitCodes.done;

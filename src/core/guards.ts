@@ -104,6 +104,8 @@ export const guards: readonly Guard[] = [
   },
 ];
 
+export const guardNames: readonly string[] = guards.map(({ name }) => name);
+
 export interface Refusal {
   readonly guard: string;
   readonly because: string;

@@ -3,6 +3,8 @@
  * `sample` is read from what noded holds true when somebody asks; the others are counted as things happen.
  */
 import { z } from 'zod';
+import { guardNames } from '../core/guards.ts';
+import { eventKinds } from './history.ts';
 
 export interface MetricDefinition {
   readonly kind: 'gauge' | 'counter' | 'histogram';
@@ -11,6 +13,8 @@ export interface MetricDefinition {
   readonly labels: readonly string[];
   /** Upper bounds of a histogram's buckets, in seconds. */
   readonly buckets?: readonly number[];
+  /** Values of its one label that are shown with 0 from the start: Prometheus sees no increase in what was not there. */
+  readonly values?: readonly string[];
 }
 
 const gauge = <L extends string>(help: string, ...labels: L[]) =>
@@ -19,6 +23,8 @@ const sampledCounter = <L extends string>(help: string, ...labels: L[]) =>
   ({ kind: 'counter', source: 'sample', help, labels }) as const;
 const counter = <L extends string>(help: string, ...labels: L[]) =>
   ({ kind: 'counter', source: 'event', help, labels }) as const;
+const counterOver = <L extends string>(help: string, label: L, values: readonly string[]) =>
+  ({ ...counter(help, label), values }) as const;
 const histogram = <L extends string>(help: string, buckets: readonly number[], ...labels: L[]) =>
   ({ kind: 'histogram', source: 'event', help, buckets, labels }) as const;
 
@@ -44,7 +50,7 @@ export const metrics = {
   nodekeeper_peer_throws: gauge('Failed saving throws of a peer, as this node counts them.', 'peer'),
   nodekeeper_peer_silent_seconds: gauge('For how long a peer has been silent for this node.', 'peer'),
   nodekeeper_peer_dead: gauge('1 while this node holds a peer for dead.', 'peer'),
-  nodekeeper_guard_refusals_total: counter('Fences that a guard held back, by guard.', 'guard'),
+  nodekeeper_guard_refusals_total: counterOver('Fences that a guard held back, by guard.', 'guard', guardNames),
   nodekeeper_fence_attempts_total: counter('Attempts of this node at a level of a fence.', 'level', 'outcome'),
   nodekeeper_fence_duration_seconds: histogram('From the verdict to power read as off.', longSeconds, 'level'),
   nodekeeper_fencing_possible: gauge('1 if this node could fence the other one when it last tried the proof.', 'peer'),
@@ -56,7 +62,7 @@ export const metrics = {
   nodekeeper_vms: gauge('VMs whose node this is, by their state.', 'state'),
   nodekeeper_guests: gauge('Guests that libvirt shows here, by power. Absent: libvirt does not answer.', 'power'),
   nodekeeper_watchdog_armed: gauge('1 while the watchdog of this machine is armed.'),
-  nodekeeper_events_total: counter('Events that this node wrote to the history, by kind.', 'kind'),
+  nodekeeper_events_total: counterOver('Events that this node wrote to the history, by kind.', 'kind', eventKinds),
 } as const satisfies Readonly<Record<string, MetricDefinition>>;
 
 export type MetricName = keyof typeof metrics;

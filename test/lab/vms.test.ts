@@ -8,7 +8,8 @@ import { undescribed } from '../support/open-api.ts';
 import { pause } from '../support/zookeeper.ts';
 
 const lab = new LabDriver();
-const storageLog = join(lab.dir, 'storage-fence');
+/** As the hosts see it: /opt/lab/log. */
+const storageLog = join(lab.dir, 'log', 'storage-fence');
 const isLong = process.env['NODEKEEPER_LONG'] === '1';
 
 interface VmRow {
@@ -51,7 +52,7 @@ beforeAll(async () => {
     'fencing.maxFencesPerHour=100',
     'vms.prepareTimeout=5s',
     'vms.stallTimeout=5s',
-    `vms.storageFence=${JSON.stringify({ command: ['bash', '-c', `echo $NODEKEEPER_NODE >> ${storageLog}`] })}`,
+    `vms.storageFence=${JSON.stringify({ command: ['bash', '-c', `echo $NODEKEEPER_NODE >> /opt/lab/log/storage-fence`] })}`,
   ];
   await lab.do('up', '--nodes', '3', '--vms', ...set.flatMap((word) => ['--set', word]));
 }, 120_000);

@@ -208,7 +208,8 @@ export class GuestActs {
     const guest = listed.ok ? listed.value.get(uuid) : undefined;
     const isInTheWay = guest === undefined ? null : `a guest of it is ${guest.power} here`;
     const apart = keptApart(file.record, self.name, this.claimsBefore(file.record));
-    const hindrance = listed.ok ? (isInTheWay ?? apart ?? this.mayNotStart()) : listed.because;
+    const silent = listed.ok ? null : `its libvirt does not answer: ${listed.because}`;
+    const hindrance = silent ?? isInTheWay ?? apart ?? this.mayNotStart();
     const calledOff = hindrance === null ? null : `${self.name} cannot take it: ${hindrance}`;
     const address = config.vms.address ?? self.name;
     const ready = { ...move, phase: 'prepared', address, targetIncarnation: self.incarnation } as const;

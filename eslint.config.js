@@ -63,7 +63,7 @@ const outside = {
 };
 
 export default defineConfig(
-  { ignores: ['dist', 'node_modules', 'test/support/*.mjs'] },
+  { ignores: ['dist', 'node_modules', 'test/support/*.mjs', 'scripts/debian/*.mjs'] },
   js.configs.recommended,
   tseslint.configs.strictTypeChecked,
   { languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } } },

@@ -22,7 +22,7 @@ export function createOutput(stream: NodeJS.WriteStream = process.stdout): Outpu
       const widths = header.map((_, column) => Math.max(...all.map((row) => visible(row[column] ?? ''))));
       const print = (row: readonly string[]) =>
         row
-          .map((cell, column) => cell + ' '.repeat(Math.max(0, (widths[column] ?? 0) - visible(cell))))
+          .map((cell, column) => pad(cell, widths[column] ?? 0))
           .join('  ')
           .trimEnd();
       line(paint('bold', print(header)));
@@ -31,10 +31,28 @@ export function createOutput(stream: NodeJS.WriteStream = process.stdout): Outpu
   };
 }
 
+/** Cut to `columns`, its colours kept and ended. */
+export function clip(text: string, columns: number): string {
+  if (visible(text) <= columns) return text;
+  let left = Math.max(0, columns - 1);
+  let cut = '';
+  // eslint-disable-next-line no-control-regex
+  for (const [part, colour] of text.matchAll(/(\x1b\[\d+m)|[^]/gu)) {
+    if (colour === undefined && left === 0) continue;
+    if (colour === undefined) left -= 1;
+    cut += part;
+  }
+  return `${cut}…`;
+}
+
+export function pad(text: string, columns: number): string {
+  return text + ' '.repeat(Math.max(0, columns - visible(text)));
+}
+
 /** How many columns a text takes, without its colours. */
 function visible(text: string): number {
   // eslint-disable-next-line no-control-regex
-  return text.replace(/\x1b\[\d+m/g, '').length;
+  return [...text.replace(/\x1b\[\d+m/g, '')].length;
 }
 
 /** "3.2 s", "-": for tables. */

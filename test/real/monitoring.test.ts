@@ -53,9 +53,9 @@ it('what noded shows is in order for Prometheus', async () => {
   const samples: MetricSample[] = [];
   for (const [name, { source, kind, labels }] of Object.entries(metrics)) {
     const values = Object.fromEntries(labels.map((label) => [label, 'x']));
-    if (source === 'sample') samples.push({ name, labels: values, value: 1 } as MetricSample);
-    else if (kind === 'histogram') shown.took(name as never, 10, values as never);
-    else shown.count(name as never, values as never);
+    if (source === 'sample') samples.push({ name, labels: values, value: 1 });
+    else if (kind === 'histogram') shown.took(name as never, 10, values);
+    else shown.count(name as never, values);
   }
   const text = await shown.render(samples);
   for (const name of Object.keys(metrics)) expect(text).toContain(`# TYPE ${name} `);

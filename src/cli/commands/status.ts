@@ -1,42 +1,63 @@
 /** nodectl status: the cluster at a glance. */
 import type { NodeState } from '../../core/node.ts';
+import type { Store } from '../../environment/store.ts';
 import type { Command } from '../command.ts';
 import type { Arguments } from '../command.ts';
 import { flag, jsonOption } from '../command.ts';
 import type { ClusterView, NodeView } from '../cluster-view.ts';
 import { readCluster } from '../cluster-view.ts';
 import { loadedConfig, withStore } from '../connect.ts';
-import { exitCodes } from '../exit-codes.ts';
+import { CommandError, exitCodes } from '../exit-codes.ts';
 import { mustAskLocalNoded } from '../local-noded.ts';
 import type { Colour, Output } from '../output.ts';
 import { age, clockTime } from '../output.ts';
 import type { VmSummary } from '../vm-summary.ts';
 import { printSummary, summarizeVms } from '../vm-summary.ts';
 import { readVms } from '../vms.ts';
+import type { Said } from '../watch-status.ts';
+import { watchStatus } from '../watch-status.ts';
 
 export const status: Command = {
   usage: 'status',
   describe: 'Show the nodes, their states, the age of their keepalives, saving throws, subsystems and fencing.',
   options: {
     ...jsonOption,
+    watch: { type: 'boolean', default: false, alias: 'w', describe: 'on the whole screen, as it changes, until q' },
     stale: {
       type: 'boolean',
       default: false,
       describe: 'without the store: the last that the noded of this machine knew, with its age',
     },
   },
-  examples: [['nodectl status', 'the cluster at a glance']],
-  run: (args, output) =>
-    flag(args, 'stale')
-      ? showStale(args, output)
-      : withStore(args, async ({ store, config }) => {
-          const [view, vms] = await Promise.all([readCluster(store, config), readVms(store)]);
-          const own = await summarizeVms(store, view, vms.vms);
-          if (flag(args, 'json')) output.json({ ...view, vms: own });
-          else printStatus(view, config.detection.savingThrows, output, own);
-          return exitCodes.done;
-        }),
+  examples: [
+    ['nodectl status', 'the cluster at a glance'],
+    ['nodectl status --watch', 'with bars for silence, throws and the lease'],
+  ],
+  run: (args, output) => {
+    const [stale, watch, json] = ['stale', 'watch', 'json'].map((name) => flag(args, name));
+    if (watch === true && (stale === true || json === true))
+      throw new CommandError(exitCodes.usage, '--watch shows the live cluster to a person: neither --json nor --stale');
+    if (stale === true) return showStale(args, output);
+    return withStore(args, async (connected) => {
+      const { store, config } = connected;
+      if (watch === true) {
+        await watchStatus(connected, output, (view) => describe(store, view, output));
+        return exitCodes.done;
+      }
+      const [view, vms] = await Promise.all([readCluster(store, config), readVms(store)]);
+      const own = await summarizeVms(store, view, vms.vms);
+      if (json === true) output.json({ ...view, vms: own });
+      else printStatus(view, config.detection.savingThrows, output, own);
+      return exitCodes.done;
+    });
+  },
 };
+
+/** What stands above the table, and what is wrong. */
+async function describe(store: Store, view: ClusterView, output: Output): Promise<Said> {
+  const vms = await summarizeVms(store, view, (await readVms(store)).vms);
+  return { head: headOf(view, output, vms), remarks: remarksOn(view, vms) };
+}
 
 /** What was known last, by the noded of this machine; each line with its age, for it may be long untrue. */
 async function showStale(args: Arguments, output: Output): Promise<number> {
@@ -77,13 +98,8 @@ export function paintState(state: NodeState, output: Output): string {
 const vmsShownMax = 10;
 
 function printStatus(view: ClusterView, savingThrows: number, output: Output, vms: VmSummary | null): void {
-  const { cluster, nodes } = view;
-  const up = nodes.filter((node) => node.state === 'run').length;
-  const pause =
-    cluster.maintenance === null ? '' : `, ${output.paint('yellow', `in maintenance: ${cluster.maintenance}`)}`;
-  output.line(`cluster ${cluster.name}: ${up} of ${nodes.length} nodes run, store answers${pause}`);
-  output.line(primaryLine(view, output));
-  if (vms !== null) output.line(printSummary(vms));
+  const { nodes } = view;
+  for (const line of headOf(view, output, vms)) output.line(line);
   output.line();
   if (nodes.length === 0) {
     output.line('no node has registered yet: start noded on the machines');
@@ -102,9 +118,22 @@ function printStatus(view: ClusterView, savingThrows: number, output: Output, vm
       fencingOf(node),
     ]),
   );
-  const remarks = [...view.problems, ...nodes.flatMap((node) => remarksOf(node)), ...vmRemarks(vms)];
+  const remarks = remarksOn(view, vms);
   if (remarks.length > 0) output.line();
   for (const remark of remarks) output.line(output.paint('yellow', `! ${remark}`));
+}
+
+function headOf(view: ClusterView, output: Output, vms: VmSummary | null): string[] {
+  const { cluster, nodes } = view;
+  const up = nodes.filter((node) => node.state === 'run').length;
+  const pause =
+    cluster.maintenance === null ? '' : `, ${output.paint('yellow', `in maintenance: ${cluster.maintenance}`)}`;
+  const first = `cluster ${cluster.name}: ${up} of ${nodes.length} nodes run, store answers${pause}`;
+  return [first, primaryLine(view, output), ...(vms === null ? [] : [printSummary(vms)])];
+}
+
+function remarksOn(view: ClusterView, vms: VmSummary | null): string[] {
+  return [...view.problems, ...view.nodes.flatMap((node) => remarksOf(node)), ...vmRemarks(vms)];
 }
 
 function vmRemarks(vms: VmSummary | null): string[] {

@@ -12,7 +12,7 @@ import { withStore } from '../../connect.ts';
 import { exitCodes } from '../../exit-codes.ts';
 import type { Output } from '../../output.ts';
 import { age, clockTime } from '../../output.ts';
-import { readEvents } from '../events.ts';
+import { readEvents } from '../../read-events.ts';
 import { findNode } from '../node.ts';
 import type { Outlook } from './outlook.ts';
 import { outlookOf } from './outlook.ts';

@@ -4,7 +4,7 @@ import { FenceRecord } from '../../../records/fence.ts';
 import type { HistoryEvent } from '../../../records/history.ts';
 import { parseRecord } from '../../../records/record.ts';
 import { tree } from '../../../records/tree.ts';
-import { readEvents } from '../events.ts';
+import { readEvents } from '../../read-events.ts';
 
 export interface PastFence {
   readonly id: string;

@@ -1,4 +1,7 @@
 /** Tables, colours and JSON. Colour only on a terminal, and never with NO_COLOR. */
+import { stripVTControlCharacters } from 'node:util';
+import stringWidth from 'string-width';
+
 export type Colour = 'red' | 'green' | 'yellow' | 'bold' | 'dim';
 const codes: Readonly<Record<Colour, number>> = { red: 31, green: 32, yellow: 33, bold: 1, dim: 2 };
 
@@ -19,7 +22,7 @@ export function createOutput(stream: NodeJS.WriteStream = process.stdout): Outpu
     json: (value) => line(JSON.stringify(value, null, 2)),
     table(header, rows) {
       const all = [header, ...rows];
-      const widths = header.map((_, column) => Math.max(...all.map((row) => visible(row[column] ?? ''))));
+      const widths = header.map((_, column) => Math.max(...all.map((row) => stringWidth(row[column] ?? ''))));
       const print = (row: readonly string[]) =>
         row
           .map((cell, column) => pad(cell, widths[column] ?? 0))
@@ -31,29 +34,24 @@ export function createOutput(stream: NodeJS.WriteStream = process.stdout): Outpu
   };
 }
 
-/** Cut to `columns`, its colours kept and ended. */
+/** Cut to `columns`; what is cut loses its colours. */
 export function clip(text: string, columns: number): string {
-  if (visible(text) <= columns) return text;
-  let left = Math.max(0, columns - 1);
+  if (stringWidth(text) <= columns) return text;
+  let left = columns - 1;
   let cut = '';
-  // eslint-disable-next-line no-control-regex
-  for (const [part, colour] of text.matchAll(/(\x1b\[\d+m)|[^]/gu)) {
-    if (colour === undefined && left === 0) continue;
-    if (colour === undefined) left -= 1;
-    cut += part;
+  for (const { segment } of characters.segment(stripVTControlCharacters(text))) {
+    left -= stringWidth(segment);
+    if (left < 0) break;
+    cut += segment;
   }
   return `${cut}…`;
 }
 
 export function pad(text: string, columns: number): string {
-  return text + ' '.repeat(Math.max(0, columns - visible(text)));
+  return text + ' '.repeat(Math.max(0, columns - stringWidth(text)));
 }
 
-/** How many columns a text takes, without its colours. */
-function visible(text: string): number {
-  // eslint-disable-next-line no-control-regex
-  return [...text.replace(/\x1b\[\d+m/g, '')].length;
-}
+const characters = new Intl.Segmenter();
 
 /** "3.2 s", "-": for tables. */
 export function age(ms: number | null): string {

@@ -49,6 +49,7 @@ export class Screen {
   };
 
   private readonly pressed = (keys: string | Buffer): void => {
+    // eslint-disable-next-line no-control-regex
     for (const [key] of String(keys).matchAll(/\x1b\[[0-9;]*[A-Za-z~]|[^]/gu)) this.onKey(key);
   };
 

@@ -26,7 +26,10 @@ export async function watchStatus(
   describe: (view: ClusterView) => Promise<Said>,
 ): Promise<void> {
   const { config, store } = connected;
-  const painter: Painter = { paint: output.paint, cells: isUtf8() ? ['█', '░'] : ['#', '.'] };
+  const painter: Painter = {
+    paint: (colour, text) => output.paint(colour, text),
+    cells: isUtf8() ? ['█', '░'] : ['#', '.'],
+  };
   let from = 0;
   let isOver = false as boolean;
   let waking = new AbortController();
@@ -73,7 +76,7 @@ export async function watchStatus(
       draw();
       const tookMs = performance.now() - startMs;
       waking = new AbortController();
-      if (!isOver) await Promise.race([pause(Math.max(everyMs, tookMs * readingPart)), aborted(waking.signal)]);
+      await Promise.race([pause(Math.max(everyMs, tookMs * readingPart)), aborted(waking.signal)]);
     }
   } finally {
     screen.close();

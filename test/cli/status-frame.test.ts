@@ -1,5 +1,6 @@
 /** The picture of `nodectl status --watch` in screens of all sizes: it fits, the worst is on it, and it is what the store says. */
 import { test as property, fc } from '@fast-check/jest';
+import stringWidth from 'string-width';
 import type { ClusterView, NodeView } from '../../src/cli/cluster-view.ts';
 import { clip } from '../../src/cli/output.ts';
 import type { Painter, StatusPicture } from '../../src/cli/status-frame.ts';
@@ -44,9 +45,6 @@ const picture = (nodes: readonly NodeView[], more: Partial<StatusPicture> = {}):
   staleBecause: null,
   ...more,
 });
-// eslint-disable-next-line no-control-regex
-const visible = (line: string) => [...line.replaceAll(/\x1b\[\d+m/g, '')].length;
-
 property.prop([
   fc.integer({ min: 20, max: 250 }),
   fc.integer({ min: 8, max: 90 }),
@@ -60,7 +58,7 @@ property.prop([
   const nodes = Array.from({ length: count }, (_, at) => node(`node${at}`, { throws: at % 7 }));
   const lines = statusFrame(picture(nodes, { remarks }), { columns, rows }, from, coloured);
   expect(lines.length).toBe(rows);
-  for (const line of lines) expect(visible(line)).toBeLessThanOrEqual(columns);
+  for (const line of lines) expect(stringWidth(line)).toBeLessThanOrEqual(columns);
 });
 
 it('80 x 24, three nodes: bars for silence, throws and the lease, the newest event first, how to leave', () => {
@@ -110,5 +108,6 @@ it('bars and cuts', () => {
   expect(bar(99, 10, 4, plain)).toBe('####');
   expect(bar(1, 0, 4, plain)).toBe('#...');
   expect(clip('abcdef', 4)).toBe('abc…');
-  expect(clip('\x1b[31mabcdef\x1b[0m', 4)).toBe('\x1b[31mabc\x1b[0m…');
+  expect(clip('\x1b[31mabcdef\x1b[0m', 4)).toBe('abc…');
+  expect(clip('日本語です', 6)).toBe('日本…');
 });

@@ -32,7 +32,7 @@ const packages = {
     '@fastify/rate-limit',
     'zod',
   ],
-  cli: ['yargs', 'yargs/helpers', 'yaml'],
+  cli: ['yargs', 'string-width', 'yargs/helpers', 'yaml'],
   lab: ['yargs', 'yargs/helpers', 'yaml'],
 };
 

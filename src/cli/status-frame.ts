@@ -92,7 +92,7 @@ function nodeLine(node: NodeView, { savingThrows, deadAfterMs }: StatusPicture, 
 }
 
 function fenceOf({ fence, fencers, fenceability }: NodeView): string {
-  if (fence !== null && fence.state !== 'none') return `${fence.state} by ${fence.fencer}`;
+  if (fence !== null && fence.state !== 'none' && fence.state !== 'closed') return `${fence.state} by ${fence.fencer}`;
   return fenceability === 'unknown' ? '?' : `${fencers.length} can`;
 }
 

@@ -8,11 +8,14 @@ import type { Connected } from './connect.ts';
 import { pause } from './connect.ts';
 import { CommandError } from './exit-codes.ts';
 import type { Output } from './output.ts';
+import { age } from './output.ts';
 import { Screen } from './screen.ts';
 import type { Painter, StatusPicture } from './status-frame.ts';
 import { statusFrame } from './status-frame.ts';
 
 const everyMs = 500;
+/** Longer than everyday; a picture that is older is said to be old. */
+const silentMax = 3000;
 /** So that watching a large cluster does not load its store: reading takes at most this part of the time. */
 const readingPart = 10;
 const leaseAskMs = 400;
@@ -25,63 +28,78 @@ export async function watchStatus(
   output: Output,
   describe: (view: ClusterView) => Promise<Said>,
 ): Promise<void> {
-  const { config, store } = connected;
   const painter: Painter = {
     paint: (colour, text) => output.paint(colour, text),
     cells: isUtf8() ? ['█', '░'] : ['#', '.'],
   };
+  const quitting = new AbortController();
   let from = 0;
-  let isOver = false as boolean;
-  let waking = new AbortController();
-  let picture: StatusPicture | null = null;
+  let picture: Picture | null = null;
+  /** Since when the store is being asked; null: it is not. */
+  let askedMs: number | null = null;
   const draw = () => {
-    if (picture !== null) screen.show(statusFrame(picture, screen.size, from, painter));
+    if (picture === null) return;
+    const silentMs = askedMs === null ? 0 : performance.now() - askedMs;
+    const staleBecause =
+      picture.staleBecause ?? (silentMs > silentMax ? `the store has not answered for ${age(silentMs)}` : null);
+    screen.show(statusFrame({ ...picture, staleBecause, wallMs: Date.now() }, screen.size, from, painter));
   };
   const screen = new Screen((key) => {
     const page = Math.max(1, screen.size.rows - 12);
     const step = steps[key] ?? 0;
     const most = Math.max(0, (picture?.view.nodes.length ?? 1) - 1);
     from = Math.min(most, Math.max(0, from + (Math.abs(step) > 1 ? Math.sign(step) * page : step)));
-    isOver ||= ['q', 'Q', '\x03', '\x04'].includes(key);
-    waking.abort();
-    draw();
+    if (['q', 'Q', '\x03', '\x04'].includes(key)) quitting.abort();
+    else draw();
   }, draw);
-  let events: HistoryEvent[] = [];
-  let newest = '';
+  const look = async () => {
+    try {
+      picture = await takePicture(connected, describe, picture?.events ?? []);
+    } catch (error) {
+      if (!(error instanceof CommandError) || picture === null) throw error;
+      picture = { ...picture, leaseLeftMs: null, staleBecause: error.message };
+    }
+  };
+  const ticking = setInterval(draw, everyMs); // the clock goes on, and what is silent is said to be
   try {
-    while (!isOver) {
-      const startMs = performance.now();
-      try {
-        const view = await readCluster(store, config);
-        const found = await readEvents(store, newest, eventsKept);
-        newest = found.at(-1)?.name ?? newest;
-        events = [...events, ...found.map(({ event }) => event)].slice(-eventsKept);
-        const leaseLeftMs = await leaseOf(connected, view);
-        picture = {
-          ...(await describe(view)),
-          view,
-          events,
-          leaseLeftMs,
-          leaseMs: config.timing.leaseMs,
-          savingThrows: config.detection.savingThrows,
-          deadAfterMs: config.keepalive.interval * config.detection.savingThrows,
-          wallMs: Date.now(),
-          staleBecause: null,
-        };
-      } catch (error) {
-        if (!(error instanceof CommandError)) throw error;
-        if (picture === null) throw error;
-        picture = { ...picture, wallMs: Date.now(), leaseLeftMs: null, staleBecause: error.message };
-      }
+    const quit = aborted(quitting.signal);
+    while (!quitting.signal.aborted) {
+      askedMs = performance.now();
+      await Promise.race([look(), quit]);
+      const tookMs = performance.now() - askedMs;
+      askedMs = null;
       draw();
-      const tookMs = performance.now() - startMs;
-      waking = new AbortController();
-      await Promise.race([pause(Math.max(everyMs, tookMs * readingPart)), aborted(waking.signal)]);
+      await Promise.race([pause(Math.max(everyMs, tookMs * readingPart)), quit]);
     }
   } finally {
+    clearInterval(ticking);
     screen.close();
   }
 }
+
+async function takePicture(
+  connected: Connected,
+  describe: (view: ClusterView) => Promise<Said>,
+  before: readonly NamedEvent[],
+): Promise<Picture> {
+  const { config, store } = connected;
+  const view = await readCluster(store, config);
+  const found = await readEvents(store, before.at(-1)?.name ?? '', eventsKept);
+  const news = found.map(({ name, event }) => ({ ...event, name }));
+  return {
+    ...(await describe(view)),
+    view,
+    events: [...before, ...news].slice(-eventsKept),
+    leaseLeftMs: await leaseOf(connected, view),
+    leaseMs: config.timing.leaseMs,
+    savingThrows: config.detection.savingThrows,
+    deadAfterMs: config.keepalive.interval * config.detection.savingThrows,
+    staleBecause: null,
+  };
+}
+
+type NamedEvent = HistoryEvent & { readonly name: string };
+type Picture = Omit<StatusPicture, 'wallMs' | 'events'> & { readonly events: readonly NamedEvent[] };
 
 const steps: Readonly<Record<string, number>> = {
   '\x1b[A': -1,

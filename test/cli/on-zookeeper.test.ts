@@ -160,6 +160,41 @@ it('bad input: garbage, wrong schemas, huge records in every path: reported with
   await exitOf(child);
 });
 
+/** nodectl on a terminal of 80 x 24, as `script` of util-linux makes one; `keys` are typed when `when` is on it. */
+function onTerminal(args: string, when: RegExp, keys: string): Promise<{ code: number | null; screen: string }> {
+  const inner = `stty rows 24 cols 80; exec "${process.execPath}" "${nodectlMain}" ${args}`;
+  const env = { ...process.env, NODEKEEPER_CONFIG: join(dir, 'node1.yaml'), TERM: 'xterm', LC_ALL: 'C.UTF-8' };
+  const child = spawn('script', ['-qec', inner, '/dev/null'], { env, timeout: 30_000 });
+  let screen = '';
+  let typed = false;
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    screen += text;
+    if (typed || !when.test(screen)) return;
+    typed = true;
+    child.stdin.write(keys);
+  });
+  return new Promise((resolve) => child.once('close', (code) => resolve({ code, screen })));
+}
+
+it.each([
+  ['q', 'q'],
+  ['Ctrl-C', '\x03'],
+])('status --watch: the whole screen, and everything as it was after %s', async (_name, key) => {
+  const { code, screen } = await onTerminal('status --watch', /node1 +\S*(run|stop)/, key);
+  expect(code).toBe(0);
+  expect(screen).toMatch(/^\x1b\[\?1049h\x1b\[\?25l/);
+  expect(screen).toMatch(/cluster c: [^]*NODE +STATE[^]*q quits/);
+  expect(screen).toMatch(/\x1b\[\?25h\x1b\[\?1049l$/);
+});
+
+it('status --watch: without a terminal, and together with what is for programs, it is refused', async () => {
+  expect(await nodectl('status', '--watch')).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/this needs a terminal; for programs there is --json/) as string,
+  });
+  expect((await nodectl('status', '--watch', '--json')).code).toBe(2);
+});
+
 it('a second noded of the same name on the same machine refuses to start and names the first', async () => {
   const first = noded('node1', join(dir, 'node1.yaml'));
   await until('node1 runs', 20_000, async () => (await nodes()).find((node) => node.name === 'node1')?.state === 'run');

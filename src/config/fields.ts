@@ -1,5 +1,5 @@
 /** The kinds of values that the configuration is made of; each says in its error what it got and what it wants. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { nodeNamePattern } from '../core/node.ts';
 import { parseDuration, printDuration } from './duration.ts';
 

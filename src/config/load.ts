@@ -5,7 +5,7 @@
 import leven from 'leven';
 import { LineCounter, parseDocument, visit } from 'yaml';
 import type { Document } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 import { configSchema } from './schema.ts';
 import type { WrittenConfig } from './schema.ts';
 import { deriveTiming, timingViolations } from './timing.ts';

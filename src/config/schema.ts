@@ -4,7 +4,7 @@
  *
  * Keys whose default hangs on other keys are optional here and filled in by timing.ts.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { choice, command, duration, durationOr, flag, nodeName, path, shown, whole, word } from './fields.ts';
 import { bmc, fencing } from './sections/fencing.ts';
 import { primary } from './sections/primary.ts';

@@ -1,5 +1,5 @@
 /** What one noded asks another (or nodectl its own), and what it is answered. One question, one answer, both JSON. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { nodeNamePattern } from '../core/node.ts';
 import { MetricSample } from './metrics.ts';
 import { TransitionEntry } from './transition.ts';

@@ -2,7 +2,7 @@
  * The devices that can switch a node off, as its own noded publishes them: sealed with the cluster key, for there are
  * passwords in them. Who fences opens the seal.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** What is the same for every kind of device. */
 const common = {

@@ -3,7 +3,7 @@
  * `fencing`: the ledger of all nodes that are being dealt with, moved in the same transaction as the record, so that
  * the limit on concurrent fences is exact.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { fenceStates } from '../core/fencing.ts';
 
 const stateNames = Object.keys(fenceStates) as [keyof typeof fenceStates];

@@ -1,5 +1,5 @@
 /** `history/<sequential>`: what happened and why. Capped; the oldest go first. */
-import { z } from 'zod';
+import * as z from 'zod';
 
 export const eventKinds = [
   'node-started',

@@ -3,7 +3,7 @@
  * transitions. Written before the first resource starts and after the last one has stopped, so that the next life knows
  * what the former one may have left behind, also without the store.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { transitionsMax } from '../core/transitions.ts';
 import { TransitionEntry } from './transition.ts';
 

@@ -2,7 +2,7 @@
  * `nodes/<name>/keepalive`: the liveness proof and the health report, in one write: state, sequence and incarnation can
  * never be seen apart (a fresh state over an old sequence is how nodes elsewhere were fenced while starting).
  */
-import { z } from 'zod';
+import * as z from 'zod';
 
 export const SubsystemReport = z.object({
   health: z.enum(['ok', 'warning', 'error', 'unknown']),

@@ -1,5 +1,5 @@
 /** What this machine keeps on its own disk of its peers, for the time when the store is away and noded was started anew. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { Registration } from './registration.ts';
 
 export const knownFile = 'known-peers.json';

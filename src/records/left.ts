@@ -1,5 +1,5 @@
 /** `nodes/<name>/left`: the node was told to stay out of the cluster (`nodectl leave`) until it is let in again (`join`). */
-import { z } from 'zod';
+import * as z from 'zod';
 
 export const LeftMark = z.object({
   schema: z.literal(1),

@@ -1,5 +1,5 @@
 /** `maintenance` (cluster) and `maintenance/<name>` (node): a declared pause: who, when, why, for how long. */
-import { z } from 'zod';
+import * as z from 'zod';
 
 export const Maintenance = z.object({
   schema: z.literal(1),

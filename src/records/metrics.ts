@@ -2,7 +2,7 @@
  * Every metric that a noded shows, by Prometheus' conventions (base units, `_total` for counters). Renders docs/metrics.md too.
  * `sample` is read from what noded holds true when somebody asks; the others are counted as things happen.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { guardNames } from '../core/guards.ts';
 import { eventKinds } from './history.ts';
 

@@ -1,5 +1,5 @@
 /** `once/<name>`: something that must succeed exactly once in the life of the cluster (a bootstrap), and what came of it. */
-import { z } from 'zod';
+import * as z from 'zod';
 
 export const OnceRecord = z.object({
   schema: z.literal(1),

@@ -4,7 +4,7 @@
  * made sure of that, or together with the record that power read off (S1). `none` is therefore the permission to contend;
  * nothing is ever inferred from a session that ended.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { nodeNamePattern } from '../core/node.ts';
 
 export const PrimaryRecord = z.object({

@@ -2,7 +2,7 @@
  * How a record is read from the store: JSON, its schema version, its shape. What does not parse is a value that says so;
  * callers treat it as unknown, never as healthy and never as dead.
  */
-import type { z } from 'zod';
+import type * as z from 'zod';
 
 /** No record of ours comes near this; a larger one is not even parsed. */
 export const recordBytesMax = 256 * 1024;

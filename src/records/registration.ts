@@ -1,5 +1,5 @@
 /** `nodes/<name>`: who a node is. Written by its own noded at each start, by version. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { nodeNamePattern } from '../core/node.ts';
 
 export const Registration = z.object({

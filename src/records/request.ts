@@ -2,7 +2,7 @@
  * `requests/<sequential>`: what an operator asks for. Ephemeral in nodectl's own session: a request whose requester has
  * gone away is gone too, and can never be carried out late (S6).
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { nodeNamePattern } from '../core/node.ts';
 
 /** Every coordinator proves anew that it can fence `node` (null: everybody) and marks its row with the request's name. */

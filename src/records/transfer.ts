@@ -3,7 +3,7 @@
  * death of its requester, and is refused when it is stale (another epoch, or older than it was asked to live, counted in
  * the holder's own keepalives).
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { nodeNamePattern } from '../core/node.ts';
 import type { TransferState } from '../core/transfer.ts';
 import { transferStates } from '../core/transfer.ts';

@@ -1,5 +1,5 @@
 /** One entry of the ring of role transitions, as it stands in the journal and travels in answers. */
-import { z } from 'zod';
+import * as z from 'zod';
 
 export const TransitionEntry = z.object({
   wallMs: z.number(),

@@ -1,5 +1,5 @@
 /** `nodes/<name>/verification`: this node's row of the matrix who-can-fence-whom. */
-import { z } from 'zod';
+import * as z from 'zod';
 
 export const LevelProof = z.object({
   level: z.string().max(600),

@@ -1,5 +1,5 @@
 /** A VM as people and programs see it: its record, with how its guest is, as far as its node tells. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { vmHealth } from '../core/vm.ts';
 import type { GuestList } from './vm.ts';
 import { VmRecord } from './vm.ts';

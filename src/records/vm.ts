@@ -2,7 +2,7 @@
  * `vms/<uuid>`: a VM: what shall become of it, its one home, and whether a guest of it may run there (core/vm.ts). Its XML
  * stands beside it (`definition`), so that a list of a thousand does not read it.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { selectors } from '../core/placement.ts';
 import type { Selector } from '../core/placement.ts';
 import { vmStates } from '../core/vm.ts';

@@ -1,5 +1,5 @@
 /** `fencing` and `bmc`: what is done about a dead node, and how this one is fenced. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { choice, durationOr, flag, nodeName, path, shown, utf8Length, whole, word } from '../fields.ts';
 
 const optionName = /^[a-zA-Z][a-zA-Z0-9_-]{0,60}$/;

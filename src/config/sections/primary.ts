@@ -1,5 +1,5 @@
 /** `primary`: what the holder of the role runs, and how it changes hands. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { command, durationOr, flag, nodeName, shown, whole, word } from '../fields.ts';
 
 const resourceTimeouts = {

@@ -1,5 +1,5 @@
 /** `vms`: guests of libvirt that the cluster keeps. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { selectors } from '../../core/placement.ts';
 import type { Selector } from '../../core/placement.ts';
 import { choice, command, durationOr, flag, whole, word } from '../fields.ts';

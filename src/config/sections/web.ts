@@ -1,5 +1,5 @@
 /** What noded shows over the network to programs, load balancers, Prometheus and browsers. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { flag, path, whole, word } from '../fields.ts';
 
 const loopback = /^(127\.|::1$|localhost$)/;

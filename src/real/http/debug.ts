@@ -1,6 +1,6 @@
 /** For trying what a watchdog does; on this machine's socket, and only when noded was started with NODEKEEPER_DEBUG=1. */
 import type { FastifyInstance } from 'fastify';
-import { z } from 'zod';
+import * as z from 'zod';
 
 const blockMaxMs = 3_600_000;
 const BlockWords = z.strictObject({ ms: z.int().min(1).max(blockMaxMs) });

@@ -1,5 +1,5 @@
 /** The description of the API for programs (OpenAPI 3.1), made of the very schemas that read and print. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { VmView } from '../../records/vm-view.ts';
 import { VmRecord } from '../../records/vm.ts';
 import { MigrateWords, MoveWords, NoWords, vmVerbs } from './v1-words.ts';

@@ -1,5 +1,5 @@
 /** What the API of version 1 is told, as it is read and as openapi.ts describes it. */
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** What the caller may say of itself, for the record. */
 const By = z.string().min(1).max(200).default('the API');

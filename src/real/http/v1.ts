@@ -4,7 +4,7 @@
  * the real answers.
  */
 import type { FastifyInstance, FastifyReply } from 'fastify';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { ApiAnswer, ApiQuestion, VmOrder } from '../../records/api.ts';
 import { openApiDocument } from './openapi.ts';
 import { MigrateWords, MoveWords, NoWords, vmVerbs } from './v1-words.ts';

@@ -1,5 +1,5 @@
 /** What the collected texts mean. Pure; garbage in them is a reading that failed, never a crash. */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { SubsystemReading } from '../../environment/subsystem.ts';
 
 const CephHealth = z.object({ status: z.string() });

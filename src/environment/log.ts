@@ -9,4 +9,6 @@ export interface Log {
   info(message: string, facts?: LogFacts): void;
   warn(message: string, facts?: LogFacts): void;
   error(message: string, facts?: LogFacts): void;
+  /** The newest lines, oldest first, as far as they are kept: for whoever has to find out what happened. */
+  recent(most: number): readonly string[];
 }

@@ -38,6 +38,8 @@ export const ApiQuestion = z.discriminatedUnion('kind', [
     waitMs: z.number().min(0).max(60_000),
   }),
   z.object({ kind: z.literal('release'), id: z.string().max(40) }),
+  /** The newest lines of its log, for a support bundle. */
+  z.object({ kind: z.literal('log'), most: z.int().min(1).max(2000) }),
   /** For load balancers. */
   z.object({ kind: z.literal('health') }),
   /** What this noded holds true right now, for Prometheus. */
@@ -123,6 +125,7 @@ export const ApiAnswer = z.union([
   z.object({ kind: z.literal('release') }),
   z.object({ kind: z.literal('quorum'), node: name, storeLive: z.boolean() }),
   z.object({ kind: z.literal('quorum-view'), view: QuorumView }),
+  z.object({ kind: z.literal('log'), node: name, lines: z.array(z.string()) }),
   z.object({ kind: z.literal('health'), healthy: z.boolean(), ready: z.boolean(), because: z.string() }),
   z.object({ kind: z.literal('metrics'), samples: z.array(MetricSample) }),
   /** Null: the store does not answer. */

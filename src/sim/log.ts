@@ -2,6 +2,7 @@
 import type { Log, LogFacts } from '../environment/log.ts';
 import type { SimProcess } from './process.ts';
 import type { Trace } from './trace.ts';
+import { printLine } from './trace.ts';
 
 export function simLog(name: string, process: SimProcess, trace: Trace, least: 'debug' | 'info'): Log {
   const write = (level: string, message: string, facts: LogFacts = {}) => {
@@ -12,5 +13,10 @@ export function simLog(name: string, process: SimProcess, trace: Trace, least: '
     info: (message, facts) => write('info', message, facts),
     warn: (message, facts) => write('warn', message, facts),
     error: (message, facts) => write('error', message, facts),
+    recent: (most) =>
+      trace.lines
+        .filter((line) => line.node === name)
+        .slice(-most)
+        .map((line) => printLine(line)),
   };
 }

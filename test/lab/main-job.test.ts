@@ -1,5 +1,7 @@
 /** The main job on real hosts: a node dies, its peers notice, fence it through its BMC, and say why. */
-import { readFileSync, readdirSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { LabDriver } from '../support/lab.ts';
 import { pause } from '../support/zookeeper.ts';
 
@@ -56,6 +58,60 @@ it('S3, S4: the plug is pulled: the node is fenced, the others are untouched, th
     expect((await lab.node(name))?.incarnation).toBe(before.get(name));
     expect((await lab.hosts()).find((host) => host.name === name)?.initPid).toBe(pids.get(name));
   }
+});
+
+it('one fence is followed by its id through the logs of all nodes; a bundle has them, the history and the store, and no secret', async () => {
+  const [fence] = await lab.fences();
+  const file = join(lab.dir, 'bundle.tar.gz');
+  expect(await lab.do('ctl', 'bundle', '--out', file)).toMatch(/bundle\.tar\.gz: \d+ files; no secrets/);
+  expect(await lab.say(['ctl', 'bundle', '--out', file])).toMatchObject({ code: 2 }); // it is there already
+  const folder = join(lab.dir, 'unpacked');
+  mkdirSync(folder);
+  execFileSync('tar', ['-C', folder, '--strip-components=1', '-xzf', file]);
+  const text = (name: string) => readFileSync(join(folder, name), 'utf8');
+  for (const name of ['about.json', 'config.yaml', 'status.json', 'history.jsonl', 'store.json', 'missing.txt'])
+    expect({ name, isThere: existsSync(join(folder, name)) }).toEqual({ name, isThere: true });
+  // The fencer's steps, and what the others made of it.
+  expect(text('history.jsonl')).toContain(fence?.id);
+  const logs = ['node1', 'node2', 'node3'].map((name) => text(`nodes/${name}/log.jsonl`));
+  expect(logs.filter((log) => log.includes(fence?.id ?? '?')).length).toBeGreaterThan(0);
+  for (const log of logs)
+    expect(() =>
+      log
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as object),
+    ).not.toThrow();
+  expect(JSON.parse(text('store.json'))).toMatchObject({ '/primary': { record: { state: 'primary' } } });
+  const secrets = [
+    readFileSync(join(lab.dir, 'conf', 'cluster.key'), 'utf8').trim(),
+    readFileSync(join(lab.dir, 'conf', 'node1', 'bmc.password'), 'utf8').trim(),
+  ];
+  const all = execFileSync(
+    'cat',
+    execFileSync('find', [folder, '-type', 'f'], { encoding: 'utf8' }).trim().split('\n'),
+    { encoding: 'utf8' },
+  );
+  for (const secret of secrets) {
+    expect(secret.length).toBeGreaterThan(4);
+    expect(all).not.toContain(secret);
+  }
+  // Without the store: what the noded of that machine knows, and the logs of all that it knows.
+  const onNode = await lab.say([
+    'exec',
+    'node1',
+    '--',
+    'bash',
+    '-c',
+    'nft add table inet away; nft "add chain inet away out { type filter hook output priority 0; }"; nft add rule inet away out tcp dport 2181 drop; nodectl bundle --out /tmp/away.tar.gz; code=$?; nft delete table inet away; tar -tzf /tmp/away.tar.gz; exit $code',
+  ]);
+  expect(onNode).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/! not in it: the store: no ZooKeeper server answers/) as string,
+  });
+  expect(onNode.stdout).toMatch(/this-node\/debug\.json/);
+  expect(onNode.stdout).toMatch(/nodes\/node3\/log\.jsonl/);
+  await lab.healthy();
 });
 
 it('a frozen noded on a living machine: fenced, and its next life acts on nothing of the former one', async () => {

@@ -47,6 +47,8 @@ export function answerer(
       }
       case 'hold':
         return { kind: 'hold', ...(await hold(context, primary, question)) };
+      case 'log':
+        return { kind: 'log', node: context.self.name, lines: [...context.env.log.recent(question.most)] };
       case 'health':
         return health(context);
       case 'metrics':

@@ -1,5 +1,6 @@
 /** Every command of nodectl, in the order of --help. */
 import type { Command } from '../command.ts';
+import { bundle } from './bundle.ts';
 import { config } from './config.ts';
 import { debug } from './debug.ts';
 import { drill } from './drill/drill.ts';
@@ -36,6 +37,7 @@ export const commands: readonly Command[] = [
   explain,
   drill,
   events,
+  bundle,
   config,
   keygen,
   token,

@@ -117,7 +117,7 @@ export const config: Command = {
 };
 
 /** Durations as people write them. */
-function readable(config: Config): unknown {
+export function readable(config: Config): unknown {
   const { timing, ...written } = config;
   const derived = Object.fromEntries(
     Object.entries(timing).map(([key, ms]) => [

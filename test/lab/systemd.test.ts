@@ -168,6 +168,59 @@ it('a crash is started again, a configuration that cannot work is not', async ()
   await lab.healthy();
 });
 
+it('bad surroundings: a full disk, a /run that is read-only, no ipmitool: each is said, and keepalives go on', async () => {
+  await lab.healthy();
+  const fences = await fencesOf();
+  const logOf = (name: string) => lab.logs().get(`noded-${name}.log`) ?? '';
+  // node2: its disk is full. It goes on; primary it does not become, for it could not remember that it is.
+  await host(
+    'node2',
+    'bash',
+    '-c',
+    'mount -t tmpfs -o size=64k full /var/lib/nodekeeper; cat /dev/zero > /var/lib/nodekeeper/fill',
+  );
+  expect((await systemctl('node2', 'restart', 'noded')).code).toBe(0);
+  await lab.healthy();
+  if ((await holder()) === 'node2') await lab.do('ctl', 'primary', 'relinquish');
+  const taken = await lab.say(['ctl', 'primary', 'takeover', '--node', 'node2']);
+  expect(taken.code).not.toBe(0);
+  expect(`${taken.stderr}${taken.stdout}`).toMatch(/ENOSPC|no space left/);
+  expect(await holder()).not.toBe('node2');
+  await host('node2', 'umount', '/var/lib/nodekeeper');
+  // node3: nothing can be made in /run.
+  await host(
+    'node3',
+    'bash',
+    '-c',
+    'printf "[Service]\\nReadOnlyPaths=/run/nodekeeper\\n" > /run/systemd/system/noded.service.d/ro.conf; systemctl daemon-reload',
+  );
+  expect((await systemctl('node3', 'restart', 'noded')).code).toBe(0);
+  await lab.healthy();
+  expect(logOf('node3')).toMatch(/API not served.*(EROFS|read-only)/);
+  const local = await host('node3', 'nodectl', 'primary', 'is-leader');
+  expect(local.code).not.toBe(0); // and not 0 by mistake
+  await host(
+    'node3',
+    'bash',
+    '-c',
+    'rm /run/systemd/system/noded.service.d/ro.conf; systemctl daemon-reload; systemctl restart noded',
+  );
+  // node1: what speaks with BMCs is gone.
+  await host('node1', 'mv', '/usr/bin/ipmitool', '/usr/bin/ipmitool.gone');
+  const missing = /ipmitool is not installed \(Debian: apt-get install ipmitool\)/;
+  expect((await host('node1', 'nodectl', 'config', 'check')).stdout).toMatch(missing);
+  expect((await systemctl('node1', 'restart', 'noded')).code).toBe(0);
+  await lab.healthy();
+  expect(logOf('node1')).toMatch(missing);
+  await lab.until('its proofs say so', 30_000, async () =>
+    missing.test((await lab.say(['ctl', 'fence-check'])).stdout),
+  );
+  await host('node1', 'mv', '/usr/bin/ipmitool.gone', '/usr/bin/ipmitool');
+  for (const name of hosts) await systemctl(name, 'restart', 'noded');
+  await lab.healthy();
+  expect(await fencesOf()).toBe(fences);
+});
+
 it('S9: with the drop-in self-fence.conf a noded that hangs costs the machine; a crash, a stop and a wrong configuration do not', async () => {
   await lab.healthy();
   // On the disk of the host, as an operator would: it is there after the reset too.

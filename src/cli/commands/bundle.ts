@@ -170,11 +170,7 @@ async function fromNodes(folder: Folder, nodes: readonly Known[], key: Buffer): 
   await Promise.all(nodes.map((node) => fromNode(folder, node, key)));
 }
 
-async function fromNode(
-  folder: Folder,
-  { name, apiAddress }: Known,
-  key: Buffer,
-): Promise<void> {
+async function fromNode(folder: Folder, { name, apiAddress }: Known, key: Buffer): Promise<void> {
   if (apiAddress === null) {
     folder.missing.push(`${name}: its API is switched off, or it has never told its address`);
     return;

@@ -8,6 +8,7 @@
  */
 import type { ChildProcess } from 'node:child_process';
 import { execa } from 'execa';
+import { notInstalled } from './packages.ts';
 
 export interface RunOptions {
   readonly deadlineMs: number;
@@ -58,7 +59,7 @@ export async function run(program: string, args: readonly string[], options: Run
   const finished = child.then((result): RunResult => {
     // It ended by our SIGTERM, before the SIGKILL: late all the same.
     if (isLate) return { kind: 'timed-out', stdout: result.stdout, stderr: result.stderr, tookMs: took() };
-    if (result.code === 'ENOENT') return { kind: 'missing', because: `${program} is not installed`, tookMs: took() };
+    if (result.code === 'ENOENT') return { kind: 'missing', because: notInstalled(program), tookMs: took() };
     if (result.exitCode === undefined && !result.isTerminated) {
       return { kind: 'failed', because: result.shortMessage ?? 'it could not be started', tookMs: took() };
     }

@@ -1,4 +1,5 @@
 /** S7, R4: nothing that another program does holds us up. Traps measured in the toolchain, each as a test. */
+import { notInstalled } from '../../../src/real/process/packages.ts';
 import { run } from '../../../src/real/process/runner.ts';
 import { pause } from '../../support/zookeeper.ts';
 
@@ -67,4 +68,14 @@ it('input is given', async () => {
     kind: 'exited',
     stdout: 'action=metadata',
   });
+});
+
+it('a program that is missing is named with the package that brings it, where that is known', async () => {
+  const missing = { PATH: '/no/such/folder' };
+  expect(await run('ipmitool', ['-V'], { deadlineMs: 1000, env: missing })).toMatchObject({
+    kind: 'missing',
+    because: 'ipmitool is not installed (Debian: apt-get install ipmitool)',
+  });
+  expect(notInstalled('/usr/sbin/fence_ipmilan')).toMatch(/apt-get install fence-agents/);
+  expect(notInstalled('my-own')).toBe('my-own is not installed');
 });

@@ -5,7 +5,16 @@ import type { SubsystemReading } from '../../environment/subsystem.ts';
 const CephHealth = z.object({ status: z.string() });
 const OsdDump = z.object({ osds: z.array(z.object({ up: z.number(), in: z.number() })) });
 
-export function systemReading(loadavg: string, meminfo: string, cpus: number): SubsystemReading {
+/** With less than this the few small files of noded cannot be written. */
+const diskMinBytes = 1024 * 1024;
+
+/** `disk`: what is left where noded keeps its files; null: not known. */
+export function systemReading(
+  loadavg: string,
+  meminfo: string,
+  cpus: number,
+  disk: { readonly dir: string; readonly freeBytes: number } | null = null,
+): SubsystemReading {
   const load1 = Number(loadavg.split(' ')[0]);
   const kib = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(meminfo)?.[1] ?? NaN);
   const totalMiB = Math.round(kib('MemTotal') / 1024);
@@ -13,10 +22,11 @@ export function systemReading(loadavg: string, meminfo: string, cpus: number): S
   if (![load1, totalMiB, freeMiB].every(Number.isFinite))
     return { ok: false, because: '/proc/loadavg or /proc/meminfo cannot be read' };
   const tight = freeMiB < totalMiB * 0.03;
+  const full = disk !== null && disk.freeBytes < diskMinBytes ? `, the disk of ${disk.dir} is full` : '';
   return {
     ok: true,
-    health: tight ? 'warning' : 'ok',
-    summary: `load ${load1} on ${cpus} CPUs, ${freeMiB} of ${totalMiB} MiB available`,
+    health: full !== '' ? 'error' : tight ? 'warning' : 'ok',
+    summary: `load ${load1} on ${cpus} CPUs, ${freeMiB} of ${totalMiB} MiB available${full}`,
     facts: { load1, cpus, totalMiB, freeMiB },
   };
 }

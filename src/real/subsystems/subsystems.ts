@@ -1,5 +1,5 @@
 /** The subsystems that the configuration asks for. Each is a command with a deadline, or a file of /proc. */
-import { readFile } from 'node:fs/promises';
+import { readFile, statfs } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import type { Config } from '../../config/load.ts';
 import type { Power } from '../../environment/power.ts';
@@ -11,7 +11,8 @@ import { cephReading, commandReading, libvirtReading, systemReading } from './re
 export function realSubsystems(config: Config, power: Power, bmc: IpmiDevice | null): Subsystem[] {
   const { system, ceph, libvirt, ipmi, commands } = config.subsystems;
   const found: Subsystem[] = [];
-  if (system.enabled) found.push({ name: 'system', timeoutMs: system.timeout, collect: collectSystem });
+  if (system.enabled)
+    found.push({ name: 'system', timeoutMs: system.timeout, collect: () => collectSystem(config.node.stateDir) });
   if (ceph.enabled) found.push({ name: 'ceph', timeoutMs: ceph.timeout, collect: () => collectCeph(ceph.timeout) });
   if (libvirt.enabled)
     found.push({ name: 'libvirt', timeoutMs: libvirt.timeout, collect: () => collectLibvirt(libvirt.timeout) });
@@ -24,10 +25,15 @@ export function realSubsystems(config: Config, power: Power, bmc: IpmiDevice | n
   return found;
 }
 
-async function collectSystem(): Promise<SubsystemReading> {
+async function collectSystem(stateDir: string): Promise<SubsystemReading> {
   try {
-    const [load, memory] = await Promise.all([readFile('/proc/loadavg', 'utf8'), readFile('/proc/meminfo', 'utf8')]);
-    return systemReading(load, memory, availableParallelism());
+    const [load, memory, disk] = await Promise.all([
+      readFile('/proc/loadavg', 'utf8'),
+      readFile('/proc/meminfo', 'utf8'),
+      statfs(stateDir).catch(() => null), // it is made when the first file is written
+    ]);
+    const left = disk === null ? null : { dir: stateDir, freeBytes: disk.bavail * disk.bsize };
+    return systemReading(load, memory, availableParallelism(), left);
   } catch (error) {
     return { ok: false, because: String(error) };
   }

@@ -16,6 +16,13 @@ it('the machine: load and memory; little memory is a warning', () => {
     facts: { load1: 0.52, cpus: 2 },
   });
   expect(systemReading('9 9 9 1/1 1', memory(100_000), 2)).toMatchObject({ ok: true, health: 'warning' });
+  const left = (freeBytes: number) =>
+    systemReading('0 0 0 1/1 1', memory(12_000_000), 2, { dir: '/var/lib/x', freeBytes });
+  expect(left(900_000)).toMatchObject({
+    health: 'error',
+    summary: expect.stringMatching(/disk of \/var\/lib\/x is full/) as string,
+  });
+  expect(left(2_000_000)).toMatchObject({ health: 'ok' });
   expect(systemReading('nonsense', '', 2)).toMatchObject({ ok: false });
 });
 

@@ -73,6 +73,7 @@ export async function wireAgent({
     connectTimeoutMs: timing.connectTimeoutMs,
     requestTimeoutMs: timing.requestTimeoutMs,
     digest: key.digest,
+    onForeignAccess: (because) => log.error('the tree is open to others', { because }),
     onChange: (state, because) => log[state === 'connected' ? 'info' : 'warn'](`store ${state}`, { because }),
   });
   const agent = new Agent(

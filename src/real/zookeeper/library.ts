@@ -68,6 +68,11 @@ export interface Transaction {
   commit(callback: (error: LibraryError | null) => void): void;
 }
 
+export interface LibraryAcl {
+  readonly permission: number;
+  readonly id: { readonly scheme: string; readonly id: string };
+}
+
 export interface LibraryClient {
   readonly connectionManager: ConnectionManager;
   connect(): void;
@@ -93,6 +98,7 @@ export interface LibraryClient {
     watcher: (() => void) | undefined,
     callback: (error: LibraryError | null, names: string[]) => void,
   ): void;
+  getACL(path: string, callback: (error: LibraryError | null, acl: readonly LibraryAcl[]) => void): void;
   setData(
     path: string,
     data: Buffer,

@@ -11,6 +11,8 @@ import type {
   StoreResult,
   StoredValue,
 } from '../../environment/store.ts';
+import { treeRoots } from '../../records/tree.ts';
+import { watchAccess } from './access.ts';
 import type { Reply } from './client.ts';
 import { errorCode, library } from './library.ts';
 import type { LibraryClient, LibraryStat, Transaction } from './library.ts';
@@ -20,6 +22,8 @@ import { openSession } from './session.ts';
 export interface ZooKeeperStoreOptions extends SessionOptions {
   /** e.g. `/nodekeeper/production`; made when it does not exist. */
   readonly root: string;
+  /** Told of each path of the tree that somebody else may touch. */
+  readonly onForeignAccess?: (because: string) => void;
 }
 
 /** ZooKeeper refuses more than 1 MiB by cutting the connection; we refuse before. */
@@ -41,7 +45,11 @@ const shared = [
 
 /** Opens the store. The root is made on the first write that misses it. */
 export function openZooKeeperStore(options: ZooKeeperStoreOptions): Store {
-  return new ZooKeeperStore(options.root, openSession(options));
+  const { root, digest, onForeignAccess } = options;
+  const session = openSession(options);
+  const paths = [root, ...treeRoots.map((path) => `${root}${path}`)];
+  if (onForeignAccess !== undefined) watchAccess(session, paths, digest, onForeignAccess);
+  return new ZooKeeperStore(root, session);
 }
 
 class ZooKeeperStore implements Store {

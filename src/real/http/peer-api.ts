@@ -67,21 +67,30 @@ export class HttpPeerApi implements PeerApi {
   async claim(): Promise<string | null> {
     const { socket } = this.settings;
     if (socket === null) return null;
-    mkdirSync(dirname(socket), { recursive: true, mode: 0o755 });
     for (let tries = 0; tries < 2; tries += 1) {
       const server = this.server(fastify({ bodyLimit: bodyMax, forceCloseConnections: true }), true);
       try {
+        mkdirSync(dirname(socket), { recursive: true, mode: 0o755 });
         await server.listen({ path: socket });
         chmodSync(socket, 0o600);
         return null;
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE')
-          return `${socket} could not be opened: ${String(error)}`;
+        if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') return this.withoutSocket(socket, error);
       }
       if (await isServed(socket)) return `another noded of this machine serves ${socket}`;
-      rmSync(socket, { force: true }); // a former life's
+      try {
+        rmSync(socket, { force: true }); // a former life's
+      } catch (error) {
+        return this.withoutSocket(socket, error);
+      }
     }
-    return `${socket} could not be opened`;
+    return this.withoutSocket(socket, 'it is there again and again');
+  }
+
+  /** A read-only /run, a full disk: no reason to leave the cluster. That no second noded runs is seen by the name, too. */
+  private withoutSocket(socket: string, error: unknown): null {
+    this.settings.onTrouble(`${socket} could not be opened, so nodectl cannot ask the noded here: ${String(error)}`);
+    return null;
   }
 
   serve(answer: Answerer): void {

@@ -120,3 +120,18 @@ it('the description itself is whole: every path has its answers, and every verb 
   expect(undescribed(value, 'GET', '/v1/nothing', 200, {})).toMatch(/not described/);
   expect(undescribed(value, 'GET', '/v1/vms', 200, { vms: [{ name: 3 }] })).toMatch(/expected string/);
 });
+
+it('a place where no socket can be made is told, and no reason to leave the cluster', async () => {
+  const told: string[] = [];
+  const blind = new HttpPeerApi({
+    socket: '/proc/no/such/noded.sock',
+    port: null,
+    key: Buffer.alloc(32),
+    onTrouble: (because) => told.push(because),
+  });
+  expect(await blind.claim()).toBeNull();
+  expect(told).toEqual([
+    expect.stringMatching(/noded\.sock could not be opened, so nodectl cannot ask the noded here/),
+  ]);
+  await blind.close();
+});

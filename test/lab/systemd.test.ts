@@ -195,7 +195,7 @@ it('bad surroundings: a full disk, a /run that is read-only, no ipmitool: each i
     'node3',
     'bash',
     '-c',
-    'printf "[Service]\\nExecStartPre=+/bin/mount -t tmpfs -o ro none /run/nodekeeper\\n" > /run/systemd/system/noded.service.d/ro.conf; systemctl daemon-reload',
+    'printf "[Service]\\nTemporaryFileSystem=/run/nodekeeper:ro\\n" > /run/systemd/system/noded.service.d/ro.conf; systemctl daemon-reload',
   );
   expect((await systemctl('node3', 'restart', 'noded')).code).toBe(0);
   await lab.healthy();
@@ -206,7 +206,7 @@ it('bad surroundings: a full disk, a /run that is read-only, no ipmitool: each i
     'node3',
     'bash',
     '-c',
-    'rm /run/systemd/system/noded.service.d/ro.conf; systemctl daemon-reload; systemctl stop noded; umount /run/nodekeeper; systemctl start noded',
+    'rm /run/systemd/system/noded.service.d/ro.conf; systemctl daemon-reload; systemctl restart noded',
   );
   // node1: what speaks with BMCs is gone.
   await host('node1', 'mv', '/usr/bin/ipmitool', '/usr/bin/ipmitool.gone');

@@ -22,7 +22,7 @@ export function createOutput(stream: NodeJS.WriteStream = process.stdout): Outpu
     json: (value) => line(JSON.stringify(value, null, 2)),
     table(header, rows) {
       const all = [header, ...rows];
-      const widths = header.map((_, column) => Math.max(...all.map((row) => stringWidth(row[column] ?? ''))));
+      const widths = header.map((_, column) => Math.max(...all.map((row) => widthOf(row[column] ?? ''))));
       const print = (row: readonly string[]) =>
         row
           .map((cell, column) => pad(cell, widths[column] ?? 0))
@@ -36,11 +36,11 @@ export function createOutput(stream: NodeJS.WriteStream = process.stdout): Outpu
 
 /** Cut to `columns`; what is cut loses its colours. */
 export function clip(text: string, columns: number): string {
-  if (stringWidth(text) <= columns) return text;
+  if (widthOf(text) <= columns) return text;
   let left = columns - 1;
   let cut = '';
   for (const { segment } of characters.segment(stripVTControlCharacters(text))) {
-    left -= stringWidth(segment);
+    left -= widthOf(segment);
     if (left < 0) break;
     cut += segment;
   }
@@ -48,7 +48,12 @@ export function clip(text: string, columns: number): string {
 }
 
 export function pad(text: string, columns: number): string {
-  return text + ' '.repeat(Math.max(0, columns - stringWidth(text)));
+  return text + ' '.repeat(Math.max(0, columns - widthOf(text)));
+}
+
+/** Columns on a terminal. Most texts are plain, and a list of a thousand VMs has ten thousand of them. */
+function widthOf(text: string): number {
+  return /^[ -~]*$/.test(text) ? text.length : stringWidth(text);
 }
 
 const characters = new Intl.Segmenter();

@@ -43,6 +43,7 @@ export const bundle: Command = {
     const name = `nodekeeper-${config.cluster.name}-${stamp}`;
     const target = resolve(text(args, 'out') ?? `${name}.tar.gz`);
     if (existsSync(target)) throw new CommandError(exitCodes.usage, `${target} is there already`);
+    process.umask(0o077); // names and addresses are nobody else's business either
     const work = mkdtempSync(join(tmpdir(), 'nodekeeper-bundle-'));
     try {
       const folder = new Folder(join(work, name));

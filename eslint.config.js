@@ -9,11 +9,12 @@ const arrows = {
   records: ['records', 'core'],
   config: ['config', 'core'],
   environment: ['environment', 'core', 'records'],
-  agent: ['agent', 'core', 'records', 'config', 'environment'],
+  view: ['view', 'environment', 'core', 'records', 'config'],
+  agent: ['agent', 'view', 'core', 'records', 'config', 'environment'],
   real: ['real', 'environment', 'core', 'records', 'config'],
   sim: ['sim', 'environment', 'core', 'records', 'config', 'agent'],
   daemon: ['daemon', 'agent', 'real', 'environment', 'core', 'records', 'config'],
-  cli: ['cli', 'real', 'environment', 'core', 'records', 'config'],
+  cli: ['cli', 'real', 'view', 'environment', 'core', 'records', 'config'],
   lab: ['lab', 'real', 'environment', 'core', 'records', 'config'],
 };
 
@@ -63,7 +64,7 @@ const outside = {
 };
 
 export default defineConfig(
-  { ignores: ['dist', 'node_modules', 'test/support/*.mjs', 'scripts/debian/*.mjs'] },
+  { ignores: ['dist', 'node_modules', 'test/support/*.mjs', 'scripts/debian/*.mjs', 'src/page'] },
   js.configs.recommended,
   tseslint.configs.strictTypeChecked,
   { languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } } },

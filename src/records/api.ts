@@ -1,6 +1,7 @@
 /** What one noded asks another (or nodectl its own), and what it is answered. One question, one answer, both JSON. */
 import * as z from 'zod';
 import { nodeNamePattern } from '../core/node.ts';
+import { HistoryEvent } from './history.ts';
 import { MetricSample } from './metrics.ts';
 import { TransitionEntry } from './transition.ts';
 import { VmRecord } from './vm.ts';
@@ -38,6 +39,8 @@ export const ApiQuestion = z.discriminatedUnion('kind', [
     waitMs: z.number().min(0).max(60_000),
   }),
   z.object({ kind: z.literal('release'), id: z.string().max(40) }),
+  /** The whole cluster, for the page. */
+  z.object({ kind: z.literal('cluster') }),
   /** The newest lines of its log, for a support bundle. */
   z.object({ kind: z.literal('log'), most: z.int().min(1).max(2000) }),
   /** For load balancers. */
@@ -115,6 +118,20 @@ const LeaseAnswer = z.object({
 });
 export type LeaseAnswer = z.output<typeof LeaseAnswer>;
 
+/** What the page shows: the cluster as one noded's store showed it (view/cluster-view.ts), and what happened lately. */
+export const ClusterPicture = z.object({
+  seenBy: name,
+  wallMs: z.number(),
+  savingThrows: z.int(),
+  /** From the last keepalive to a dead verdict. */
+  deadAfterMs: z.number(),
+  leaseMs: z.number(),
+  view: z.unknown(),
+  /** Oldest first. */
+  events: z.array(HistoryEvent),
+});
+export type ClusterPicture = z.output<typeof ClusterPicture>;
+
 export const ApiAnswer = z.union([
   StatusAnswer,
   DebugAnswer,
@@ -125,6 +142,13 @@ export const ApiAnswer = z.union([
   z.object({ kind: z.literal('release') }),
   z.object({ kind: z.literal('quorum'), node: name, storeLive: z.boolean() }),
   z.object({ kind: z.literal('quorum-view'), view: QuorumView }),
+  /** `because`: why the picture is old, or why there is none; `leaseLeftMs`: if this node is primary. */
+  z.object({
+    kind: z.literal('cluster'),
+    picture: ClusterPicture.nullable(),
+    because: z.string().nullable(),
+    leaseLeftMs: z.number().nullable(),
+  }),
   z.object({ kind: z.literal('log'), node: name, lines: z.array(z.string()) }),
   z.object({ kind: z.literal('health'), healthy: z.boolean(), ready: z.boolean(), because: z.string() }),
   z.object({ kind: z.literal('metrics'), samples: z.array(MetricSample) }),

@@ -72,7 +72,8 @@ export class World {
   readonly libvirtModes = new Map<string, LibvirtMode>();
   /** Called when a guest begins or ceases to run somewhere. */
   onGuest: (node: string, uuid: string, guest: Guest | null) => void = () => undefined;
-  private readonly endpoints = new Map<string, SimEndpoint>();
+  /** The API of each noded, by node. */
+  readonly endpoints = new Map<string, SimEndpoint>();
   /** Nodes that have no watchdog device, whatever is configured. */
   readonly withoutWatchdog = new Set<string>();
   /** Nodes whose reset command does nothing. */

@@ -2,6 +2,7 @@
 import { judgeAgreement } from '../../core/failsafe.ts';
 import { findLoop, loopAdvice } from '../../core/transitions.ts';
 import type { ApiAnswer, ApiQuestion, LeaseAnswer, StatusAnswer } from '../../records/api.ts';
+import { ClusterDesk } from '../cluster-desk.ts';
 import type { Context } from '../context.ts';
 import { contactAgeMs } from '../context.ts';
 import { gauges } from '../gauges.ts';
@@ -19,6 +20,7 @@ export function answerer(
   primary: PrimaryLoop | null,
   quorum: QuorumLoop,
 ): (question: ApiQuestion) => Promise<ApiAnswer> {
+  const desk = new ClusterDesk(context);
   return async (question) => {
     switch (question.kind) {
       case 'status':
@@ -47,6 +49,10 @@ export function answerer(
       }
       case 'hold':
         return { kind: 'hold', ...(await hold(context, primary, question)) };
+      case 'cluster': {
+        const leaseLeftMs = primary?.tenure.holdsRole() === true ? primary.tenure.leaseLeftMs() : null;
+        return { kind: 'cluster', ...(await desk.picture()), leaseLeftMs };
+      }
       case 'log':
         return { kind: 'log', node: context.self.name, lines: [...context.env.log.recent(question.most)] };
       case 'health':

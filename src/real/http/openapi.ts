@@ -1,6 +1,7 @@
 /** The description of the API for programs (OpenAPI 3.1), made of the very schemas that read and print. */
 import * as z from 'zod';
 import { VmView } from '../../records/vm-view.ts';
+import { ClusterPicture } from '../../records/api.ts';
 import { VmRecord } from '../../records/vm.ts';
 import { MigrateWords, MoveWords, NoWords, vmVerbs } from './v1-words.ts';
 
@@ -30,6 +31,12 @@ const name = {
   description: 'name or UUID of the VM',
   schema: { type: 'string' },
 };
+
+/** What GET /v1/cluster answers. */
+export const ClusterShown = ClusterPicture.extend({
+  staleBecause: z.string().nullable(),
+  leaseLeftMs: z.number().nullable(),
+});
 
 export function openApiDocument(): Record<string, unknown> {
   const verbs = vmVerbs.map((verb) => {
@@ -61,6 +68,20 @@ export function openApiDocument(): Record<string, unknown> {
     openapi: '3.1.0',
     info: { title: 'nodekeeper', version: '1', description: 'VMs of a nodekeeper cluster, by the rules of nodectl.' },
     paths: {
+      '/v1/cluster': {
+        get: {
+          operationId: 'showCluster',
+          summary:
+            'The whole cluster as this node sees it in the store (the shape of nodectl status --json), and what happened lately.',
+          responses: {
+            '200': {
+              description: 'the cluster; staleBecause tells why it is old, if it is',
+              content: json(ClusterShown, 'output'),
+            },
+            ...away,
+          },
+        },
+      },
       '/v1/vms': {
         get: {
           operationId: 'listVms',

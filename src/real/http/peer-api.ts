@@ -16,6 +16,7 @@ import { askNoded } from './ask.ts';
 import { serveDebug } from './debug.ts';
 import { serveObservation } from './observe.ts';
 import { identity, tlsOptions } from './post.ts';
+import { servePage } from './page.ts';
 import { serveV1 } from './v1.ts';
 import type { WebSettings } from './web.ts';
 import { Web } from './web.ts';
@@ -127,8 +128,20 @@ export class HttpPeerApi implements PeerApi {
   }
 
   private async openWeb(): Promise<void> {
-    const trouble = await this.web?.open((server) => this.show(server));
+    const trouble = await this.web?.open((server) => {
+      this.show(server);
+      this.showPage(server);
+    });
     if (trouble != null) this.settings.onTrouble(trouble);
+  }
+
+  /** Programs are answered without it, too. */
+  private showPage(server: FastifyInstance): void {
+    try {
+      servePage(server);
+    } catch (error) {
+      this.settings.onTrouble(`the page for people is not served: ${String(error)}`);
+    }
   }
 
   /** What is the same for people and programs, on this machine and from elsewhere. */

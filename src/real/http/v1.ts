@@ -23,6 +23,13 @@ export function serveV1(server: FastifyInstance, answerer: () => Answerer | null
     return null;
   };
   server.get('/v1/openapi.json', (_request, reply) => reply.send(openApiDocument()));
+  server.get('/v1/cluster', async (_request, reply) => {
+    const answer = await ask(reply, { kind: 'cluster' });
+    if (answer?.kind !== 'cluster') return reply;
+    const { picture, because, leaseLeftMs } = answer;
+    if (picture === null) return reply.code(503).send({ because: because ?? 'nothing was seen yet' });
+    return reply.send({ ...picture, staleBecause: because, leaseLeftMs });
+  });
   server.get('/v1/vms', async (_request, reply) => {
     const answer = await ask(reply, { kind: 'vms' });
     if (answer?.kind !== 'vms') return reply;

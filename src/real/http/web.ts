@@ -1,6 +1,6 @@
 /**
  * The listener for programs, load balancers, Prometheus and browsers: TLS by the operator's certificate, a token for all but
- * the health endpoints, and limits on everything, so that whatever comes in leaves the keepalive on time (S8).
+ * the health endpoints and the empty page, and limits on everything, so that whatever comes in leaves the keepalive on time (S8).
  */
 import { readFileSync } from 'node:fs';
 import { createHash, timingSafeEqual } from 'node:crypto';
@@ -9,6 +9,7 @@ import rateLimit from '@fastify/rate-limit';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { fastify } from 'fastify';
 import { healthPaths } from './observe.ts';
+import { pagePaths } from './page.ts';
 
 export interface WebSettings {
   readonly address: string;
@@ -81,7 +82,7 @@ export class Web {
   private async admit(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     if (request.is404) return; // what is not there needs no token, and tells nothing about one
     const path = request.url.split('?')[0] ?? '';
-    if ((healthPaths as readonly string[]).includes(path)) return;
+    if (([...healthPaths, ...pagePaths] as readonly string[]).includes(path)) return;
     if (path === '/metrics' && this.settings.openMetrics) return;
     const { readToken, operateToken } = this.settings;
     const given = /^Bearer (\S{1,200})$/.exec(request.headers.authorization ?? '')?.[1];

@@ -17,6 +17,8 @@ export class ClusterDesk {
   private last: ClusterPicture | null = null;
   private events: HistoryEvent[] = [];
   private newest = '';
+  /** Why the last look gave nothing; null: it did. */
+  private trouble: string | null = null;
   /** When (own monotonic clock) the next look may begin. */
   private notBeforeMs = -Infinity;
   private looking: Promise<void> | null = null;
@@ -33,8 +35,6 @@ export class ClusterDesk {
     const away = store.session().state === 'connected' ? null : 'this noded has no session with ZooKeeper';
     return { picture: this.last, because: away ?? this.trouble };
   }
-
-  private trouble: string | null = null;
 
   private async look(): Promise<void> {
     const { env, config, self } = this.context;

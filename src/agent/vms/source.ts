@@ -121,7 +121,7 @@ export class MoveSource {
       ({ totalBytes, leftBytes, copiedBytes }) => {
         const nowMs = env.clock.monotonicMs();
         if (copiedBytes !== copied.bytes) Object.assign(copied, { bytes: copiedBytes, sinceMs: nowMs });
-        else if (nowMs - copied.sinceMs > config.vms.stallTimeout) {
+        else if (!over.signal.aborted && nowMs - copied.sinceMs > config.vms.stallTimeout) {
           why = `nothing of it was copied for ${inWords(config.vms.stallTimeout)}`;
           end();
         }

@@ -1,6 +1,7 @@
 /**
  * nodectl bundle: everything that somebody needs who was not there, in one file: configuration, store, history, every node's
- * log and view, versions. No secret (S10): sealed devices, VM definitions and command lines' secrets stay out.
+ * log and view, versions. No secret of ours (S10): sealed devices and VM definitions stay out. What an operator wrote into the
+ * commands of resources and hooks is in it as it was written.
  */
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, release, tmpdir } from 'node:os';
@@ -26,9 +27,11 @@ import { readable } from './config.ts';
 const askMs = 3000;
 const programMs = 30_000;
 const logLines = 2000;
+/** So many fit into what is read of a program's output. */
+const journalLines = 500;
 /** Subtrees that are left out: XML of guests may hold passwords, and the history is a file of its own. */
 const leftOut = /\/definition$|^\/history\//;
-const sealed = /sealed|secret|password|digest/i;
+const sealed = /sealed|secret|passw|passphrase|community|digest/i;
 
 export const bundle: Command = {
   usage: 'bundle',
@@ -56,7 +59,7 @@ export const bundle: Command = {
         '-u',
         'noded',
         '-n',
-        '5000',
+        String(journalLines),
         '--no-pager',
         '-o',
         'short-iso-precise',

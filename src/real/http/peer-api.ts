@@ -85,7 +85,7 @@ export class HttpPeerApi implements PeerApi {
         return this.withoutSocket(socket, error);
       }
     }
-    return this.withoutSocket(socket, 'it is there again and again');
+    return `${socket} is opened by somebody else again and again`;
   }
 
   /** A read-only /run, a full disk: no reason to leave the cluster. That no second noded runs is seen by the name, too. */

@@ -13,8 +13,9 @@ const arrows = {
   agent: ['agent', 'view', 'core', 'records', 'config', 'environment'],
   real: ['real', 'environment', 'core', 'records', 'config'],
   sim: ['sim', 'environment', 'core', 'records', 'config', 'agent'],
+  proof: ['proof', 'sim', 'environment', 'core', 'records', 'config'],
   daemon: ['daemon', 'agent', 'real', 'environment', 'core', 'records', 'config'],
-  cli: ['cli', 'real', 'view', 'environment', 'core', 'records', 'config'],
+  cli: ['cli', 'proof', 'sim', 'real', 'view', 'environment', 'core', 'records', 'config'],
   lab: ['lab', 'real', 'environment', 'core', 'records', 'config'],
 };
 
@@ -33,12 +34,13 @@ const packages = {
     '@fastify/rate-limit',
     'zod',
   ],
+  proof: ['yaml', 'zod'],
   cli: ['yargs', 'string-width', 'yargs/helpers', 'yaml'],
   lab: ['yargs', 'yargs/helpers', 'yaml'],
 };
 
 /** Only these may touch Node's own modules. */
-const nodeUsers = ['real', 'daemon', 'cli', 'lab'];
+const nodeUsers = ['real', 'daemon', 'cli', 'lab', 'proof'];
 
 /** The words that would let time, chance or the outside into a decision. */
 const outside = {
@@ -64,7 +66,7 @@ const outside = {
 };
 
 export default defineConfig(
-  { ignores: ['dist', 'node_modules', 'test/support/*.mjs', 'scripts/debian/*.mjs', 'src/page'] },
+  { ignores: ['dist', 'node_modules', 'test/support/*.mjs', 'scripts/debian/*.mjs', 'scripts/bundle', 'src/page'] },
   js.configs.recommended,
   tseslint.configs.strictTypeChecked,
   { languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } } },

@@ -1,7 +1,10 @@
-/** Prints the licenses of every library that the package contains: those bundled (dist/bundled.json), and the client's. */
+/** Prints the licenses of every library that the package contains: those bundled (dist/bundled*.json), and the client's. */
 import { readFileSync, readdirSync } from 'node:fs';
 
-const { inputs } = JSON.parse(readFileSync('dist/bundled.json', 'utf8'));
+const [noded, nodectl] = ['', '-cli'].map(
+  (which) => JSON.parse(readFileSync(`dist/bundled${which}.json`, 'utf8')).inputs,
+);
+const inputs = { ...noded, ...nodectl };
 const bundled = Object.keys(inputs).flatMap((path) => /^node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? []);
 const libraries = [...new Set([...bundled, 'node-zookeeper-client', 'async', 'underscore'])].sort();
 for (const library of libraries) {

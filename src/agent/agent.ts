@@ -8,6 +8,7 @@ import type { Environment } from '../environment/environment.ts';
 import type { FenceDevice } from '../records/device.ts';
 import { runCollectors } from './collectors.ts';
 import { lookAtOwnFence } from './fencing/condemned.ts';
+import { Bell } from './bell.ts';
 import type { Beat, Board, Context, Identity } from './context.ts';
 import { newBoard } from './context.ts';
 import { FencingLoop } from './fencing/fencing.ts';
@@ -15,7 +16,7 @@ import { createHistory } from './history.ts';
 import { KeepaliveLoop } from './keepalive.ts';
 import { Monitor } from './monitor.ts';
 import { Peers } from './peers.ts';
-import { claimName, closeOwnFence, makeTree, mayRejoin, register } from './registration.ts';
+import { claimName, closeOwnFence, makeTree, mayRejoin, mayUseTree, register } from './registration.ts';
 import { PrimaryLoop } from './primary/primary.ts';
 import { answerer } from './primary/answers.ts';
 import { readLeft } from './left.ts';
@@ -42,6 +43,8 @@ export interface Ending {
 export const stopDeadlineMs = 30_000;
 /** Pause between two tries to join. */
 const joinRetryMs = 500;
+/** How often the hold on the name is looked at without any hint. */
+const holdLookMs = 10_000;
 
 export class Agent {
   readonly identity: Identity;
@@ -185,6 +188,8 @@ export class Agent {
     if (env.store.session().state !== 'connected') return 'ZooKeeper is not reachable; nobody is fenced from here';
     const made = await makeTree(context);
     if (!made.ok) return made.because;
+    const exposed = await mayUseTree(context);
+    if (exposed !== null) return exposed;
     const claimed = await claimName(context);
     if (claimed.kind === 'taken') {
       this.end({ kind: 'name-taken', because: claimed.because });
@@ -234,15 +239,20 @@ export class Agent {
   private async holdName(): Promise<void> {
     const { env, context } = this;
     let heldIn = env.store.session().generation;
+    const bell = new Bell(env.clock, this.duties.signal);
+    const stopListening = env.store.onSession(bell.ring);
     while (!this.duties.signal.aborted) {
+      bell.listen();
       const session = env.store.session();
       if (session.state === 'connected' && session.generation !== heldIn) {
         const claimed = await claimName(context);
         if (claimed.kind === 'claimed') heldIn = session.generation;
         if (claimed.kind === 'taken') this.end({ kind: 'name-taken', because: claimed.because });
       }
-      await env.clock.sleep(joinRetryMs, this.duties.signal);
+      const isHeld = env.store.session().generation === heldIn;
+      await bell.wait(isHeld ? holdLookMs : joinRetryMs);
     }
+    stopListening();
   }
 
   /** Says `shutdown`, hands the role on, lets go of everything, says `stop`, and only then stops beating. */

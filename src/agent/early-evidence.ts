@@ -10,6 +10,7 @@ import type { Registration } from '../records/registration.ts';
 import type { Context } from './context.ts';
 import { devicesOf, powerOf } from './fencing/devices.ts';
 import { readSign } from './fencing/life-sign.ts';
+import { isFoundLying } from './fencing/proofs.ts';
 import type { Peers } from './peers.ts';
 
 /** How long the observer whose turn it is has before the next one asks too. */
@@ -97,6 +98,7 @@ export class EarlyEvidence {
     await env.clock.sleep(interval * crossingPart + place * turnMs, duties);
     const sign = await readSign(this.context, registration.name);
     if (sign === null || sign.incarnation !== memory.incarnation || sign.sequence !== memory.sequence) return;
+    if (await isFoundLying(this.context, this.peers, registration.name, level)) return;
     const readings: ('on' | 'off' | 'unknown')[] = [];
     for (;;) {
       if (duties.aborted || this.looking.get(registration.name) !== now) return;

@@ -11,6 +11,7 @@ import { Keepalive as keepaliveSchema } from '../records/keepalive.ts';
 import { parseRecord, printRecord } from '../records/record.ts';
 import { tree } from '../records/tree.ts';
 import { holdsSomething } from '../core/primary.ts';
+import { Bell } from './bell.ts';
 import type { Beat, Context } from './context.ts';
 
 /** Peers about which there is something to say; more would make the record large in a large cluster. */
@@ -24,7 +25,7 @@ export class KeepaliveLoop {
   /** Version of the record as we last wrote or read it; null: must be read again. */
   private version: number | null = null;
   private trouble: string | null = null;
-  private waking = new AbortController();
+  private readonly bell: Bell;
   private publishing: Promise<boolean> | null = null;
 
   /** `onBeat` is called for each acknowledged write; `isBeat` false: it came between two beats (K4). */
@@ -34,13 +35,14 @@ export class KeepaliveLoop {
     onLost: (kind: 'name-taken' | 'forgotten', because: string) => void,
   ) {
     this.context = context;
+    this.bell = new Bell(context.env.clock);
     this.onBeat = onBeat;
     this.onLost = onLost;
   }
 
   /** Publishes between two beats: a change that the others shall see at once. */
   poke(): void {
-    this.waking.abort();
+    this.bell.ring();
   }
 
   /** Publishes once, now. True when it was acknowledged. */
@@ -106,11 +108,10 @@ export class KeepaliveLoop {
       const leftMs = dueMs - env.clock.monotonicMs();
       if (leftMs <= 0) return;
       const holds = board.coordinatorState !== null && holdsSomething(board.coordinatorState);
-      const poked = this.waking.signal.aborted;
-      if (!poked) await env.clock.sleep(holds ? Math.min(leftMs, config.timing.renewalMs) : leftMs, this.waking.signal);
+      await this.bell.wait(holds ? Math.min(leftMs, config.timing.renewalMs) : leftMs);
       const early = dueMs - env.clock.monotonicMs() > 0;
       if (over() || !early) return;
-      this.waking = new AbortController();
+      this.bell.listen();
       await this.publish(false);
     }
   }
@@ -129,6 +130,7 @@ export class KeepaliveLoop {
       wallMs: env.clock.wallMs(),
       subsystems: this.subsystems(),
       peers: Object.fromEntries([...board.peers].filter(([, view]) => view.verdict !== 'alive').slice(0, peersMax)),
+      keys: [...env.secrets.keyNames()],
       steppedDown: board.steppedDown,
     };
   }

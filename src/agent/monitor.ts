@@ -57,7 +57,7 @@ export class Monitor {
 
     const startedMs = env.clock.monotonicMs();
     const names = await this.peers.refresh();
-    if (names === null) return;
+    if (names === null || this.context.self.role !== 'coordinator') return; // workers observe nobody
     const watched = observedBy(this.context.self.name, this.ranked());
     const sightings = await Promise.all(watched.map((name) => this.sight(name)));
     const nowMs = env.clock.monotonicMs();

@@ -1,5 +1,9 @@
-/** The registrations of all nodes, read again only when a node's incarnation has changed: small, and always at hand. */
+/**
+ * The registrations of all nodes, always at hand: read again when a node's incarnation has changed, and while the seal on its
+ * devices cannot be opened, since a change of the cluster key seals them anew without a new life of the node.
+ */
 import type { Environment } from '../environment/environment.ts';
+import { sealContext } from '../records/device.ts';
 import { Registration } from '../records/registration.ts';
 import { parseRecord } from '../records/record.ts';
 import { tree } from '../records/tree.ts';
@@ -12,6 +16,11 @@ export class Peers {
   private readonly unreadable = new Map<string, string>();
   /** Nodes whose registration must be read again. */
   private readonly stale = new Set<string>();
+  /** With which keys the seal of each registration was opened last. */
+  private readonly openedWith = new WeakMap<Registration, string>();
+  /** Nothing was left to read the last time: of which names, with which keys, and who of them is known. */
+  private settled: { readonly listed: readonly string[]; readonly keys: string; readonly names: string[] } | null =
+    null;
 
   constructor(env: Environment, history: History) {
     this.env = env;
@@ -45,10 +54,26 @@ export class Peers {
     const listed = await this.env.store.list(tree.nodes);
     if (!listed.ok) return null;
     const names = listed.names;
-    for (const name of [...this.known.keys()]) if (!names.includes(name)) this.known.delete(name);
-    const wanted = names.filter((name) => !this.known.has(name) || this.stale.has(name));
+    const keys = this.env.secrets.keyNames().join();
+    if (this.stale.size === 0 && this.settled?.keys === keys && isSameList(this.settled.listed, names))
+      return this.settled.names;
+    const there = new Set(names);
+    for (const name of [...this.known.keys()]) if (!there.has(name)) this.known.delete(name);
+    for (const name of this.stale) if (!there.has(name)) this.stale.delete(name);
+    const wanted = names.filter((name) => this.stale.has(name) || !this.isUsable(name, keys));
     await Promise.all(wanted.map((name) => this.readOne(name)));
-    return names.filter((name) => this.known.has(name));
+    const found = names.filter((name) => this.known.has(name));
+    this.settled = wanted.length === 0 ? { listed: names, keys, names: found } : null;
+    return found;
+  }
+
+  private isUsable(name: string, keys: string): boolean {
+    const registration = this.known.get(name);
+    if (registration?.devicesSealed == null) return registration !== undefined;
+    if (this.openedWith.get(registration) === keys) return true;
+    const opens = this.env.secrets.open(registration.devicesSealed, sealContext(name)) !== null;
+    if (opens) this.openedWith.set(registration, keys);
+    return opens;
   }
 
   private async readOne(name: string): Promise<void> {
@@ -66,4 +91,9 @@ export class Peers {
     this.unreadable.set(name, because);
     this.history.happened('record-unreadable', `${tree.node(name)} cannot be read: ${because}`, { node: name });
   }
+}
+
+/** The very same things in the same order. */
+export function isSameList(one: readonly unknown[], other: readonly unknown[]): boolean {
+  return one.length === other.length && one.every((thing, index) => thing === other[index]);
 }

@@ -12,14 +12,18 @@ import { KnownPeers, knownFile } from '../records/known.ts';
 import type { Registration } from '../records/registration.ts';
 import { parseRecord, printRecord } from '../records/record.ts';
 import { tree } from '../records/tree.ts';
+import { Bell } from './bell.ts';
 import type { Context } from './context.ts';
 import { openDevices, powerOf } from './fencing/devices.ts';
 import { readFence } from './fencing/fence-file.ts';
 import { readMaintenance } from './maintenance.ts';
 import type { Peers } from './peers.ts';
+import { isSameList } from './peers.ts';
 
 /** Between two looks while the store is away. */
 const lookMs = 2000;
+/** While it is there its going rings. */
+const calmLookMs = 15_000;
 const apiDeadlineMs = 1500;
 /** After a machine was powered on it gets this long to boot and to join before the next one is. */
 const cooldownMs = 120_000;
@@ -35,6 +39,11 @@ export class QuorumLoop {
   private lastPowerOnMs = -Infinity;
   private kept = '';
   private keptAtMs = -Infinity;
+  /** What the last text was printed from: the same needs no new one. */
+  private keptFrom: { readonly mark: string; readonly registrations: readonly Registration[] } = {
+    mark: '',
+    registrations: [],
+  };
   private excused: Readonly<Record<string, string>> = {};
   private told = '';
   private others: readonly OtherCoordinator[] = [];
@@ -48,12 +57,17 @@ export class QuorumLoop {
   async run(): Promise<void> {
     const { env, duties } = this.context;
     await this.recall();
+    const bell = new Bell(env.clock, duties);
+    const stopListening = env.store.onSession(bell.ring);
     while (!duties.aborted) {
+      bell.listen();
       const nowMs = env.clock.monotonicMs();
-      if (env.store.session().state === 'connected') await this.storeThere(nowMs);
+      const isThere = env.store.session().state === 'connected';
+      if (isThere) await this.storeThere(nowMs);
       else await this.storeAway(nowMs);
-      await env.clock.sleep(lookMs, duties);
+      await bell.wait(isThere ? calmLookMs : lookMs);
     }
+    stopListening();
   }
 
   /** For nodectl, which may have nobody else to ask. */
@@ -180,11 +194,17 @@ export class QuorumLoop {
     const excused = await this.excuses(registrations);
     if (excused === null) return;
     this.excused = excused;
+    const mark = printRecord(excused);
+    if (mark === this.keptFrom.mark && isSameList(registrations, this.keptFrom.registrations)) return;
+    this.keptFrom = { mark, registrations };
     const text = printRecord({ schema: 1, registrations, excused: this.excused } satisfies KnownPeers);
     if (text === this.kept) return;
     const trouble = await env.journal.write(knownFile, text);
     if (trouble === null) this.kept = text;
-    else env.log.warn('what is known of the peers was not kept', { because: trouble });
+    else {
+      this.keptFrom = { mark: '', registrations: [] };
+      env.log.warn('what is known of the peers was not kept', { because: trouble });
+    }
   }
 
   /** Who is away on purpose, and why; null: the store did not answer. */

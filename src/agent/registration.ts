@@ -3,14 +3,14 @@
  * life may not come back before its fence is finished), the registration.
  */
 import { forbidsRejoin } from '../core/fencing.ts';
+import { Keepalive } from '../records/keepalive.ts';
 import { Registration, SessionHolder } from '../records/registration.ts';
 import type { FenceDevice } from '../records/device.ts';
 import { parseRecord, printRecord } from '../records/record.ts';
 import { tree, treeRoots } from '../records/tree.ts';
 import { fenceLevels } from '../config/fence-levels.ts';
-import { whereIs } from '../records/device.ts';
+import { sealContext, whereIs } from '../records/device.ts';
 import type { Context } from './context.ts';
-import { sealFor } from './fencing/devices.ts';
 import { moveOwnFence, readFence } from './fencing/fence-file.ts';
 
 export type Claimed =
@@ -26,6 +26,22 @@ export async function makeTree(context: Context): Promise<{ readonly ok: boolean
     if (!made.ok && made.code !== 'node-exists') return { ok: false, because: made.because };
   }
   return { ok: true, because: '' };
+}
+
+/**
+ * S10: why this tree may not be joined; null: it may. In a tree that everybody may change, a record is nobody's word: anybody
+ * could ask for fences. A life whose silence would be counted joins all the same (the store's check tells of it): its peers
+ * would fence this machine for staying out.
+ */
+export async function mayUseTree(context: Context): Promise<string | null> {
+  const { store } = context.env;
+  const exposure = await store.exposure();
+  if (!exposure.ok) return exposure.because;
+  if (exposure.where === null) return null;
+  const read = await store.read(tree.keepalive(context.self.name));
+  const before = read.ok ? parseRecord(Keepalive, read.text) : null;
+  if (before?.ok === true && before.record.state !== 'stop') return null;
+  return `everybody who reaches ZooKeeper may change this cluster's tree (${exposure.where}); shut it with setAcl, and this node joins`;
 }
 
 /** One try to hold the node's name. A former life of this very machine that is certainly over is cleared away. */
@@ -102,7 +118,7 @@ export async function register(context: Context, devices: readonly FenceDevice[]
     stopBoundMs: config.timing.stopBoundMs,
     levels: fenceLevels(config).map((level) => [...level]),
     devices: devices.map((device) => ({ name: device.name, kind: device.kind, where: whereIs(device) })),
-    devicesSealed: devices.length === 0 ? null : env.secrets.seal(JSON.stringify({ devices }), sealFor(self.name)),
+    devicesSealed: devices.length === 0 ? null : env.secrets.seal(JSON.stringify({ devices }), sealContext(self.name)),
     watchdogBoundMs: board.watchdogArmed ? config.timing.watchdogBoundMs : null,
     vms: config.vms.enabled
       ? { address: config.vms.address ?? self.name, reservedMiB: config.vms.reservedMemory }

@@ -13,6 +13,7 @@ import { OperatorRequest } from '../records/request.ts';
 import { tree } from '../records/tree.ts';
 import { VerificationRow } from '../records/verification.ts';
 import type { VerificationEntry } from '../records/verification.ts';
+import { Bell } from './bell.ts';
 import type { Context } from './context.ts';
 import { openDevices } from './fencing/devices.ts';
 import { readSign } from './fencing/life-sign.ts';
@@ -20,7 +21,10 @@ import { parseRow } from './fencing/proofs.ts';
 import type { Peers } from './peers.ts';
 import { putRecord } from './put-record.ts';
 
+/** A node that has just joined is proved within this: what dies unproved is not believed to be off. */
 const lookMs = 1000;
+/** Requests come with a hint; without one they are looked for this often. */
+const requestsMs = 5000;
 const atOnceMax = 4;
 /** Reading all accounts of a BMC takes more than one command's time on slow ones. */
 const probeDeadlineFactor = 2;
@@ -43,12 +47,15 @@ export class Verifier {
   private readonly seenOnAt = new Map<string, string>();
   /** Found saying off while the node lived: stays so until they say on. */
   private readonly lying = new Set<string>();
-  private checked = '';
+  /** Whom the last round of proofs was about. */
+  private checked: readonly Registration[] = [];
+  private readonly bell: Bell;
   /** A row that the store did not take; it is written at the next look. */
   private unpublished: { readonly answers: string | null } | null = null;
 
   constructor(context: Context, peers: Peers) {
     this.context = context;
+    this.bell = new Bell(context.env.clock, context.duties);
     this.peers = peers;
     context.board.proofs = this.entries;
   }
@@ -56,22 +63,39 @@ export class Verifier {
   async run(): Promise<void> {
     const { env, duties, config } = this.context;
     let dueMs = 0;
+    let requestsDueMs = 0;
     await this.recall();
     while (!duties.aborted) {
       const nowMs = env.clock.monotonicMs();
+      const isHinted = this.bell.hasRung();
+      this.bell.listen();
       const registrations = this.wanted();
-      const mark = registrations
-        .map((peer) => `${peer.name} ${peer.devicesSealed ?? ''} ${peer.watchdogBoundMs ?? ''}`)
-        .join('\n');
-      if (registrations.length > 0 && (mark !== this.checked || nowMs >= dueMs)) {
-        this.checked = mark;
+      if (registrations.length > 0 && (nowMs >= dueMs || this.hasChanged(registrations))) {
+        this.checked = registrations;
         await this.checkAll(registrations, null);
         dueMs = env.clock.monotonicMs() + config.fencing.verifyInterval * (0.9 + 0.2 * env.random.fraction());
       }
       if (this.unpublished !== null) await this.publish(this.unpublished.answers);
-      await this.answerRequests();
-      await env.clock.sleep(lookMs, duties);
+      if (isHinted || nowMs >= requestsDueMs) {
+        await this.answerRequests();
+        requestsDueMs = nowMs + requestsMs;
+      }
+      await this.bell.wait(lookMs);
     }
+  }
+
+  /** A registration is another object when it was read anew. */
+  private hasChanged(registrations: readonly Registration[]): boolean {
+    if (registrations.length !== this.checked.length) return true;
+    return registrations.some((now, index) => {
+      const before = this.checked[index];
+      return (
+        before !== now &&
+        (before?.name !== now.name ||
+          before.devicesSealed !== now.devicesSealed ||
+          before.watchdogBoundMs !== now.watchdogBoundMs)
+      );
+    });
   }
 
   /** What a former life of this noded had proved. Nothing is proved anew, or published, before that is known. */
@@ -92,9 +116,10 @@ export class Verifier {
 
   /** An operator's preflight: probe anew what it asks for, and mark the row as its answer. */
   private async answerRequests(): Promise<void> {
+    if (this.context.self.role !== 'coordinator') return;
     const { store } = this.context.env;
-    const listed = await store.list(tree.requests);
-    if (!listed.ok || this.context.self.role !== 'coordinator') return;
+    const listed = await store.list(tree.requests, this.bell.ring);
+    if (!listed.ok) return;
     for (const id of listed.names.filter((name) => !this.answered.has(name))) {
       const read = await store.read(`${tree.requests}/${id}`);
       if (!read.ok) continue;
@@ -113,7 +138,9 @@ export class Verifier {
   /** Coordinators check everybody; a worker only itself (advice: a host may not reach its own BMC). */
   private wanted(): Registration[] {
     const { self } = this.context;
-    return this.peers.all().filter((peer) => self.role === 'coordinator' || peer.name === self.name);
+    if (self.role === 'coordinator') return this.peers.all();
+    const own = this.peers.get(self.name);
+    return own === null ? [] : [own];
   }
 
   private async checkAll(registrations: readonly Registration[], answers: string | null): Promise<void> {

@@ -2,7 +2,7 @@
 import type { Config } from '../config/load.ts';
 import type { Asked } from '../environment/peer-api.ts';
 import type { ApiQuestion } from '../records/api.ts';
-import { readClusterKey } from '../real/config-file.ts';
+import { readClusterKeys } from '../real/config-file.ts';
 import { askNoded } from '../real/http/ask.ts';
 import { readCluster } from './cluster-view.ts';
 import type { Arguments } from './command.ts';
@@ -25,7 +25,7 @@ export async function askAll<Kind extends 'status' | 'debug' | 'leave-election' 
   question: Extract<ApiQuestion, { kind: Kind }>,
 ): Promise<Asking<Kind>[]> {
   const { config } = loadedConfig(args);
-  const key = readClusterKey(config);
+  const key = readClusterKeys(config);
   if (!key.ok) throw new CommandError(exitCodes.usage, key.message);
   const deadlineMs = durationOption(args, 'timeout');
   const wanted = text(args, 'node');
@@ -41,7 +41,7 @@ export async function askAll<Kind extends 'status' | 'debug' | 'leave-election' 
       asked:
         apiAddress === null
           ? ({ ok: false, code: 'refused', because: 'its API is switched off' } as const)
-          : await askNoded<Kind>({ address: apiAddress, key: key.value.apiKey }, question, deadlineMs),
+          : await askNoded<Kind>({ address: apiAddress, key: key.value.first.apiKey }, question, deadlineMs),
     })),
   );
 }

@@ -2,8 +2,10 @@
 import { hostname, userInfo } from 'node:os';
 import type { Config } from '../config/load.ts';
 import type { Store } from '../environment/store.ts';
-import { configFile, readClusterKey, readConfig } from '../real/config-file.ts';
-import type { ClusterKey } from '../real/secrets.ts';
+import { configFile, readClusterKeys, readConfig } from '../real/config-file.ts';
+import type { KeyRing } from '../real/secrets.ts';
+import { storeOptions } from '../real/zookeeper/options.ts';
+import type { ZooKeeperStoreOptions } from '../real/zookeeper/store.ts';
 import { openZooKeeperStore } from '../real/zookeeper/store.ts';
 import type { Arguments } from './command.ts';
 import { text } from './command.ts';
@@ -11,7 +13,7 @@ import { CommandError, exitCodes } from './exit-codes.ts';
 
 export interface Connected {
   readonly config: Config;
-  readonly key: ClusterKey;
+  readonly keys: KeyRing;
   readonly store: Store;
 }
 
@@ -32,37 +34,45 @@ export async function withStore<T>(
   withinMs = connectWithinMs,
 ): Promise<T> {
   const { config } = loadedConfig(args);
-  const key = readClusterKey(config);
-  if (!key.ok) throw new CommandError(exitCodes.usage, key.message);
-  const { timing } = config;
+  const keys = readClusterKeys(config);
+  if (!keys.ok) throw new CommandError(exitCodes.usage, keys.message);
+  let trouble = '';
   const store = openZooKeeperStore({
-    servers: shuffled(config.zookeeper.servers),
-    root: `${config.zookeeper.root}/${config.cluster.name}`,
-    sessionTimeoutMs: timing.requesterTimeoutMs,
-    connectTimeoutMs: Math.max(timing.connectTimeoutMs, 500),
-    requestTimeoutMs: 4000,
-    digest: key.value.digest,
+    ...commandSession(config, keys.value),
+    onTrouble: (because) => (trouble = `: ${because}`),
   });
   // Ctrl-C ends the session in good order, so that what was asked for is taken back at once.
   const interrupted = () => void store.close(500).finally(() => process.exit(130));
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupted);
   try {
-    await connected(store, config, withinMs);
-    return await work({ config, key: key.value, store });
+    await connected(store, config, withinMs, () => trouble);
+    return await work({ config, keys: keys.value, store });
   } finally {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, interrupted);
     await store.close(500);
   }
 }
 
-async function connected(store: Store, config: Config, withinMs: number): Promise<void> {
+/** The options of a command's session, which is shorter and less patient than that of noded. */
+export function commandSession(config: Config, keys: KeyRing): ZooKeeperStoreOptions {
+  const options = storeOptions(config, keys);
+  return {
+    ...options,
+    servers: shuffled(options.servers),
+    sessionTimeoutMs: config.timing.requesterTimeoutMs,
+    connectTimeoutMs: Math.max(config.timing.connectTimeoutMs, 500),
+    requestTimeoutMs: 4000,
+  };
+}
+
+async function connected(store: Store, config: Config, withinMs: number, trouble: () => string): Promise<void> {
   const endMs = performance.now() + withinMs;
   while (store.session().state !== 'connected') {
     if (performance.now() > endMs) {
       const servers = config.zookeeper.servers.join(', ');
       throw new CommandError(
         exitCodes.unreachable,
-        `no ZooKeeper server answers within ${withinMs / 1000} s (tried ${servers}); is there a quorum?`,
+        `no ZooKeeper server answers within ${withinMs / 1000} s (tried ${servers}${trouble()}); is there a quorum?`,
       );
     }
     await pause(5);

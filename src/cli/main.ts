@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /** nodectl: registers the commands with yargs, runs one, turns its outcome into an exit code. */
 import yargs from 'yargs';
 import type { Argv } from 'yargs';
@@ -7,6 +6,7 @@ import type { Command } from './command.ts';
 import { commands } from './commands/all.ts';
 import { complete, fishScript } from './completion.ts';
 import { programVersion } from '../real/package.ts';
+import { parseWithoutCompiling } from '../records/record.ts';
 import { CommandError, exitCodeWords, exitCodes } from './exit-codes.ts';
 import { createOutput } from './output.ts';
 
@@ -74,22 +74,23 @@ function helpHint(): string {
   return `see: nodectl ${known === undefined ? '' : `${path[0] ?? ''} `}--help`;
 }
 
-// `nodectl events | head`: a reader that has had enough is no error.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
-
-const [first, second] = hideBin(process.argv);
-try {
+async function start(): Promise<void> {
+  parseWithoutCompiling();
+  // `nodectl events | head`: a reader that has had enough is no error.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+  const [first, second] = hideBin(process.argv);
   if (first === 'completion' && second === 'fish') process.stdout.write(fishScript);
   else if (first === '--get-yargs-completions')
     for (const word of await complete(process.argv.slice(3))) process.stdout.write(`${word}\n`);
   else await main();
-} catch (error) {
-  if (error instanceof CommandError) {
-    process.stderr.write(`nodectl: ${error.message}\n`);
-    exitCode = error.code;
-  } else if (error instanceof Error && error.name === 'YError') {
-    process.stderr.write(`nodectl: ${error.message}\n`);
-    exitCode = exitCodes.usage;
-  } else throw error;
 }
-process.exitCode = exitCode;
+
+// No `await` out here: the bundle is one script, so that its compiled code can be kept (launch.ts).
+void start()
+  .catch((error: unknown) => {
+    const isUsage = error instanceof Error && error.name === 'YError';
+    if (!isUsage && !(error instanceof CommandError)) throw error;
+    process.stderr.write(`nodectl: ${error.message}\n`);
+    exitCode = error instanceof CommandError ? error.code : exitCodes.usage;
+  })
+  .then(() => (process.exitCode = exitCode));

@@ -39,7 +39,7 @@ export function clip(text: string, columns: number): string {
   if (widthOf(text) <= columns) return text;
   let left = columns - 1;
   let cut = '';
-  for (const { segment } of characters.segment(stripVTControlCharacters(text))) {
+  for (const { segment } of new Intl.Segmenter().segment(stripVTControlCharacters(text))) {
     left -= widthOf(segment);
     if (left < 0) break;
     cut += segment;
@@ -55,8 +55,6 @@ export function pad(text: string, columns: number): string {
 function widthOf(text: string): number {
   return /^[ -~]*$/.test(text) ? text.length : stringWidth(text);
 }
-
-const characters = new Intl.Segmenter();
 
 /** "3.2 s", "-": for tables. */
 export function age(ms: number | null): string {

@@ -112,10 +112,10 @@ const steps: Readonly<Record<string, number>> = {
 };
 
 /** As the primary itself says; null: there is none, or it does not answer at once. */
-async function leaseOf({ key }: Connected, { nodes, primary }: ClusterView): Promise<number | null> {
+async function leaseOf({ keys }: Connected, { nodes, primary }: ClusterView): Promise<number | null> {
   const address = nodes.find(({ name }) => name === primary.holder)?.apiAddress ?? null;
   if (address === null) return null;
-  const asked = await askNoded<'status'>({ address, key: key.apiKey }, { kind: 'status' }, leaseAskMs);
+  const asked = await askNoded<'status'>({ address, key: keys.first.apiKey }, { kind: 'status' }, leaseAskMs);
   return asked.ok ? asked.answer.leaseLeftMs : null;
 }
 

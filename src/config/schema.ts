@@ -5,11 +5,12 @@
  * Keys whose default hangs on other keys are optional here and filled in by timing.ts.
  */
 import * as z from 'zod';
-import { choice, command, duration, durationOr, flag, nodeName, path, shown, whole, word } from './fields.ts';
+import { choice, command, duration, durationOr, flag, nodeName, path, whole, word } from './fields.ts';
 import { bmc, fencing } from './sections/fencing.ts';
 import { primary } from './sections/primary.ts';
 import { vms } from './sections/vms.ts';
 import { web } from './sections/web.ts';
+import { zookeeper } from './sections/zookeeper.ts';
 
 const cluster = z.strictObject({
   name: nodeName('Name of the cluster; the same on every machine. It is part of the path in ZooKeeper.'),
@@ -54,36 +55,6 @@ const node = z.strictObject({
     0,
     1000,
   ).default(100),
-});
-
-const zookeeper = z.strictObject({
-  servers: z
-    .array(word('host:port', /^[A-Za-z0-9._-]+:\d{1,5}$/, 'host:port (a host name or an IPv4 address)'), {
-      error: (issue) => `expected a list of host:port, got ${shown(issue.input)}`,
-    })
-    .min(1, { error: 'expected at least one host:port' })
-    .meta({ description: 'The ZooKeeper servers, each as host:port.', range: 'a list of host:port' }),
-  root: word(
-    'Where the tree begins; the cluster name is appended.',
-    /^(\/[A-Za-z0-9._-]+)+$/,
-    'a ZooKeeper path',
-  ).default('/nodekeeper'),
-  tickTime: durationOr(
-    '2s',
-    "ZooKeeper's own `tickTime`, as in its zoo.cfg; no session may be shorter than 4 of them.",
-    100,
-    10_000,
-  ),
-  sessionTimeout: duration(
-    'Session timeout asked of ZooKeeper. Default: a third of the detection time, at least 4 ticks and 2s.',
-    1000,
-    60_000,
-  ).optional(),
-  connectTimeout: duration(
-    'How long one server may take to accept a connection. Default: a tenth of the session timeout, at least 200ms.',
-    100,
-    10_000,
-  ).optional(),
 });
 
 const keepalive = z.strictObject({

@@ -27,6 +27,8 @@ export interface Timing {
   readonly leaseMs: number;
   /** While primary, a proof is renewed this often. */
   readonly renewalMs: number;
+  /** The primary record is read anew at least this often, watches or not. */
+  readonly lookMs: number;
   /** Within what time after the end of its lease everything of the primary has stopped, or the machine resets itself. */
   readonly stopBoundMs: number;
   /**
@@ -37,6 +39,9 @@ export interface Timing {
   /** What a successor would have to wait after owning the lock if it relied on the lease alone; it never does (decision 0004). */
   readonly graceMs: number;
 }
+
+const lookMinMs = 500;
+const lookMaxMs = 2000;
 
 /** Between the deadline of a command and the certainty that its process group is gone. */
 const killMarginMs = 1000;
@@ -64,6 +69,7 @@ export function deriveTiming(config: WrittenConfig): Timing {
   return {
     leaseMs: lease,
     renewalMs: renewal,
+    lookMs: Math.min(lookMaxMs, Math.max(lookMinMs, config.keepalive.interval / 2)),
     stopBoundMs,
     watchdogBoundMs:
       config.node.watchdog === undefined || !watchdogCovers(config)

@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 /** noded: reads its configuration, puts the parts together, lives until told to stop. */
+import { setMaxListeners } from 'node:events';
 import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
 import { nodeNamePattern } from '../core/node.ts';
-import { configFile, readDevices, readClusterKey, readConfig } from '../real/config-file.ts';
+import { configFile, readDevices, readClusterKeys, readConfig } from '../real/config-file.ts';
 import { realLog } from '../real/log.ts';
 import { programVersion } from '../real/package.ts';
 import { allComplaints } from '../real/power/agent-metadata.ts';
@@ -43,12 +44,15 @@ function options(): { config: string } {
   }
 }
 
+// Every loop listens to the signal that ends it, and Node.js would warn of the eleventh on standard error.
+setMaxListeners(100);
+
 async function main(): Promise<number> {
   const file = options().config;
   const config = readConfig(file);
   if (!config.ok) return refuse(config.message);
-  const key = readClusterKey(config.value);
-  if (!key.ok) return refuse(key.message);
+  const keys = readClusterKeys(config.value);
+  if (!keys.ok) return refuse(keys.message);
   const devices = readDevices(config.value);
   if (!devices.ok) return refuse(devices.message);
   const name = config.value.node.name ?? hostname().split('.')[0]?.toLowerCase() ?? '';
@@ -67,7 +71,7 @@ async function main(): Promise<number> {
     config: config.value,
     name,
     version: programVersion(),
-    key: key.value,
+    keys: keys.value,
     devices: devices.value,
     log,
     supervisor,
@@ -78,7 +82,7 @@ async function main(): Promise<number> {
     return typeof made === 'string' ? refuse(made, 4) : made;
   };
   let wired = await wire();
-  handleSignals({ current: () => wired, log, supervisor, configFile: file, config: config.value });
+  handleSignals({ current: () => wired, log, supervisor, configFile: file, config: config.value, keys: keys.value });
   let ending = await wired.agent.run();
   while (ending.kind === 'left') {
     // Out of the cluster, but not gone: the next life waits outside until somebody says "nodectl join".

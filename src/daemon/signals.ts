@@ -4,8 +4,9 @@
  */
 import { changesOf } from '../config/changes.ts';
 import type { Config } from '../config/load.ts';
-import { readConfig } from '../real/config-file.ts';
+import { readClusterKeys, readConfig } from '../real/config-file.ts';
 import type { RealLog } from '../real/log.ts';
+import type { KeyRing } from '../real/secrets.ts';
 import type { SystemdSupervisor } from '../real/systemd/supervisor.ts';
 import type { Wired } from './wiring.ts';
 
@@ -15,9 +16,10 @@ export interface Signalled {
   readonly supervisor: SystemdSupervisor;
   readonly configFile: string;
   readonly config: Config;
+  readonly keys: KeyRing;
 }
 
-export function handleSignals({ current, log, supervisor, configFile, config }: Signalled): void {
+export function handleSignals({ current, log, supervisor, configFile, config, keys }: Signalled): void {
   let asked = false;
   const stop = (signal: string) => {
     current().agent.stop(asked ? 'fast' : 'graceful', signal);
@@ -30,6 +32,7 @@ export function handleSignals({ current, log, supervisor, configFile, config }: 
   process.on('SIGHUP', () => {
     supervisor.reloading();
     reload(log, configFile, config);
+    exchangeKeys(log, config, keys);
     current().renewCertificate();
     supervisor.reloaded();
   });
@@ -46,4 +49,17 @@ function reload(log: RealLog, configFile: string, running: Config): void {
   log.setLevel(read.value.log.level);
   if (later.length === 0) log.info('the configuration was taken up', { configFile, keys: now.join(', ') });
   else log.warn('a part of the configuration waits for a restart of noded', { configFile, keys: later.join(', ') });
+}
+
+/** The key file may hold other keys now (docs/SECURITY.md, a change of keys). */
+function exchangeKeys(log: RealLog, config: Config, keys: KeyRing): void {
+  const read = readClusterKeys(config);
+  if (!read.ok) {
+    log.error('the cluster keys cannot be read; the old ones stay', { because: read.message });
+    return;
+  }
+  const names = read.value.keyNames().join(', ');
+  if (names === keys.keyNames().join(', ')) return;
+  keys.exchange(read.value.all);
+  log.info('the cluster keys were exchanged', { names, writesWith: keys.first.name });
 }

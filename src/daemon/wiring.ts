@@ -16,10 +16,11 @@ import { commandReset } from '../real/reset.ts';
 import { realResources } from '../real/resources/resources.ts';
 import { realStorageFence } from '../real/resources/storage-fence.ts';
 import { realRandom } from '../real/random.ts';
-import type { ClusterKey } from '../real/secrets.ts';
+import type { KeyRing } from '../real/secrets.ts';
 import { realSubsystems } from '../real/subsystems/subsystems.ts';
 import type { SystemdSupervisor } from '../real/systemd/supervisor.ts';
 import { deviceWatchdog } from '../real/watchdog.ts';
+import { storeOptions } from '../real/zookeeper/options.ts';
 import { openZooKeeperStore } from '../real/zookeeper/store.ts';
 
 const sysrqTrigger = '/proc/sysrq-trigger';
@@ -28,7 +29,7 @@ export interface Parts {
   readonly config: Config;
   readonly name: string;
   readonly version: string;
-  readonly key: ClusterKey;
+  readonly keys: KeyRing;
   readonly devices: readonly FenceDevice[];
   readonly log: RealLog;
   readonly supervisor: SystemdSupervisor;
@@ -47,18 +48,18 @@ export async function wireAgent({
   config,
   name,
   version,
-  key,
+  keys,
   devices,
   log,
   supervisor,
   metrics,
 }: Parts): Promise<Wired | string> {
   const peerApi = new HttpPeerApi({
-    key: key.apiKey,
+    keys: () => keys.all.map((key) => key.apiKey),
     port: config.api.enabled ? config.api.port : null,
     socket: config.api.socket,
     debug: process.env['NODEKEEPER_DEBUG'] === '1',
-    web: webSettings(config, key),
+    web: webSettings(config, keys),
     metrics,
     onTrouble: (because) => log.error('API not served', { because }),
   });
@@ -67,12 +68,11 @@ export async function wireAgent({
   const power = realPower();
   const { timing } = config;
   const session = openZooKeeperStore({
-    servers: config.zookeeper.servers,
-    root: `${config.zookeeper.root}/${config.cluster.name}`,
+    ...storeOptions(config, keys),
     sessionTimeoutMs: timing.sessionTimeoutMs,
     connectTimeoutMs: timing.connectTimeoutMs,
     requestTimeoutMs: timing.requestTimeoutMs,
-    digest: key.digest,
+    onTrouble: (because) => log.warn('no TLS to ZooKeeper', { because }),
     onForeignAccess: (because) => log.error('the tree is open to others', { because }),
     onChange: (state, because) => log[state === 'connected' ? 'info' : 'warn'](`store ${state}`, { because }),
   });
@@ -84,7 +84,7 @@ export async function wireAgent({
       metrics,
       store: measuredStore(session, metrics),
       power,
-      secrets: key,
+      secrets: keys,
       supervisor,
       subsystems: realSubsystems(config, power, devices.find((device) => device.kind === 'ipmi') ?? null),
       machine: machineIdentity(),
@@ -107,8 +107,8 @@ export async function wireAgent({
   return { agent, renewCertificate: () => peerApi.renewCertificate() };
 }
 
-function webSettings({ web }: Config, { readToken, operateToken }: ClusterKey): WebSettings | null {
+function webSettings({ web }: Config, keys: KeyRing): WebSettings | null {
   const { enabled, address, port, certificateFile, keyFile, openMetrics, requestsPerSecond } = web;
   const tls = certificateFile === undefined || keyFile === undefined ? null : { certificateFile, keyFile };
-  return enabled ? { address, port, tls, readToken, operateToken, openMetrics, requestsPerSecond } : null;
+  return enabled ? { address, port, tls, tokens: () => keys.all, openMetrics, requestsPerSecond } : null;
 }

@@ -7,7 +7,8 @@
  *   STORE5 a commit happens as a whole or not at all;
  *   STORE6 ephemerals vanish with their session, and only with it (or when they are removed);
  *   STORE7 `lastAckSentMs` is the sending time of the last acknowledged write, on the Clock of this environment: reads and pings are no evidence;
- *   STORE8 a watch fires at most once, is a hint only, and may be lost with the session.
+ *   STORE8 a watch fires at most once, is a hint only, and may be lost with the session;
+ *   STORE9 `exposure` says whether everybody who reaches the store may change our tree: then a record is nobody's word.
  */
 export type StoreFailureCode =
   | 'not-connected' // no live session: nothing was sent
@@ -71,6 +72,8 @@ export interface Store {
   remove(path: string, version: number): Promise<StoreResult<object>>;
   /** All of the operations or none of them. */
   commit(operations: readonly Operation[]): Promise<StoreResult<object>>;
+  /** Where and how everybody may change the tree, e.g. "/nodes: world:anyone may read, write"; null: nowhere. */
+  exposure(): Promise<StoreResult<{ readonly where: string | null }>>;
   /** Ends the session in good order within `deadlineMs`: its ephemerals are gone when it worked. */
   close(deadlineMs: number): Promise<void>;
 }

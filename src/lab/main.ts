@@ -43,8 +43,9 @@ async function runUp(args: Args): Promise<void> {
   if (!wasUp) for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, abandon);
   try {
     const coordinators = args['coordinators'] === undefined ? nodes : Number(args['coordinators']);
-    const [vms, systemd] = [args['vms'] === true, args['systemd'] === true];
-    await up(lab, { nodes, zookeepers, coordinators, vms, systemd, set: list(args, 'set'), say });
+    const on = (name: string) => args[name] === true;
+    const [vms, systemd, tls] = [on('vms'), on('systemd'), on('tls')];
+    await up(lab, { nodes, zookeepers, coordinators, vms, systemd, tls, set: list(args, 'set'), say });
   } catch (error) {
     if (!wasUp) await down(lab, true);
     throw error;
@@ -138,6 +139,7 @@ function lifeCommands(parser: Argv): Argv {
             default: false,
             describe: 'systemd as PID 1 of every host, noded as its unit (scripts/lab exec node1 -- systemctl)',
           })
+          .option('tls', { type: 'boolean', default: false, describe: 'ZooKeeper over mutual TLS only' })
           .option('set', {
             type: 'string',
             array: true,

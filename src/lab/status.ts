@@ -13,7 +13,7 @@ export interface StatusNode {
 export function nodectl(lab: Lab, args: readonly string[]): [string, string[]] {
   const [, inside] = lab.inside();
   const pid = inside[1] ?? '';
-  const main = `${lab.repository}/dist/cli/main.js`;
+  const main = `${lab.repository}/dist/cli/launch.cjs`;
   return ['nsenter', ['-t', pid, '-n', '--', process.execPath, main, ...args]];
 }
 

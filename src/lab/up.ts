@@ -27,6 +27,8 @@ export interface UpOptions {
   readonly vms?: boolean;
   /** systemd as PID 1 of every host, noded as its unit. */
   readonly systemd?: boolean;
+  /** ZooKeeper over mutual TLS only. */
+  readonly tls?: boolean;
   readonly set: readonly string[];
   readonly say: (text: string) => void;
 }
@@ -49,8 +51,8 @@ export async function up(lab: Lab, options: UpOptions): Promise<void> {
   const cgroup = join(cgroupRoot(), `nodekeeper-lab-${createHash('md5').update(lab.dir).digest('hex').slice(0, 8)}`);
   writeFileSync(lab.path('lab.env'), environmentFile(lab, hosts, options));
   writeFileSync(lab.path('cgroup'), cgroup);
-  const { zookeepers, coordinators = options.nodes, vms = false, set } = options;
-  writeSettings(lab, hosts, { zookeepers, coordinators, vms, set });
+  const { zookeepers, coordinators = options.nodes, vms = false, tls = false, set } = options;
+  writeSettings(lab, hosts, { zookeepers, coordinators, vms, tls, set });
   const unsharePid = startInit(lab, cgroup);
   lab.save({ nodes: options.nodes, zookeepers: options.zookeepers, repository: lab.repository, cgroup, unsharePid });
   const bootedMs = readyMs + hosts.length * joinedPerHostMs;
@@ -136,7 +138,7 @@ function startInit(lab: Lab, cgroup: string): number {
   return child.pid;
 }
 
-function environmentFile(lab: Lab, hosts: readonly string[], { zookeepers, vms, systemd }: UpOptions): string {
+function environmentFile(lab: Lab, hosts: readonly string[], { zookeepers, vms, systemd, tls }: UpOptions): string {
   const lines = {
     HOSTS: hosts.join(' '),
     ZOOKEEPERS: String(zookeepers),
@@ -144,6 +146,7 @@ function environmentFile(lab: Lab, hosts: readonly string[], { zookeepers, vms, 
     NODE_BINARY: realpathSync(process.execPath),
     ZK_TICK: '200',
     VMS: vms === true ? '1' : '',
+    ZK_TLS: tls === true ? '1' : '',
     SYSTEMD: systemd === true ? '1' : '',
   };
   return Object.entries(lines)

@@ -120,9 +120,12 @@ function showRole({ view: { primary }, events, leaseLeftMs, leaseMs, wallMs }) {
     holder === null
       ? `nobody: ${because}`
       : `${holder}${state === 'primary' ? '' : ` is in "${state}"`}, epoch ${epoch}, since ${clock(sinceWallMs)}: ${because}`;
-  $('lease').hidden = leaseLeftMs === null;
-  if (leaseLeftMs !== null)
-    fill($('lease'), leaseLeftMs, leaseMs, `${seconds(leaseLeftMs)} of ${seconds(leaseMs)} left`);
+  $('lease').hidden = $('lease-words').hidden = leaseLeftMs === null;
+  if (leaseLeftMs !== null) {
+    const words = `${seconds(leaseLeftMs)} of ${seconds(leaseMs)} left`;
+    fill($('lease'), leaseLeftMs, leaseMs, words);
+    $('lease-words').textContent = `Lease: ${words}`;
+  }
   const changes = events.filter((event) => roleKinds.includes(event.kind));
   const pieces = changes.map((event, at) => ({
     who: event.kind === 'primary' ? (event.node ?? '?') : 'nobody',
@@ -164,7 +167,7 @@ function show(seen) {
   showMatrix(seen);
   showEvents(seen);
   $('door').hidden = true;
-  $('cluster').hidden = false;
+  $('cluster').hidden = $('skip').hidden = false;
 }
 
 function showStale(because) {
@@ -176,7 +179,7 @@ function askForToken(because) {
   sessionStorage.removeItem('token');
   token = '';
   $('refused').textContent = because;
-  $('cluster').hidden = true;
+  $('cluster').hidden = $('skip').hidden = true;
   if ($('door').hidden) {
     $('door').hidden = false;
     $('token').focus();

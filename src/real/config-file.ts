@@ -1,16 +1,14 @@
 /** Reads the configuration and the secrets beside it. A file that others could read or change is refused, not warned about. */
-import { readFileSync, statSync } from 'node:fs';
 import type { Config } from '../config/load.ts';
 import { loadConfig, printErrors } from '../config/load.ts';
 import { utf8Length } from '../config/fields.ts';
 import type { FenceDevice, IpmiDevice } from '../records/device.ts';
-import type { ClusterKey } from './secrets.ts';
-import { clusterKey } from './secrets.ts';
+import type { Loaded } from './guarded-file.ts';
+import { readGuarded, readPrivate, webKey, zookeeperKey } from './guarded-file.ts';
+import { KeyRing, clusterKeys } from './secrets.ts';
 
 export const defaultConfigFile = '/etc/nodekeeper/config.yaml';
 const passwordBytesMax = 20;
-
-export type Loaded<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly message: string };
 
 /** `--config`, then NODEKEEPER_CONFIG, then the default. */
 export function configFile(option: string | undefined): string {
@@ -24,14 +22,13 @@ export function readConfig(file: string): Loaded<Config> {
   return loaded.ok ? { ok: true, value: loaded.config } : { ok: false, message: printErrors(file, loaded.errors) };
 }
 
-export function readClusterKey(config: Config): Loaded<ClusterKey> {
+export function readClusterKeys(config: Config): Loaded<KeyRing> {
   const file = config.cluster.keyFile;
-  const text = readGuarded(file, 'the cluster key', 0o077);
+  const text = readPrivate(file, 'the cluster key');
   if (!text.ok) return text;
-  const key = clusterKey(text.value, config.cluster.name);
-  if (key === null)
-    return { ok: false, message: `${file}: this is no cluster key; make one with: nodectl keygen --out ${file}` };
-  return { ok: true, value: key };
+  const keys = clusterKeys(text.value, config.cluster.name);
+  if (typeof keys === 'string') return { ok: false, message: `${file}: ${keys}; one is made with: nodectl keygen` };
+  return { ok: true, value: new KeyRing(keys) };
 }
 
 /** Everything that can switch this machine off, passwords included: its BMC, and the further devices. */
@@ -45,7 +42,7 @@ export function readDevices(config: Config): Loaded<FenceDevice[]> {
   for (const { name, agent, options, secretFiles, delay, retries, timeout } of config.fencing.devices) {
     const secrets: Record<string, string> = {};
     for (const [option, file] of Object.entries(secretFiles)) {
-      const text = readGuarded(file, `the secret "${option}" of the device "${name}"`, 0o077);
+      const text = readPrivate(file, `the secret "${option}" of the device "${name}"`);
       if (!text.ok) return text;
       const value = text.value.replace(/\r?\n$/, '');
       if (value === '' || /[\0\n\r]/.test(value)) return { ok: false, message: `${file}: expected one line` };
@@ -58,7 +55,7 @@ export function readDevices(config: Config): Loaded<FenceDevice[]> {
 }
 
 function readBmc(bmc: NonNullable<Config['bmc']>): Loaded<IpmiDevice> {
-  const text = readGuarded(bmc.passwordFile, 'the BMC password', 0o077);
+  const text = readPrivate(bmc.passwordFile, 'the BMC password');
   if (!text.ok) return text;
   const password = text.value.replace(/\r?\n$/, '');
   const bytes = utf8Length(password);
@@ -73,30 +70,14 @@ function readBmc(bmc: NonNullable<Config['bmc']>): Loaded<IpmiDevice> {
   return { ok: true, value: { kind: 'ipmi', ...common, address, port, username, password, cipherSuites, privilege } };
 }
 
-/** Reads a file whose mode has none of the forbidden bits and that nobody but root or we could have replaced. */
-function readGuarded(file: string, what: string, forbidden: number): Loaded<string> {
-  try {
-    const { mode, uid } = statSync(file);
-    if ((mode & forbidden & 0o044) !== 0)
-      return refuse(file, `${what} can be read by others (mode ${octal(mode)})`, file);
-    if ((mode & 0o022 & (forbidden | 0o020)) !== 0)
-      return refuse(file, `${what} can be changed by others (mode ${octal(mode)})`, file);
-    const own = process.getuid?.() ?? 0;
-    if (uid !== 0 && uid !== own)
-      return { ok: false, message: `${file}: ${what} belongs to user ${uid}, expected root or user ${own}` };
-    return { ok: true, value: readFileSync(file, 'utf8') };
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    const why =
-      code === 'ENOENT' ? 'it does not exist' : code === 'EACCES' ? 'permission denied (are you root?)' : String(error);
-    return { ok: false, message: `${file}: ${what} cannot be read: ${why}` };
-  }
-}
-
-function refuse(file: string, why: string, path: string): Loaded<never> {
-  return { ok: false, message: `${file}: ${why}; expected at most 0600: chmod 600 ${path}` };
-}
-
-function octal(mode: number): string {
-  return (mode & 0o7777).toString(8).padStart(4, '0');
+/** What would keep a listener or a connection from coming about: private keys that are missing, or that others can read. */
+export function keyFileComplaints({ web, zookeeper }: Config): string[] {
+  const files = [
+    [web.enabled ? web.keyFile : undefined, webKey],
+    [zookeeper.tls?.keyFile, zookeeperKey],
+  ] as const;
+  return files.flatMap(([file, what]) => {
+    const read = file === undefined ? null : readPrivate(file, what);
+    return read === null || read.ok ? [] : [read.message];
+  });
 }

@@ -21,6 +21,7 @@ export function measuredStore(store: Store, metrics: Metrics): Store {
     write: timed('write', (path, text, version) => store.write(path, text, version)),
     remove: timed('remove', (path, version) => store.remove(path, version)),
     commit: timed('commit', (operations) => store.commit(operations)),
+    exposure: () => store.exposure(),
     close: (deadlineMs) => store.close(deadlineMs),
   };
 }

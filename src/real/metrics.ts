@@ -10,9 +10,12 @@ export interface RealMetrics extends Metrics {
   render(samples: readonly MetricSample[]): Promise<string>;
 }
 
+const eventLoopEveryMs = 500;
+
 export function realMetrics(): RealMetrics {
   const lasting = new Registry();
-  collectDefaultMetrics({ register: lasting, prefix: 'noded_' });
+  // By default its watch of the event loop wakes the process a hundred times a second (scripts/bench footprint).
+  collectDefaultMetrics({ register: lasting, prefix: 'noded_', eventLoopMonitoringPrecision: eventLoopEveryMs });
   // Gauges with the name of a counter: promtool refuses them, and the same numbers stand beside them by type.
   for (const what of ['handles', 'requests', 'resources'])
     lasting.removeSingleMetric(`noded_nodejs_active_${what}_total`);

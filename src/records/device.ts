@@ -63,3 +63,6 @@ export function whereIs(device: FenceDevice): string {
     ' ',
   );
 }
+
+/** What a seal is bound to: devices of one node are not those of another. */
+export const sealContext = (node: string) => `devices ${node}`;

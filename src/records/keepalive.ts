@@ -41,6 +41,8 @@ export const Keepalive = z.object({
   subsystems: z.record(z.string(), SubsystemReport),
   /** What this coordinator sees of its peers; only those about which there is something to say. */
   peers: z.record(z.string(), PeerView),
+  /** Names of the cluster keys that this noded holds, the one that it writes with first. Absent: it is of an older version. */
+  keys: z.array(z.string().max(16)).max(8).optional(),
   /** Why this node has stepped down from its duties; null: it has not. */
   steppedDown: z.string().max(300).nullable(),
 });

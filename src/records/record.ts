@@ -2,7 +2,7 @@
  * How a record is read from the store: JSON, its schema version, its shape. What does not parse is a value that says so;
  * callers treat it as unknown, never as healthy and never as dead.
  */
-import type * as z from 'zod';
+import * as z from 'zod';
 
 /** No record of ours comes near this; a larger one is not even parsed. */
 export const recordBytesMax = 256 * 1024;
@@ -25,6 +25,11 @@ export function parseRecord<T>(schema: z.ZodType<T>, text: string): Parsed<T> {
   const first = parsed.error.issues[0];
   const path = first === undefined || first.path.length === 0 ? 'record' : first.path.map(String).join('.');
   return { ok: false, because: `${path}: ${first?.message ?? 'wrong shape'}` };
+}
+
+/** For a process that uses each schema once or twice: zod compiles a schema for speed, which takes longer than that. */
+export function parseWithoutCompiling(): void {
+  z.config({ jitless: true });
 }
 
 /** The text of a record. */

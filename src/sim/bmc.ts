@@ -31,6 +31,8 @@ export interface SimPowerOptions {
   readonly self: string;
   readonly bmcs: ReadonlyMap<string, SimBmc>;
   readonly reaches: () => boolean;
+  /** For the checkers: an order is sent, whatever becomes of it. */
+  readonly onSend?: (target: string, power: 'on' | 'off') => void;
 }
 
 interface Answered {
@@ -54,6 +56,8 @@ export class SimPower implements Power {
   }
 
   async order(reference: FenceDevice, power: 'on' | 'off', deadlineMs: number): Promise<PowerAnswer> {
+    const target = this.options.bmcs.get(addressOf(reference))?.machine.name;
+    if (target !== undefined) this.options.onSend?.(target, power);
     const { bmc, fault, tookMs } = await this.talk(reference, deadlineMs);
     if (bmc === null) return { accepted: false, fault, because: fault === null ? '' : bmcFaults[fault], tookMs };
     if (bmc.mode === 'user-level') {

@@ -1,6 +1,6 @@
 /**
  * Virtual time: one queue of timers for the whole world, ties broken by order of arrival, microtasks drained between two
- * timers. The only `setImmediate` of the simulator is here. The same seed gives the same order of everything.
+ * timers. The same seed gives the same order of everything.
  */
 interface Timer {
   readonly atMs: number;
@@ -8,6 +8,11 @@ interface Timer {
   readonly fire: () => void;
   cancelled: boolean;
 }
+
+/** After so many timers the real world has its turn. */
+const firedPerTurn = 2000;
+/** So many timers of one moment are a loop that waits for nothing. */
+const atOneMomentMax = 200_000;
 
 export class VirtualTime {
   nowMs = 0;
@@ -28,13 +33,18 @@ export class VirtualTime {
 
   /** Runs the world until `endMs`; events due at that very moment are still fired. */
   async runUntil(endMs: number): Promise<void> {
-    await drained();
+    await turned();
+    let fired = 0;
+    let firedNow = 0;
     for (let next = this.heap[0]; next !== undefined && next.atMs <= endMs; next = this.heap[0]) {
       this.pop();
       if (next.cancelled) continue;
+      firedNow = next.atMs > this.nowMs ? 0 : firedNow + 1;
+      if (firedNow > atOneMomentMax) throw new Error(`the world's time stands still at ${this.nowMs} ms`);
       this.nowMs = next.atMs;
       next.fire();
-      await drained();
+      fired += 1;
+      await (fired % firedPerTurn === 0 ? turned() : drained());
     }
     this.nowMs = Math.max(this.nowMs, endMs);
   }
@@ -84,7 +94,15 @@ export class VirtualTime {
   }
 }
 
-/** All promises that can go on have gone on when this resolves. */
+/**
+ * All promises that can go on have gone on when this resolves: Node.js comes to a tick that was asked for between microtasks
+ * when none of them is left. Ten times cheaper than a turn of the event loop.
+ */
 function drained(): Promise<void> {
+  return new Promise((resolve) => process.nextTick(resolve));
+}
+
+/** A turn of the event loop: signals, timers and messages of the real world are heard. */
+function turned(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

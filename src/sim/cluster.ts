@@ -6,11 +6,15 @@ import type { SimNode } from './world.ts';
 export interface ClusterShape {
   readonly nodes: number;
   /** How many of them are coordinators (the first ones); default: all. */
-  readonly coordinators?: number;
+  readonly coordinators?: number | undefined;
   /** Whether ZooKeeper's servers run on the coordinators: the store is there while most of them have power. */
-  readonly storeOnCoordinators?: boolean;
+  readonly storeOnCoordinators?: boolean | undefined;
+  /** ZooKeeper servers; default 1, which never lags. */
+  readonly zookeepers?: number | undefined;
+  /** How fast the monotonic clock of a machine runs; default 1. */
+  readonly clockRates?: Readonly<Record<string, number>> | undefined;
   /** Any further keys, as YAML text of the config's sections. */
-  readonly set?: Settings;
+  readonly set?: Settings | undefined;
 }
 
 /** "section.key" -> value, as YAML would hold it; NODE in a text stands for the node's name. */

@@ -1,21 +1,12 @@
 /**
- * The store's server side in the simulator: one linearizable tree with versions, sessions and their expiry, as
- * ZooKeeper keeps them. `available` false is a lost quorum: nothing answers, nothing expires; when it comes back, every
- * session starts anew with its full time (as under a new leader).
+ * The store's server side in the simulator: sessions and their expiry, servers that lag, hang, die and change their leader,
+ * over one tree (znode-tree.ts), as ZooKeeper does it. Without a quorum nothing answers and nothing expires; when it comes
+ * back, every session starts anew with its full time (as under a new leader).
  */
-import type { CreateMode, Operation, StoreFailureCode, StoredValue } from '../environment/store.ts';
+import type { CreateMode, Operation, StoredValue } from '../environment/store.ts';
 import type { VirtualTime } from './clock.ts';
-import { wallEpochMs } from './process.ts';
-
-interface Znode {
-  text: string;
-  version: number;
-  modifiedMs: number;
-  readonly owner: string | null;
-  /** Counts created children: the number of the next sequential one. */
-  created: number;
-  readonly children: Set<string>;
-}
+import { ZnodeTree } from './znode-tree.ts';
+import type { Applied, TreeEvent } from './znode-tree.ts';
 
 interface SimSession {
   readonly id: string;
@@ -23,47 +14,124 @@ interface SimSession {
   touchedMs: number;
 }
 
-export type Applied<T> =
-  { readonly ok: true; readonly value: T } | { readonly ok: false; readonly code: StoreFailureCode };
+/** up · killed: its connections break · frozen: they stay, and nothing answers · stale: it hears nothing of new changes */
+export type ServerMode = 'up' | 'killed' | 'frozen' | 'stale';
+
+export class SimServer {
+  mode: ServerMode = 'up';
+  /** Added to each way of each request. */
+  slowMs = 0;
+  /** What a stale server still knows. */
+  private past: ZnodeTree | null = null;
+  private readonly ahead: (() => void)[] = [];
+  private readonly now: ZnodeTree;
+
+  constructor(now: ZnodeTree) {
+    this.now = now;
+  }
+
+  get tree(): ZnodeTree {
+    return this.past ?? this.now;
+  }
+
+  answers(): boolean {
+    return this.mode === 'up' || this.mode === 'stale';
+  }
+
+  /** Done at once, or when this server has caught up: what it cannot know yet. */
+  whenCaughtUp(act: () => void): void {
+    if (this.past === null) act();
+    else this.ahead.push(act);
+  }
+
+  set(mode: ServerMode): void {
+    this.mode = mode;
+    this.past = mode === 'stale' ? (this.past ?? this.now.copy()) : null;
+    if (this.past === null) for (const act of this.ahead.splice(0)) act();
+  }
+}
 
 export class SimEnsemble {
-  available = true;
   /** Called after each applied write: the trace and the checkers listen here. */
   onWrite: (path: string, text: string) => void = () => undefined;
+  /** Where everybody may change the tree; null: nowhere. */
+  exposure: string | null = null;
   readonly tickMs: number;
+  readonly servers: readonly SimServer[];
+  /** Clients that hear when the connections to a server break (null: to all of them). */
+  readonly onBreak = new Set<(server: SimServer | null) => void>();
   private readonly time: VirtualTime;
-  private readonly tree = new Map<string, Znode>();
+  private readonly tree: ZnodeTree;
   private readonly sessions = new Map<string, SimSession>();
   private readonly watches = new Map<string, Set<() => void>>();
   private sessionCount = 0;
+  private available = true;
+  private electing = 0;
+  private leader = 0;
+  /** No session can be over before. */
+  private nothingOverBeforeMs = 0;
 
-  constructor(time: VirtualTime, tickMs: number) {
+  constructor(time: VirtualTime, tickMs: number, servers = 1) {
     this.time = time;
     this.tickMs = tickMs;
-    this.tree.set('/', this.newNode('', null));
+    this.tree = new ZnodeTree(() => time.nowMs);
+    this.tree.onWrite = (path, text) => this.onWrite(path, text);
+    this.tree.onEvent = (kind, path) => this.fire(kind, path);
+    this.servers = Array.from({ length: servers }, () => new SimServer(this.tree));
     this.expire();
   }
 
   setAvailable(available: boolean): void {
-    if (available && !this.available) for (const session of this.sessions.values()) session.touchedMs = this.time.nowMs;
+    const before = this.isAvailable();
     this.available = available;
-  }
-
-  /** For faults: rebuilt from nothing; no session and no record is left. */
-  wipe(): void {
-    for (const path of [...this.tree.keys()]) if (path !== '/') this.tree.delete(path);
-    this.tree.get('/')?.children.clear();
-    this.sessions.clear();
+    this.seeQuorum(before);
   }
 
   isAvailable(): boolean {
-    return this.available;
+    const up = this.servers.filter((server) => server.mode === 'up' || server.mode === 'stale').length;
+    return this.available && this.electing === 0 && up > this.servers.length / 2;
+  }
+
+  /** For faults: server `number` counts from 1; without a leader a new one is elected within `electionMs`. */
+  setServer(number: number, mode: ServerMode, electionMs: number): void {
+    const server = this.servers[number - 1];
+    if (server === undefined) throw new Error(`there are ${this.servers.length} ZooKeeper servers`);
+    const before = this.isAvailable();
+    server.set(mode);
+    if (mode === 'killed') for (const hear of [...this.onBreak]) hear(server);
+    const leads = number - 1 === this.leader;
+    if (leads && mode !== 'up') this.changeLeader(electionMs);
+    this.seeQuorum(before);
+  }
+
+  /** For faults: every connection breaks, nobody is served until there is a leader again. */
+  changeLeader(electionMs: number): void {
+    const next = this.servers.findIndex((server, index) => index !== this.leader && server.mode === 'up');
+    if (next >= 0) this.leader = next;
+    this.electing += 1;
+    for (const hear of [...this.onBreak]) hear(null);
+    this.time.after(electionMs, () => {
+      const before = this.isAvailable();
+      this.electing -= 1;
+      this.seeQuorum(before);
+    });
+  }
+
+  leaderNumber(): number {
+    return this.leader + 1;
+  }
+
+  /** For faults: rebuilt from nothing; no session and no record is left. Nobody may notice by its age (M14 of the client). */
+  wipe(): void {
+    this.tree.clear();
+    this.sessions.clear();
   }
 
   openSession(timeoutMs: number): string {
     this.sessionCount += 1;
     const id = `s${this.sessionCount}`;
     this.sessions.set(id, { id, timeoutMs, touchedMs: this.time.nowMs });
+    this.nothingOverBeforeMs = 0;
     return id;
   }
 
@@ -77,22 +145,23 @@ export class SimEnsemble {
 
   closeSession(id: string): void {
     this.sessions.delete(id);
-    for (const [path, node] of [...this.tree]) if (node.owner === id) this.removeNode(path);
+    this.tree.dropOwnedBy(id);
   }
 
   read(path: string): Applied<StoredValue> {
-    const node = this.tree.get(path);
-    if (node === undefined) return { ok: false, code: 'no-node' };
-    const { text, version, owner } = node;
-    return { ok: true, value: { text, version, owner, modifiedWallMs: wallEpochMs + node.modifiedMs } };
+    return this.tree.read(path);
   }
 
   list(path: string): Applied<string[]> {
-    const node = this.tree.get(path);
-    return node === undefined ? { ok: false, code: 'no-node' } : { ok: true, value: [...node.children].sort() };
+    return this.tree.list(path);
   }
 
-  watch(path: string, kind: 'data' | 'list', fire: () => void): void {
+  /** A watch on what `server` knows: set off at most once. */
+  watch(server: SimServer, kind: TreeEvent, path: string, fire: () => void): void {
+    if (server.mode === 'stale') {
+      server.whenCaughtUp(fire);
+      return;
+    }
     const key = `${kind} ${path}`;
     const set = this.watches.get(key) ?? new Set();
     set.add(fire);
@@ -100,103 +169,52 @@ export class SimEnsemble {
   }
 
   create(sessionId: string, path: string, text: string, mode: CreateMode): Applied<string> {
-    const parentPath = parentOf(path);
-    const parent = this.tree.get(parentPath);
-    if (parent === undefined) return { ok: false, code: 'no-node' };
-    const sequential = mode.endsWith('sequential');
-    const full = sequential ? `${path}${String(parent.created).padStart(10, '0')}` : path;
-    if (this.tree.has(full)) return { ok: false, code: 'node-exists' };
-    parent.created += 1;
-    parent.children.add(full.slice(parentPath === '/' ? 1 : parentPath.length + 1));
-    this.tree.set(full, this.newNode(text, mode.startsWith('ephemeral') ? sessionId : null));
-    this.fire('list', parentPath);
-    this.onWrite(full, text);
-    return { ok: true, value: full };
+    return this.tree.create(sessionId, path, text, mode);
   }
 
   write(path: string, text: string, version: number): Applied<number> {
-    const refusal = this.refuses(path, version);
-    const node = this.tree.get(path);
-    if (refusal !== null || node === undefined) return { ok: false, code: refusal ?? 'no-node' };
-    node.text = text;
-    node.version += 1;
-    node.modifiedMs = this.time.nowMs;
-    this.fire('data', path);
-    this.onWrite(path, text);
-    return { ok: true, value: node.version };
+    return this.tree.write(path, text, version);
   }
 
   remove(path: string, version: number): Applied<null> {
-    const refusal = this.refuses(path, version);
-    if (refusal !== null) return { ok: false, code: refusal };
-    if ((this.tree.get(path)?.children.size ?? 0) > 0) return { ok: false, code: 'not-empty' };
-    this.removeNode(path);
-    return { ok: true, value: null };
+    return this.tree.remove(path, version);
   }
 
-  /** All or nothing: everything is checked first, then everything is done (no operation here depends on another's). */
   commit(sessionId: string, operations: readonly Operation[]): Applied<null> {
-    for (const operation of operations) {
-      const refusal =
-        operation.kind === 'create'
-          ? this.tree.has(operation.path)
-            ? 'node-exists'
-            : null
-          : this.refuses(operation.path, operation.version);
-      if (refusal !== null) return { ok: false, code: refusal };
-    }
-    for (const operation of operations) {
-      if (operation.kind === 'create') this.create(sessionId, operation.path, operation.text, operation.mode);
-      else if (operation.kind === 'write') this.write(operation.path, operation.text, operation.version);
-      else if (operation.kind === 'remove') this.remove(operation.path, operation.version);
-    }
-    return { ok: true, value: null };
+    return this.tree.commit(sessionId, operations);
   }
 
   /** For faults: puts any text anywhere, as a hand with zkCli would. */
   vandalise(path: string, text: string): void {
-    const node = this.tree.get(path);
-    if (node !== undefined) this.write(path, text, node.version);
+    const node = this.tree.read(path);
+    if (node.ok) this.write(path, text, node.value.version);
     else this.create('', path, text, 'persistent');
   }
 
-  private refuses(path: string, version: number): StoreFailureCode | null {
-    const node = this.tree.get(path);
-    if (node === undefined) return 'no-node';
-    return node.version === version ? null : 'bad-version';
+  private seeQuorum(before: boolean): void {
+    if (before || !this.isAvailable()) return;
+    for (const session of this.sessions.values()) session.touchedMs = this.time.nowMs;
   }
 
-  private newNode(text: string, owner: string | null): Znode {
-    return { text, version: 0, modifiedMs: this.time.nowMs, owner, created: 0, children: new Set() };
-  }
-
-  private removeNode(path: string): void {
-    const parentPath = parentOf(path);
-    this.tree.delete(path);
-    this.tree.get(parentPath)?.children.delete(path.slice(parentPath === '/' ? 1 : parentPath.length + 1));
-    this.fire('data', path);
-    this.fire('list', parentPath);
-  }
-
-  private fire(kind: 'data' | 'list', path: string): void {
+  private fire(kind: TreeEvent, path: string): void {
     const key = `${kind} ${path}`;
     const set = this.watches.get(key);
+    if (set === undefined) return;
     this.watches.delete(key);
-    for (const call of set ?? []) this.time.after(1, call);
+    for (const call of set) this.time.after(1, call);
   }
 
   /** Expires sessions at ticks, as the leader does: never before the whole timeout has passed. */
   private expire(): void {
-    if (this.available) {
-      for (const session of [...this.sessions.values()]) {
-        if (this.time.nowMs - session.touchedMs > session.timeoutMs) this.closeSession(session.id);
+    const { nowMs } = this.time;
+    if (this.isAvailable() && nowMs > this.nothingOverBeforeMs) {
+      let nextMs = Infinity;
+      for (const { id, touchedMs, timeoutMs } of [...this.sessions.values()]) {
+        if (nowMs - touchedMs > timeoutMs) this.closeSession(id);
+        else nextMs = Math.min(nextMs, touchedMs + timeoutMs);
       }
+      this.nothingOverBeforeMs = nextMs;
     }
     this.time.after(this.tickMs, () => this.expire());
   }
-}
-
-function parentOf(path: string): string {
-  const cut = path.lastIndexOf('/');
-  return cut <= 0 ? '/' : path.slice(0, cut);
 }

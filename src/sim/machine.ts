@@ -8,6 +8,8 @@ export interface SimMachineOptions {
   readonly time: VirtualTime;
   readonly bootMs: number;
   readonly restartMs: number;
+  /** How fast its monotonic clock runs; 1 is right. */
+  readonly clockRate?: number;
   /** Starts a noded in this process; resolves when its life ends by itself. */
   readonly start: (machine: SimMachine, process: SimProcess) => Promise<void>;
   readonly onPower: (machine: SimMachine, power: 'on' | 'off') => void;
@@ -26,6 +28,8 @@ export class SimMachine {
   readonly disk = new Map<string, string>();
   /** When the watchdog was fed last; null: it is not armed. */
   watchdogFedMs: number | null = null;
+  /** By how much its wall clock is wrong; it stays so through reboots. */
+  private wallSkewMs = 0;
   /** Set by an operator's `stop`: systemd does not restart it. */
   stoppedOnPurpose = false;
   private readonly options: SimMachineOptions;
@@ -72,6 +76,12 @@ export class SimMachine {
     });
   }
 
+  /** Its wall clock is set, by hand or by a bad time server. */
+  setWallSkew(ms: number): void {
+    this.wallSkewMs = ms;
+    if (this.process !== null) this.process.wallSkewMs = ms;
+  }
+
   /** SIGKILL to noded; systemd starts it again. */
   killNoded(): void {
     this.process?.die();
@@ -83,7 +93,8 @@ export class SimMachine {
   startNoded(): void {
     if (this.power === 'off' || this.process !== null) return;
     this.stoppedOnPurpose = false;
-    const process = new SimProcess(this.options.time);
+    const process = new SimProcess(this.options.time, this.options.clockRate);
+    process.wallSkewMs = this.wallSkewMs;
     this.process = process;
     void this.options.start(this, process).then(() => {
       if (!process.alive) return;

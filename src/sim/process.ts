@@ -8,18 +8,27 @@ import type { VirtualTime } from './clock.ts';
 /** The world's wall clock at virtual time 0. */
 export const wallEpochMs = 1_750_000_000_000;
 
+/** No timer is finer; without it the rest of a wait could be too short to move the world's time at all. */
+const shortestMs = 0.001;
+
 export class SimProcess implements Clock {
   alive = true;
   frozen = false;
   private readonly time: VirtualTime;
   private readonly held: (() => void)[] = [];
   private sleptMs = 0;
-  private asleepSinceMs = 0;
+  private asleepSinceMs: number | null = null;
   /** By how much this machine's wall clock is wrong. */
   wallSkewMs = 0;
+  /** In the world's time: since when this process has run without a pause. */
+  runsSinceMs: number;
+  /** How fast this machine's monotonic clock runs; 1 is right. */
+  private readonly rate: number;
 
-  constructor(time: VirtualTime) {
+  constructor(time: VirtualTime, rate = 1) {
     this.time = time;
+    this.rate = rate;
+    this.runsSinceMs = time.nowMs;
   }
 
   deliver(act: () => void): void {
@@ -33,19 +42,27 @@ export class SimProcess implements Clock {
   }
 
   thaw(): void {
+    if (!this.frozen || this.isAsleep()) return;
     this.frozen = false;
+    this.runsSinceMs = this.time.nowMs;
     for (const act of this.held.splice(0)) act();
   }
 
   /** The whole machine sleeps (suspend to RAM): its monotonic clock stands still meanwhile. */
   suspend(): void {
     this.freeze();
-    this.asleepSinceMs = this.time.nowMs;
+    this.asleepSinceMs ??= this.time.nowMs;
   }
 
   resume(): void {
+    if (this.asleepSinceMs === null) return;
     this.sleptMs += this.time.nowMs - this.asleepSinceMs;
+    this.asleepSinceMs = null;
     this.thaw();
+  }
+
+  isAsleep(): boolean {
+    return this.asleepSinceMs !== null;
   }
 
   die(): void {
@@ -54,7 +71,7 @@ export class SimProcess implements Clock {
   }
 
   monotonicMs(): number {
-    return this.time.nowMs - this.sleptMs;
+    return (this.time.nowMs - this.sleptMs) * this.rate;
   }
 
   wallMs(): number {
@@ -62,7 +79,7 @@ export class SimProcess implements Clock {
   }
 
   suspendedMs(): number {
-    return this.sleptMs;
+    return this.sleptMs * this.rate;
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
@@ -76,7 +93,7 @@ export class SimProcess implements Clock {
         signal?.removeEventListener('abort', wake);
         resolve();
       };
-      const cancel = this.time.after(ms, () => this.deliver(wake));
+      const cancel = this.time.after(ms <= 0 ? 0 : Math.max(ms / this.rate, shortestMs), () => this.deliver(wake));
       signal?.addEventListener('abort', wake);
     });
   }

@@ -4,8 +4,10 @@
  */
 import { parseDuration } from '../config/duration.ts';
 import type { BmcMode } from './bmc.ts';
+import type { ServerMode } from './ensemble.ts';
 import type { ResourceMode } from './resources.ts';
-import { drainVerb, guestVerb, libvirtVerb, vmVerb } from './vm-story.ts';
+import { drainVerb, guestVerb, libvirtVerb, readSimVm, vmVerb } from './vm-story.ts';
+import { confirmVerb, repair } from './repair.ts';
 import type { World } from './world.ts';
 
 export interface StoryStep {
@@ -14,24 +16,10 @@ export interface StoryStep {
   readonly command: string;
 }
 
-export interface Story {
-  readonly steps: readonly StoryStep[];
-  readonly untilMs: number;
-}
-
-/** Runs a story in a world whose machines are powered on at time 0. */
-export async function runStory(world: World, story: Story): Promise<void> {
-  world.powerAll();
-  for (const step of [...story.steps].sort((a, b) => a.atMs - b.atMs)) {
-    await world.time.runUntil(step.atMs);
-    world.trace.line('story', step.command, '');
-    obey(world, step.command);
-  }
-  await world.time.runUntil(story.untilMs);
-}
-
 type Verb = (world: World, words: readonly string[]) => void;
 
+const electionTime = '400ms';
+const serverModes: readonly ServerMode[] = ['up', 'killed', 'frozen', 'stale'];
 const bmcModes: readonly BmcMode[] = ['ok', 'down', 'badpass', 'user-level', 'stuck', 'lies-off', 'nonsense'];
 
 const verbs: Readonly<Record<string, Verb>> = {
@@ -71,6 +59,34 @@ const verbs: Readonly<Record<string, Verb>> = {
     if (state === 'wiped') world.ensemble.wipe();
     else world.ensemble.setAvailable(state === 'up');
   },
+  /** zookeeper N|leader up|killed|frozen|stale|slow=DURATION; zookeeper elects [DURATION] */
+  zookeeper(world, [which = '', mode = '']) {
+    const { ensemble } = world;
+    if (which === 'elects') {
+      ensemble.changeLeader(parseDuration(mode === '' ? electionTime : mode) ?? 0);
+      return;
+    }
+    const number = which === 'leader' ? ensemble.leaderNumber() : Number(which);
+    const slow = /^slow=(.+)$/.exec(mode)?.[1];
+    const server = ensemble.servers[number - 1];
+    if (server !== undefined && slow !== undefined) server.slowMs = parseDuration(slow) ?? 0;
+    else if ((serverModes as readonly string[]).includes(mode))
+      ensemble.setServer(number, mode as ServerMode, parseDuration(electionTime) ?? 0);
+    else throw new Error(`zookeeper N|leader ${serverModes.join('|')}|slow=DURATION, or zookeeper elects [DURATION]`);
+  },
+  /** The node's next write is done, and its answer is lost with the connection. */
+  'lose-answer': (world, [node = '']) => void world.losingAnswer.add(world.machine(node).name),
+  /** wall-clock NODE DURATION: it is wrong by that much from now on, in front of or (-DURATION) behind the others. */
+  'wall-clock'(world, [node = '', skew = '']) {
+    const ms = parseDuration(skew.replace(/^-/, ''));
+    if (ms === null) throw new Error('wall-clock NODE [-]DURATION');
+    world.machine(node).setWallSkew(skew.startsWith('-') ? -ms : ms);
+  },
+  /** The machine sleeps (suspend to RAM), and wakes up. */
+  suspend: (world, [node = '']) => world.machine(node).process?.suspend(),
+  resume: (world, [node = '']) => world.machine(node).process?.resume(),
+  /** All faults are taken away: the store, the network, the devices, every machine and its noded. */
+  repair: (world) => repair(world),
   hang: (world, [node = '', subsystem = '']) => void world.hanging.add(`${node} ${subsystem}`),
   unhang: (world, [node = '', subsystem = '']) => void world.hanging.delete(`${node} ${subsystem}`),
   /** A hand with zkCli: any text anywhere. */
@@ -79,6 +95,7 @@ const verbs: Readonly<Record<string, Verb>> = {
     const request = { schema: 1, kind: 'fence', node, action, by: 'operator', reason: 'story', refusal: null };
     world.ensemble.create(world.operatorSession, '/requests/r-', JSON.stringify(request), 'ephemeral-sequential');
   },
+  confirm: confirmVerb,
   /** transfer FROM TO|- [EPOCH]: as `nodectl primary takeover --node TO` or `relinquish` asks of the holder FROM. */
   transfer(world, [from = '', to = '-', epoch]) {
     const agent = world.agents.get(from);
@@ -145,9 +162,17 @@ function mark(world: World, node: string, left: boolean): void {
   world.ensemble.vandalise(`/nodes/${node}/left`, JSON.stringify(record));
 }
 
-/** FENCER is who wrote the newest intent, PRIMARY whom the record names: stories need not guess who it will be. */
+/**
+ * Stories need not guess who it will be: FENCER is who wrote the newest intent, PRIMARY whom the record names, HOME-vm1 where vm1
+ * is, TARGET-vm1 where it is going (or is).
+ */
 function meant(world: World, word: string): string {
   if (word === 'FENCER') return world.trace.of('fence-intent').at(-1)?.node ?? word;
+  const [, side, vm] = /^(HOME|TARGET)-(.+)$/.exec(word) ?? [];
+  if (vm !== undefined) {
+    const record = readSimVm(world, vm);
+    return (side === 'TARGET' ? record?.move?.target : null) ?? record?.node ?? word;
+  }
   if (word !== 'PRIMARY') return word;
   const read = world.ensemble.read('/primary');
   const text = read.ok ? read.value.text : '';
@@ -161,5 +186,7 @@ export function obey(world: World, command: string): void {
   const act = verbs[verb];
   if (act === undefined)
     throw new Error(`the simulator does not know "${verb}"; it knows ${Object.keys(verbs).join(', ')}`);
-  act(world, words);
+  const nobody = words.find((word) => /^(PRIMARY|FENCER|(HOME|TARGET)-.+)$/.test(word));
+  if (nobody === undefined) act(world, words);
+  else world.trace.line('story', `${nobody} is nobody`, '');
 }

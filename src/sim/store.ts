@@ -9,9 +9,10 @@ import type {
   StoredValue,
 } from '../environment/store.ts';
 import type { VirtualTime } from './clock.ts';
-import type { Applied, SimEnsemble } from './ensemble.ts';
+import type { SimEnsemble, SimServer } from './ensemble.ts';
 import type { SimProcess } from './process.ts';
 import type { SeededRandom } from './random.ts';
+import type { Applied, TreeEvent, ZnodeTree } from './znode-tree.ts';
 
 export interface SimStoreOptions {
   readonly time: VirtualTime;
@@ -22,7 +23,23 @@ export interface SimStoreOptions {
   readonly connectTimeoutMs: number;
   /** Whether packets pass between this process and the store right now. */
   readonly reaches: () => boolean;
+  /** For faults: whether the answer to this write is lost, with the connection. */
+  readonly losesAnswer?: () => boolean;
+  /** For the checkers: a write was acknowledged that was sent then, in the world's time. */
+  readonly onAck?: (sentAtMs: number) => void;
 }
+
+interface Pending<T = unknown> {
+  readonly isWrite: boolean;
+  readonly sentMs: number;
+  readonly sentAtMs: number;
+  readonly generation: number;
+  readonly resolve: (reply: Applied<T>) => void;
+  settled: boolean;
+}
+
+/** Sums of times are not exact. */
+const roundingMs = 0.001;
 
 export class SimStore implements Store {
   private readonly options: SimStoreOptions;
@@ -35,13 +52,31 @@ export class SimStore implements Store {
   private closed = false;
   /** Counts connections: the pings of an older one have ended. */
   private connection = 0;
-  private readonly inFlight = new Set<() => void>();
+  /** Sent and not answered, the oldest first. */
+  private readonly inFlight: Pending[] = [];
+  /** Monotonic, in the world's time: when the oldest one's deadline is looked at; null: nothing is in flight. */
+  private deadlineMs: number | null = null;
+  private server: SimServer;
+  /** The newest change that this client has seen: a server that knows less refuses it. */
+  private seenZxid = 0;
+  /** Woken by the ensemble when connections break. */
+  private readonly onBreak = (server: SimServer | null) => {
+    if (server === null || server === this.server) this.options.process.deliver(() => this.lostConnection());
+  };
+  /** What was set off is told once to each; and asking again makes no second watch. */
+  private readonly watches = new Map<string, Set<() => void>>();
   /** STORE4: one connection is first in, first out, both ways. */
   private lastArrivalMs = 0;
   private lastReplyMs = 0;
+  /** Answers that a stale server owes. */
+  private heldBack = 0;
 
   constructor(options: SimStoreOptions) {
     this.options = options;
+    const { servers } = options.ensemble;
+    const first = servers.length === 1 ? 0 : Math.floor(options.random.fraction() * servers.length);
+    this.server = servers[first] ?? (servers[0] as SimServer);
+    options.ensemble.onBreak.add(this.onBreak);
     this.connect();
   }
 
@@ -62,20 +97,18 @@ export class SimStore implements Store {
   }
 
   async read(path: string, onChange?: () => void): Promise<StoreResult<StoredValue>> {
-    const { ensemble } = this.options;
-    const reply = await this.request(false, () => {
-      const applied = ensemble.read(path);
-      if (applied.ok && onChange !== undefined) ensemble.watch(path, 'data', this.notification(onChange));
+    const reply = await this.request(false, (_id, tree) => {
+      const applied = tree.read(path);
+      if (applied.ok && onChange !== undefined) this.watch('data', path, onChange);
       return applied;
     });
     return reply.ok ? { ok: true, ...reply.value } : fail(reply.code, path);
   }
 
   async list(path: string, onChange?: () => void): Promise<StoreResult<{ readonly names: string[] }>> {
-    const { ensemble } = this.options;
-    const reply = await this.request(false, () => {
-      const applied = ensemble.list(path);
-      if (applied.ok && onChange !== undefined) ensemble.watch(path, 'list', this.notification(onChange));
+    const reply = await this.request(false, (_id, tree) => {
+      const applied = tree.list(path);
+      if (applied.ok && onChange !== undefined) this.watch('list', path, onChange);
       return applied;
     });
     return reply.ok ? { ok: true, names: reply.value } : fail(reply.code, path);
@@ -101,85 +134,143 @@ export class SimStore implements Store {
     return reply.ok ? { ok: true } : fail(reply.code, operations.map((operation) => operation.path).join(', '));
   }
 
+  exposure(): Promise<StoreResult<{ readonly where: string | null }>> {
+    return Promise.resolve({ ok: true, where: this.options.ensemble.exposure });
+  }
+
   close(): Promise<void> {
     this.closed = true;
+    this.options.ensemble.onBreak.delete(this.onBreak);
     if (this.id !== null && this.state === 'connected' && this.up()) this.options.ensemble.closeSession(this.id);
     this.change('lost');
     return Promise.resolve();
   }
 
   private up(): boolean {
-    return this.options.reaches() && this.options.ensemble.available;
+    const { reaches, ensemble } = this.options;
+    return reaches() && ensemble.isAvailable() && this.server.answers();
   }
 
-  private notification(onChange: () => void): () => void {
+  private watch(kind: TreeEvent, path: string, onChange: () => void): void {
+    const key = `${kind} ${path}`;
+    const waiting = this.watches.get(key);
+    if (waiting !== undefined) {
+      waiting.add(onChange);
+      return;
+    }
+    const listening = new Set([onChange]);
+    this.watches.set(key, listening);
     const { generation } = this;
-    return () => {
-      if (this.generation === generation && this.up()) this.options.process.deliver(onChange);
-    };
+    this.options.ensemble.watch(this.server, kind, path, () => {
+      if (this.watches.get(key) === listening) this.watches.delete(key);
+      if (this.generation !== generation || !this.up()) return;
+      for (const call of listening) this.options.process.deliver(call);
+    });
   }
 
   private latencyMs(): number {
-    return this.options.random.between(0.3, 2);
+    return this.options.random.between(0.3, 2) + this.server.slowMs;
   }
 
-  private request<T>(isWrite: boolean, apply: (sessionId: string) => Applied<T>): Promise<Applied<T>> {
-    const { time, process, ensemble, sessionTimeoutMs } = this.options;
-    const { id, generation } = this;
+  private request<T>(isWrite: boolean, apply: (sessionId: string, tree: ZnodeTree) => Applied<T>): Promise<Applied<T>> {
+    const { time, process, ensemble, reaches, losesAnswer } = this.options;
+    const { id, generation, connection, server } = this;
     if (this.state !== 'connected' || id === null) return Promise.resolve({ ok: false, code: 'not-connected' });
     const sentMs = process.monotonicMs();
     return new Promise((resolve) => {
-      let settled = false;
-      const settle = (reply: Applied<T>) => {
-        if (settled) return;
-        settled = true;
-        this.inFlight.delete(lose);
-        cancel();
-        if (reply.ok && isWrite && generation === this.generation)
-          this.lastAckSentMs = Math.max(this.lastAckSentMs ?? 0, sentMs);
-        resolve(reply);
-      };
-      const lose = () => settle({ ok: false, code: 'unclear' });
-      this.inFlight.add(lose);
-      const cancel = time.after(sessionTimeoutMs / 3, () =>
-        process.deliver(() => {
-          // As the real client does (M2): an unanswered request costs the connection.
-          if (!settled) this.lostConnection();
-          lose();
-        }),
-      );
+      const pending: Pending<T> = { isWrite, sentMs, sentAtMs: time.nowMs, generation, resolve, settled: false };
+      this.await(pending as Pending);
+      const isThere = () => reaches() && ensemble.isAvailable() && server.answers();
       this.lastArrivalMs = Math.max(this.lastArrivalMs, time.nowMs + this.latencyMs());
       time.at(this.lastArrivalMs, () => {
-        if (!process.alive || !this.up()) return; // lost on the way there
+        if (!isThere() || server !== this.server) return; // lost on the way there, or the session has moved
         if (!ensemble.touch(id)) return; // the session is over: the ping will find out
-        const reply = apply(id);
-        this.lastReplyMs = Math.max(this.lastReplyMs, time.nowMs + this.latencyMs());
-        time.at(this.lastReplyMs, () => {
-          if (!this.up()) return; // the answer is lost; the write is not
+        const reply = apply(id, server.tree);
+        const answer = () => {
+          if (!isThere() || connection !== this.connection) return; // the answer is lost; the write is not
+          this.seenZxid = Math.max(this.seenZxid, server.tree.zxid);
           process.deliver(() => {
             this.lastAnswerMs = time.nowMs;
-            settle(reply);
+            this.settle(pending as Pending, reply);
           });
-        });
+        };
+        const answerInTurn = (how: () => void) => {
+          this.lastReplyMs = Math.max(this.lastReplyMs, time.nowMs + this.latencyMs());
+          time.at(this.lastReplyMs, how);
+        };
+        if (isWrite && losesAnswer?.() === true) answerInTurn(() => process.deliver(() => this.lostConnection()));
+        // A server answers a write when it knows of it itself, and everything else in its turn.
+        else if (server.mode === 'stale' && (isWrite || this.heldBack > 0)) {
+          this.heldBack += 1;
+          server.whenCaughtUp(() => {
+            this.heldBack -= 1;
+            answerInTurn(answer);
+          });
+        } else answerInTurn(answer);
       });
     });
   }
 
+  private await(pending: Pending): void {
+    this.inFlight.push(pending);
+    if (this.deadlineMs === null) this.lookAtDeadline();
+  }
+
+  /** One timer for the oldest request; they end in the order in which they were sent. */
+  private lookAtDeadline(): void {
+    const { time, process, sessionTimeoutMs } = this.options;
+    while (this.inFlight[0]?.settled === true) this.inFlight.shift();
+    const oldest = this.inFlight[0];
+    this.deadlineMs = null;
+    if (oldest === undefined) return;
+    this.deadlineMs = time.nowMs + Math.max(0, oldest.sentMs + sessionTimeoutMs / 3 - process.monotonicMs());
+    time.at(this.deadlineMs, () =>
+      process.deliver(() => {
+        const isOverdue = ({ sentMs }: Pending) => process.monotonicMs() - sentMs >= sessionTimeoutMs / 3 - roundingMs;
+        const overdue = this.inFlight.filter((pending) => !pending.settled && isOverdue(pending));
+        // As the real client does (M2): an unanswered request costs the connection.
+        if (overdue.length > 0) this.lostConnection();
+        for (const pending of overdue) this.settle(pending, { ok: false, code: 'unclear' });
+        this.lookAtDeadline();
+      }),
+    );
+  }
+
+  private settle(pending: Pending, reply: Applied<unknown>): void {
+    if (pending.settled) return;
+    pending.settled = true;
+    if (this.inFlight[0] === pending) this.inFlight.shift();
+    if (reply.ok && pending.isWrite) this.options.onAck?.(pending.sentAtMs);
+    if (reply.ok && pending.isWrite && pending.generation === this.generation)
+      this.lastAckSentMs = Math.max(this.lastAckSentMs ?? 0, pending.sentMs);
+    pending.resolve(reply);
+  }
+
   private suspend(): void {
     if (this.state === 'connected') this.change('suspended');
-    for (const lose of [...this.inFlight]) lose();
+    const lost = this.inFlight.splice(0);
+    for (const pending of lost) this.settle(pending, { ok: false, code: 'unclear' });
   }
 
   /** Tries to connect for as long as the process lives; with the old session if it still stands. */
   private connect(): void {
     const { time, process, ensemble, sessionTimeoutMs, connectTimeoutMs } = this.options;
     if (this.closed || !process.alive) return;
-    const again = () => time.after(connectTimeoutMs, () => process.deliver(() => this.connect()));
-    if (!this.up()) return void again();
+    const again = () => {
+      this.server = this.nextServer();
+      time.after(connectTimeoutMs, () => process.deliver(() => this.connect()));
+    };
+    if (!this.up()) {
+      again();
+      return;
+    }
     time.after(this.latencyMs(), () =>
       process.deliver(() => {
         if (this.closed) return;
-        if (!this.up()) return void again();
+        if (!this.up() || this.server.tree.zxid < this.seenZxid) {
+          again();
+          return;
+        }
         if (this.id !== null && !ensemble.touch(this.id)) {
           this.id = null;
           this.lastAckSentMs = null;
@@ -188,6 +279,7 @@ export class SimStore implements Store {
         if (this.id === null) {
           this.id = ensemble.openSession(sessionTimeoutMs);
           this.generation += 1;
+          this.watches.clear();
         }
         this.lastAnswerMs = time.nowMs;
         this.change('connected');
@@ -221,7 +313,13 @@ export class SimStore implements Store {
   private lostConnection(): void {
     if (this.state !== 'connected') return;
     this.suspend();
+    this.server = this.nextServer();
     this.connect();
+  }
+
+  private nextServer(): SimServer {
+    const { servers } = this.options.ensemble;
+    return servers[(servers.indexOf(this.server) + 1) % servers.length] ?? this.server;
   }
 
   private change(state: SessionView['state']): void {

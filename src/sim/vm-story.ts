@@ -89,7 +89,7 @@ function commandOf(verb: string, target: string | null, moveId: string): VmComma
   }
 }
 
-/** guest NAME NODE off|crash|gone: what happens behind noded's back. */
+/** guest NAME NODE off|crash|destroy: what happens behind noded's back. */
 export function guestVerb(world: World, [name = '', node = '', what = '']: readonly string[]): void {
   const machine = world.machine(node);
   const uuid = simUuid(name);
@@ -98,7 +98,7 @@ export function guestVerb(world: World, [name = '', node = '', what = '']: reado
     reason: what === 'crash' ? 'crashed' : what === 'destroy' ? 'destroyed' : 'shutdown',
   } as const;
   machine.guests.set(uuid, guest);
-  world.onGuest(node, uuid, guest);
+  world.onGuest(machine.name, uuid, guest);
 }
 
 const modes: readonly LibvirtMode[] = ['ok', 'hangs', 'live-fails', 'start-fails', 'deaf'];

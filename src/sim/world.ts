@@ -24,7 +24,7 @@ import type { SimProcess } from './process.ts';
 import { SeededRandom } from './random.ts';
 import type { ResourceMode } from './resources.ts';
 import { simResources } from './resources.ts';
-import { plainSecrets } from './secrets.ts';
+import { plainSecrets, simPassword } from './secrets.ts';
 import { simStorageFence } from './storage-fence.ts';
 import { SimStore } from './store.ts';
 import { simSubsystem } from './subsystem.ts';
@@ -45,6 +45,10 @@ export interface WorldOptions {
   readonly bootMs?: number;
   /** The store is there only while most of the coordinators have been up for a boot, and can reach each other. */
   readonly storeOnCoordinators?: boolean;
+  /** ZooKeeper servers; default 1, which never lags. */
+  readonly zookeepers?: number | undefined;
+  /** How fast each machine's monotonic clock runs; default 1. */
+  readonly clockRates?: Readonly<Record<string, number>> | undefined;
   /** Lines below this level are left out of the trace. */
   readonly traceLevel?: 'debug' | 'info';
 }
@@ -80,6 +84,14 @@ export class World {
   readonly withoutReset = new Set<string>();
   /** Subsystems that hang, as "node subsystem". */
   readonly hanging = new Set<string>();
+  /** Nodes that do not hear the answer to their next write. */
+  readonly losingAnswer = new Set<string>();
+  /** Of the newest life of each node. */
+  readonly stores = new Map<string, SimStore>();
+  /** In the world's time: when each node's newest acknowledged write was sent. */
+  readonly lastAckSentAtMs = new Map<string, number>();
+  /** Called when a node orders a machine on or off, before anything becomes of it: the checkers listen here. */
+  onOrder: (by: string, target: string, power: 'on' | 'off') => void = () => undefined;
   /** The session of somebody with nodectl; it lives as long as the world. */
   readonly operatorSession: string;
   private readonly random: SeededRandom;
@@ -89,7 +101,7 @@ export class World {
     this.options = options;
     this.random = new SeededRandom(options.seed);
     this.trace = new Trace(this.time);
-    this.ensemble = new SimEnsemble(this.time, options.nodes[0]?.config.zookeeper.tickTime ?? 2000);
+    this.ensemble = new SimEnsemble(this.time, options.nodes[0]?.config.zookeeper.tickTime ?? 2000, options.zookeepers);
     this.operatorSession = this.ensemble.openSession(Number.MAX_SAFE_INTEGER);
     for (const node of options.nodes) this.addMachine(node);
   }
@@ -134,6 +146,7 @@ export class World {
       time: this.time,
       bootMs: this.options.bootMs ?? 5000,
       restartMs: 1000,
+      clockRate: this.options.clockRates?.[node.name] ?? 1,
       start: (which, process) => this.startAgent(node, which, process),
       onPower: (which, power) => {
         this.trace.line(which.name, `power ${power}`, '');
@@ -164,32 +177,27 @@ export class World {
   }
 
   private environment(node: SimNode, machine: SimMachine, process: SimProcess): Environment {
-    const { timing } = node.config;
     const random = this.random.fork();
     const { name } = node;
     const supervisor = new SimSupervisor();
     this.supervisors.set(name, supervisor);
     const metrics = new SimMetrics();
     this.metrics.set(name, metrics);
+    const chance = random.fork();
+    const store = this.storeOf(node, process, random);
+    this.stores.set(name, store);
     return {
       clock: process,
-      random: random.fork(),
+      random: chance,
       log: simLog(name, process, this.trace, this.options.traceLevel ?? 'info'),
-      store: new SimStore({
-        time: this.time,
-        process,
-        ensemble: this.ensemble,
-        random: random.fork(),
-        sessionTimeoutMs: timing.sessionTimeoutMs,
-        connectTimeoutMs: timing.connectTimeoutMs,
-        reaches: () => !this.cutFromStore.has(name),
-      }),
+      store,
       power: new SimPower({
         process,
         random: random.fork(),
         self: name,
         bmcs: this.bmcs,
         reaches: () => !this.cutFromBmcs.has(name),
+        onSend: (target, power) => this.onOrder(name, target, power),
       }),
       secrets: plainSecrets,
       supervisor,
@@ -227,6 +235,20 @@ export class World {
       watchdog: this.watchdogOf(node, machine, process),
       reset: { resetMachine: (because) => this.resetMachine(machine, because) },
     };
+  }
+
+  private storeOf({ name, config }: SimNode, process: SimProcess, random: SeededRandom): SimStore {
+    return new SimStore({
+      time: this.time,
+      process,
+      ensemble: this.ensemble,
+      random: random.fork(),
+      sessionTimeoutMs: config.timing.sessionTimeoutMs,
+      connectTimeoutMs: config.timing.connectTimeoutMs,
+      reaches: () => !this.cutFromStore.has(name),
+      losesAnswer: () => this.losingAnswer.delete(name),
+      onAck: (sentAtMs) => this.lastAckSentAtMs.set(name, sentAtMs),
+    });
   }
 
   private storageFenceOf({ name, config }: SimNode, process: SimProcess): StorageFence | null {
@@ -312,7 +334,7 @@ function devicesOf({ name, config }: SimNode): FenceDevice[] {
             address: `bmc-${name}`,
             port: 623,
             username: 'nodekeeper',
-            password: 'secret',
+            password: simPassword,
             cipherSuites: [3],
             privilege: 'operator',
             commandTimeoutMs: bmc.commandTimeout,

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig } from '../../src/config/load.ts';
 
-const nodectlMain = new URL('../../dist/cli/main.js', import.meta.url).pathname;
+const nodectlMain = new URL('../../dist/cli/launch.cjs', import.meta.url).pathname;
 const nodedMain = new URL('../../dist/daemon/main.js', import.meta.url).pathname;
 const dir = mkdtempSync(join(tmpdir(), 'nk-cli-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));

@@ -5,11 +5,12 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Store } from '../../src/environment/store.ts';
-import { clusterKey, newKeyText } from '../../src/real/secrets.ts';
+import { newKeyText } from '../../src/real/secrets.ts';
 import { openZooKeeperStore } from '../../src/real/zookeeper/store.ts';
+import { keyRing } from '../support/keys.ts';
 import { ZooKeeperServers, until } from '../support/zookeeper.ts';
 
-const nodectlMain = new URL('../../dist/cli/main.js', import.meta.url).pathname;
+const nodectlMain = new URL('../../dist/cli/launch.cjs', import.meta.url).pathname;
 const nodedMain = new URL('../../dist/daemon/main.js', import.meta.url).pathname;
 const dir = mkdtempSync(join(tmpdir(), 'nk-on-zk-'));
 const keyText = newKeyText();
@@ -85,7 +86,7 @@ beforeAll(async () => {
     sessionTimeoutMs: 10_000,
     connectTimeoutMs: 500,
     requestTimeoutMs: 3000,
-    digest: clusterKey(keyText, 'c')?.digest ?? '',
+    keys: keyRing(keyText),
   });
   await until('connected', 10_000, () => store.session().state === 'connected');
 });

@@ -13,10 +13,10 @@ import type { SimEndpoint } from '../../src/sim/peer-api.ts';
 import { SimPeerApi } from '../../src/sim/peer-api.ts';
 import { SimProcess } from '../../src/sim/process.ts';
 import { SeededRandom } from '../../src/sim/random.ts';
+import { apiKeys } from '../support/keys.ts';
 import { settleIn } from '../support/virtual.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'nk-api-'));
-const key = Buffer.alloc(32, 7);
 const open: { close: () => unknown }[] = [];
 afterAll(async () => {
   for (const one of open) await one.close();
@@ -59,7 +59,7 @@ async function freePort(): Promise<number> {
 async function real(): Promise<PeersUnderTest & { readonly asker: HttpPeerApi; readonly socket: string }> {
   const port = await freePort();
   const server = new HttpPeerApi({
-    key,
+    keys: apiKeys(7),
     port,
     socket: join(dir, `noded${port}.sock`),
     onTrouble: (because) => {
@@ -72,7 +72,7 @@ async function real(): Promise<PeersUnderTest & { readonly asker: HttpPeerApi; r
   open.push(server, mute);
   await new Promise((resolve) => setTimeout(resolve, 300));
   return {
-    asker: new HttpPeerApi({ key, port: null, socket: null, onTrouble: () => undefined }),
+    asker: new HttpPeerApi({ keys: apiKeys(7), port: null, socket: null, onTrouble: () => undefined }),
     socket: join(dir, `noded${port}.sock`),
     served: `127.0.0.1:${port}`,
     unserved: `127.0.0.1:${await freePort()}`,
@@ -153,7 +153,7 @@ describe('the real one', () => {
   it('API3: another key gets no answer, and takes none', async () => {
     const { served } = await real();
     const stranger = new HttpPeerApi({
-      key: Buffer.alloc(32, 8),
+      keys: apiKeys(8),
       port: null,
       socket: null,
       onTrouble: () => undefined,
@@ -162,6 +162,33 @@ describe('the real one', () => {
       ok: false,
       code: 'failed',
     });
+  });
+
+  it('API3: while the key is being changed, each of the two is taken, and the first is asked with', async () => {
+    const port = await freePort();
+    const socket = join(dir, `noded${port}.sock`);
+    let keys = apiKeys(7, 8)();
+    const server = new HttpPeerApi({ keys: () => keys, port, socket, onTrouble: () => undefined });
+    open.push(server);
+    expect(await server.claim()).toBeNull();
+    server.serve(answer);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const asked = (...bytes: number[]) =>
+      new HttpPeerApi({
+        keys: apiKeys(...bytes),
+        port: null,
+        socket: null,
+        onTrouble: () => undefined,
+      }).ask<'leave-election'>(`127.0.0.1:${port}`, { kind: 'leave-election' }, 1000);
+    for (const [first, second] of [
+      [7, 8],
+      [8, 7],
+    ] as const)
+      expect(await asked(first, second)).toMatchObject({ ok: true });
+    expect(await asked(9, 7)).toMatchObject({ ok: false });
+    keys = apiKeys(8)(); // the old one is forgotten, while it listens
+    expect(await asked(7)).toMatchObject({ ok: false });
+    expect(await asked(8)).toMatchObject({ ok: true });
   });
 
   it('API3: plain HTTP, garbage and oversized questions are not answered and end nothing', async () => {
@@ -188,7 +215,7 @@ describe('the real one', () => {
 
   it('API4: the socket makes it the only one on its machine, until it is gone', async () => {
     const socket = join(dir, 'only.sock');
-    const make = () => new HttpPeerApi({ key, port: null, socket, onTrouble: () => undefined });
+    const make = () => new HttpPeerApi({ keys: apiKeys(7), port: null, socket, onTrouble: () => undefined });
     const first = make();
     expect(await first.claim()).toBeNull();
     expect(await make().claim()).toMatch(/another noded of this machine serves/);

@@ -1,13 +1,9 @@
 /** The promises of environment/secrets.ts on both sides of the seam (SEAL2 only where there are adversaries: the real one). */
 import type { Secrets } from '../../src/environment/secrets.ts';
-import { clusterKey, newKeyText } from '../../src/real/secrets.ts';
 import { plainSecrets } from '../../src/sim/secrets.ts';
+import { keyRing } from '../support/keys.ts';
 
-function realSecrets(): Secrets {
-  const key = clusterKey(newKeyText(), 'c');
-  if (key === null) throw new Error('the new key is none');
-  return key;
-}
+const realSecrets = (): Secrets => keyRing();
 
 describe.each([
   ['real', realSecrets],
@@ -25,6 +21,11 @@ describe.each([
   it('SEAL1: another context opens nothing', () => {
     expect(secrets.open(secrets.seal('a password', 'bmc node1'), 'bmc node2')).toBeNull();
     expect(secrets.open(secrets.seal('a password', 'bmc node1'), 'bmc node')).toBeNull();
+  });
+
+  it('SEAL3: the keys have names, and there is always one that seals', () => {
+    expect(secrets.keyNames().length).toBeGreaterThan(0);
+    for (const name of secrets.keyNames()) expect(name).toMatch(/^\S{1,16}$/);
   });
 
   it('SEAL1: garbage opens as nothing and never throws', () => {

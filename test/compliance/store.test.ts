@@ -5,6 +5,7 @@ import { SimEnsemble } from '../../src/sim/ensemble.ts';
 import { SimProcess } from '../../src/sim/process.ts';
 import { SeededRandom } from '../../src/sim/random.ts';
 import { SimStore } from '../../src/sim/store.ts';
+import { storeKeys } from '../support/keys.ts';
 import { Proxy } from '../support/proxy.ts';
 import { settleIn } from '../support/virtual.ts';
 import { ZooKeeperServers, pause, until } from '../support/zookeeper.ts';
@@ -74,7 +75,7 @@ describe('on ZooKeeper', () => {
           sessionTimeoutMs,
           connectTimeoutMs: 200,
           requestTimeoutMs: 700,
-          digest: 'nodekeeper:compliance',
+          keys: storeKeys('nodekeeper:compliance'),
         });
         await until('connected', 10_000, () => store.session().state === 'connected');
         return store;

@@ -20,9 +20,9 @@ const pack = (version: string, ...more: string[]) =>
   execFileSync('scripts/package', ['--out', built, '--version', version, ...more], { encoding: 'utf8' }).trim();
 /** The machine's node is not one of its packages, as a rule. */
 const dpkgInstall = (version: string) =>
-  `dpkg --ignore-depends=nodejs,ipmitool,systemd -i /opt/lab/log/nodekeeper_${version}_all.deb`;
+  `dpkg --path-include='/usr/share/man/*' --ignore-depends=nodejs,ipmitool,systemd -i /opt/lab/log/nodekeeper_${version}_all.deb`;
 /** Files of the root that have to do with us; the checkout itself lies on it too. */
-const traces = `find / -xdev \\( -path /opt -o -path /root -o -path ${process.cwd()} \\) -prune -o \\( -iname '*nodekeeper*' -o -name 'noded*' -o -name 'nodectl*' \\) -print | sort`;
+const traces = `find / -xdev \\( -path /opt -o -path /root -o -path /var/cache/man -o -path ${process.cwd()} \\) -prune -o \\( -iname '*nodekeeper*' -o -name 'noded*' -o -name 'nodectl*' \\) -print | sort`;
 const throwsSeen = () => [...lab.logs().values()].join('').split('saving throw failed').length;
 
 beforeAll(async () => {
@@ -71,9 +71,15 @@ it('installed where there is no configuration it starts nothing, and says what t
   expect(await must('node3', 'systemctl is-active noded; systemctl is-enabled noded; true')).toBe('inactive\ndisabled');
   expect((await host('node3', 'systemctl start noded; systemctl is-active noded')).stdout.trim()).toBe('inactive');
   expect(await must('node3', 'nodectl --version; noded --version')).toBe('1.0.0\n1.0.0');
-  expect(await must('node3', 'gzip -dc /usr/share/man/man8/noded.8.gz | groff -man -Tascii 2>&1 | head -3')).toMatch(
-    /NODED\(8\)/,
-  );
+  expect(await must('node3', 'nodectl --help')).toMatch(/^nodectl: the command line of nodekeeper/);
+  for (const [page, title] of [
+    ['nodectl', /^NODECTL\(1\)/],
+    ['noded', /^NODED\(8\)/],
+    ['nodekeeper.yaml', /^NODEKEEPER\.YAML\(5\)/],
+  ] as const)
+    expect(await must('node3', `MANPAGER=cat MANWIDTH=80 LC_ALL=C man ${page}`)).toMatch(title);
+  // What only this machine's Node.js can make: used from the first command on, and gone with the package.
+  expect(await must('node3', 'stat -c %U:%a /usr/lib/nodekeeper/dist/cli/nodectl.code')).toBe('root:644');
   expect(await must('node3', 'source /usr/share/bash-completion/completions/nodectl && complete -p nodectl')).toMatch(
     /nodectl$/,
   );

@@ -267,11 +267,26 @@ it('S9: with the drop-in self-fence.conf a noded that hangs costs the machine; a
   await lab.healthy(); // its peers may have read its power as off meanwhile, and fenced it: right, too
 });
 
-it('S10: in the cage of hardened.conf it does all of its work: the role with its address, proofs, a fence', async () => {
-  const exposure = async (name: string) => {
-    const said = await host(name, 'systemd-analyze', 'security', 'noded', '--no-pager');
-    return Number(/exposure level for noded.service: ([\d.]+)/.exec(said.stdout)?.[1] ?? NaN);
-  };
+const exposure = async (name: string) => {
+  const said = await host(name, 'systemd-analyze', 'security', 'noded', '--no-pager');
+  return Number(/exposure level for noded.service: ([\d.]+)/.exec(said.stdout)?.[1] ?? NaN);
+};
+/** The role with its address, the proofs, a fence. */
+async function worksAsEver(): Promise<void> {
+  await lab.do('ctl', 'wait', '--for', 'primary', '--timeout', '30s');
+  const target = hosts.find((name) => name !== 'node2') ?? '';
+  const before = await holder();
+  const other = before === target ? 'node3' : target;
+  expect(await lab.say(['ctl', 'primary', 'takeover', '--node', other])).toMatchObject({ code: 0 });
+  expect((await host(other, 'ip', 'addr')).stdout).toContain('10.77.0.200');
+  expect((await host('node2', 'ping', '-c', '1', '-W', '2', '10.77.0.200')).code).toBe(0);
+  await lab.until('everybody can be fenced', 20_000, async () => (await lab.say(['ctl', 'fence-check'])).code === 0);
+  const victim = hosts.find((name) => name !== other) ?? '';
+  expect((await lab.say(['ctl', 'fence', victim, '--yes', '--reason', 'a test'])).code).toBe(0);
+  await lab.healthy();
+}
+
+it('S10: in the cage of hardened.conf it does all of its work', async () => {
   await lab.healthy();
   const plain = await exposure('node1');
   for (const name of hosts) {
@@ -281,19 +296,32 @@ it('S10: in the cage of hardened.conf it does all of its work: the role with its
     expect((await systemctl(name, 'restart', 'noded')).code).toBe(0);
   }
   await lab.healthy();
-  process.stdout.write(
-    `systemd-analyze security: ${plain} as shipped, ${await exposure('node1')} with hardened.conf\n`,
-  );
-  expect(await exposure('node1')).toBeLessThan(5);
-  await lab.do('ctl', 'wait', '--for', 'primary', '--timeout', '30s');
-  const target = hosts.find((name) => name !== 'node2') ?? '';
-  const before = await holder();
-  const other = before === target ? 'node3' : target;
-  expect(await lab.say(['ctl', 'primary', 'takeover', '--node', other])).toMatchObject({ code: 0 });
-  expect((await host(other, 'ip', 'addr')).stdout).toContain('10.77.0.200');
-  expect((await host('node2', 'ping', '-c', '1', '-W', '2', '10.77.0.200')).code).toBe(0);
-  expect((await lab.say(['ctl', 'fence-check'])).code).toBe(0);
-  const victim = hosts.find((name) => name !== other) ?? '';
-  expect((await lab.say(['ctl', 'fence', victim, '--yes', '--reason', 'a test'])).code).toBe(0);
+  const caged = await exposure('node1');
+  process.stdout.write(`systemd-analyze security: ${plain} as shipped, ${caged} with hardened.conf\n`);
+  expect(caged).toBeLessThan(5);
+  await worksAsEver();
+});
+
+it('S10: as a user of its own, by unprivileged.conf, it does all of its work on addresses and BMCs', async () => {
+  const folder = '/etc/systemd/system/noded.service.d';
+  for (const name of hosts) {
+    const words = `useradd --system --no-create-home --shell /usr/sbin/nologin nodekeeper && chown nodekeeper /etc/nodekeeper/* \
+      && rm -f ${folder}/hardened.conf && cp /opt/nodekeeper/systemd/unprivileged.conf ${folder}/ && systemctl daemon-reload`;
+    expect(await host(name, 'bash', '-c', words)).toMatchObject({ code: 0 });
+    expect((await systemctl(name, 'restart', 'noded')).code).toBe(0);
+  }
   await lab.healthy();
+  process.stdout.write(`systemd-analyze security: ${await exposure('node1')} with unprivileged.conf\n`);
+  const { MainPID = '' } = await unit('node1');
+  const status = (await host('node1', 'cat', `/proc/${MainPID}/status`)).stdout;
+  const uid = (await host('node1', 'id', '-u', 'nodekeeper')).stdout.trim();
+  expect(status).toMatch(new RegExp(`^Uid:\\s+${uid}\\s+${uid}`, 'm'));
+  expect(status).toMatch(/^CapBnd:\s+0000000000003000$/m); // CAP_NET_ADMIN, CAP_NET_RAW
+  await worksAsEver();
+  // Root's nodectl reads the files of that user; the files of anybody else it does not.
+  expect((await host('node3', 'nodectl', 'primary', 'is-leader')).code).toBeLessThan(2);
+  expect((await host('node3', 'nodectl', 'status')).code).toBe(0);
+  await host('node3', 'chown', 'daemon', '/etc/nodekeeper/cluster.key');
+  expect((await host('node3', 'nodectl', 'status')).stderr).toMatch(/belongs to user 1, expected root or nodekeeper/);
+  await host('node3', 'chown', 'nodekeeper', '/etc/nodekeeper/cluster.key');
 });

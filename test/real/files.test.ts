@@ -1,9 +1,10 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { configFile, readClusterKey, readDevices, readConfig } from '../../src/real/config-file.ts';
+import { configFile, keyFileComplaints, readClusterKeys, readDevices, readConfig } from '../../src/real/config-file.ts';
 import type { Config } from '../../src/config/load.ts';
-import { clusterKey, newKeyText } from '../../src/real/secrets.ts';
+import { newKeyText } from '../../src/real/secrets.ts';
+import { keyRing } from '../support/keys.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'nk-files-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -32,17 +33,50 @@ it('S10: a configuration or key that others can read or change is refused, with 
   });
   expect(readConfig(file('group.yaml', text(), 0o640)).ok).toBe(true);
   file('key', newKeyText(), 0o640);
-  expect(readClusterKey(config())).toMatchObject({
+  expect(readClusterKeys(config())).toMatchObject({
     ok: false,
     message: expect.stringMatching(/the cluster key can be read by others/) as string,
   });
   file('key', newKeyText(), 0o600);
-  expect(readClusterKey(config()).ok).toBe(true);
+  expect(readClusterKeys(config()).ok).toBe(true);
   file('key', 'not a key\n', 0o600);
-  expect(readClusterKey(config())).toMatchObject({
+  expect(readClusterKeys(config())).toMatchObject({
     ok: false,
     message: expect.stringMatching(/no cluster key.*nodectl keygen/) as string,
   });
+  const [one, two] = [newKeyText(), newKeyText()];
+  file('key', `# the new one first\n${one}\n${two}`, 0o600);
+  expect(readClusterKeys(config())).toMatchObject({ ok: true, value: { all: [{}, {}] } });
+  for (const [wrong, because] of [
+    [`${one}${one}`, /the same key twice/],
+    [`${one}not a key\n`, /line 2 of its keys/],
+    [`${one}${two}${newKeyText()}${newKeyText()}${newKeyText()}`, /holds 5 keys/],
+    ['# nothing\n', /no cluster key/],
+  ] as const) {
+    file('key', wrong, 0o600);
+    expect(readClusterKeys(config())).toMatchObject({ ok: false, message: expect.stringMatching(because) as string });
+  }
+});
+
+it('S10: private keys of the listener and for ZooKeeper: what is missing or open to others is told, nothing else', () => {
+  const [certificate, key] = [file('cert.pem', ''), file('tls.key', '')];
+  const web = `web: { enabled: true, certificateFile: ${certificate}, keyFile: ${key} }\n`;
+  expect(keyFileComplaints(config(web))).toEqual([]);
+  file('tls.key', '', 0o640);
+  expect(keyFileComplaints(config(web))).toEqual([
+    expect.stringMatching(/the web listener's private key can be read by others \(mode 0640\)/),
+  ]);
+  expect(keyFileComplaints(config(web.replace('true', 'false')))).toEqual([]);
+  const tls = readConfig(
+    file(
+      'tls.yaml',
+      text(web).replace('[a:1] }', `[a:1], tls: { caFile: /a, certificateFile: /b, keyFile: /nowhere/tls.key } }`),
+    ),
+  );
+  if (!tls.ok) throw new Error(tls.message);
+  expect(keyFileComplaints(tls.value)[1]).toMatch(
+    /nowhere\/tls\.key: the private key for ZooKeeper cannot be read: it does not exist/,
+  );
 });
 
 it('what is missing is named', () => {
@@ -108,16 +142,16 @@ it('--config goes before NODEKEEPER_CONFIG goes before the default', () => {
 
 it('SEAL1, SEAL2: only the same key, cluster and context open what was sealed', () => {
   const keyText = newKeyText();
-  const key = clusterKey(keyText, 'c');
-  const sealed = key?.seal('a password', 'bmc node1') ?? '';
+  const key = keyRing(keyText);
+  const sealed = key.seal('a password', 'bmc node1');
   expect(sealed).not.toContain('password');
-  expect(key?.open(sealed, 'bmc node1')).toBe('a password');
-  expect(key?.open(sealed, 'bmc node2')).toBeNull();
-  expect(clusterKey(keyText, 'other')?.open(sealed, 'bmc node1')).toBeNull();
-  expect(clusterKey(newKeyText(), 'c')?.open(sealed, 'bmc node1')).toBeNull();
-  expect(key?.open(`${sealed.slice(0, -6)}AAAAAA`, 'bmc node1')).toBeNull();
-  for (const garbage of ['', 'v1.', 'v1.AAAA', 'x']) expect(key?.open(garbage, 'bmc node1')).toBeNull();
-  expect(key?.seal('a', 'x')).not.toBe(key?.seal('a', 'x'));
-  expect(key?.digest).toMatch(/^nodekeeper:[0-9a-f]{64}$/);
-  expect(key?.digest).toBe(clusterKey(keyText, 'c')?.digest);
+  expect(key.open(sealed, 'bmc node1')).toBe('a password');
+  expect(key.open(sealed, 'bmc node2')).toBeNull();
+  expect(keyRing(keyText, 'other').open(sealed, 'bmc node1')).toBeNull();
+  expect(keyRing().open(sealed, 'bmc node1')).toBeNull();
+  expect(key.open(`${sealed.slice(0, -6)}AAAAAA`, 'bmc node1')).toBeNull();
+  for (const garbage of ['', 'v1.', 'v1.AAAA', 'x']) expect(key.open(garbage, 'bmc node1')).toBeNull();
+  expect(key.seal('a', 'x')).not.toBe(key.seal('a', 'x'));
+  expect(key.first.digest).toMatch(/^nodekeeper:[0-9a-f]{64}$/);
+  expect(key.first.digest).toBe(keyRing(keyText).first.digest);
 });

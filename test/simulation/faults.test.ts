@@ -1,12 +1,8 @@
-/** The production agents under random faults, and stories that no text can tell. Each seed is replayable: `seed` names it. */
+/** Stories that no text can tell: what happens at a certain step of another node. */
 import { createHash } from 'node:crypto';
 import { simCluster } from '../../src/sim/cluster.ts';
-import { checkHealthyNeverFenced } from '../../src/sim/checkers/healthy-never-fenced.ts';
-import { checkLimitedFences } from '../../src/sim/checkers/limited-fences.ts';
-import { checkOffBeforeFenced } from '../../src/sim/checkers/off-before-fenced.ts';
-import { checkOnePrimary } from '../../src/sim/checkers/one-primary.ts';
-import { SeededRandom } from '../../src/sim/random.ts';
 import { obey } from '../../src/sim/scenario.ts';
+import { unsettled } from '../../src/sim/swarm/settled.ts';
 import { World } from '../../src/sim/world.ts';
 
 const fast = {
@@ -21,33 +17,6 @@ const fast = {
 };
 const world = (seed: number, nodes = 3, set = {}) =>
   new World({ seed, nodes: simCluster({ nodes, set: { ...fast, ...set } }), bootMs: 3000 });
-const outlet = (name: string) => ({ name, agent: 'fence_pdu', options: { ip: `${name}-NODE` } });
-/** Some clusters have watchdogs, some outlets besides; some prove often, some have proved nothing anew. */
-const ways = (seed: number) => ({
-  ...(seed % 3 === 0 ? { 'node.watchdog': { timeout: '4s' } } : {}),
-  ...(seed % 5 === 0 ? { 'fencing.devices': [outlet('pdu-a'), outlet('pdu-b')] } : {}),
-  ...(seed % 2 === 0 ? { 'fencing.verifyInterval': '5s' } : {}),
-});
-
-/** Every node runs again and no fence is left open. */
-function unsettled(under: World): string[] {
-  const problems: string[] = [];
-  for (const [name, agent] of under.agents)
-    if (agent.board.daemonState !== 'run') problems.push(`${name} is ${agent.board.daemonState}`);
-  const ledger = under.ensemble.read('/fencing');
-  const entries =
-    ledger.ok && ledger.value.text !== '' ? (JSON.parse(ledger.value.text) as { entries: object }).entries : {};
-  if (Object.keys(entries).length > 0) problems.push(`open fences: ${JSON.stringify(entries)}`);
-  const primaries = [...under.agents].filter(([, agent]) => agent.board.coordinatorState === 'primary');
-  const running = [...under.machines.values()].filter((machine) => machine.running.size > 0);
-  if (primaries.length !== 1) problems.push(`${primaries.length} primaries`);
-  if (running.length !== 1 || running[0]?.name !== primaries[0]?.[0] || running[0]?.running.size !== 2)
-    problems.push(
-      `resources run on ${running.map((machine) => `${machine.name}: ${[...machine.running].join(' ')}`).join(', ')}`,
-    );
-  return problems;
-}
-
 describe('the fencer loses power at a certain step: another goes on, and power is switched at most once each way', () => {
   const steps: readonly [string, RegExp][] = [
     ['the verdict', /^warn: verdict$/],
@@ -123,75 +92,3 @@ it('5 s of virtual pause between the last check and the shot: the fencer that wa
       .filter((order) => order.by === name),
   ).toEqual([]);
 });
-
-describe('random faults, then quiet: no healthy node was fenced, nothing was called fenced that was on, and all is well again', () => {
-  // NODEKEEPER_SEEDS=61-1000 runs others, e.g. for a night; a failing seed prints its whole log.
-  const [from = 1, to = 60] = (process.env['NODEKEEPER_SEEDS'] ?? '1-60').split('-').map(Number);
-  const seeds = Array.from({ length: to - from + 1 }, (_, index) => from + index);
-  it.each(seeds)('seed %i', async (seed) => {
-    const random = new SeededRandom(seed * 7919);
-    const pick = <T>(items: readonly T[]): T => items[Math.floor(random.fraction() * items.length)] as T;
-    const under = world(seed, 3 + (seed % 3), ways(seed));
-    const names = [...under.machines.keys()];
-    const unjust = checkHealthyNeverFenced(under);
-    const early = checkOffBeforeFenced(under);
-    const twice = checkOnePrimary(under);
-    const many = checkLimitedFences(under);
-    under.powerAll();
-    await under.run(15_000);
-    // S5: wall clocks that are wrong by up to a day must not matter.
-    const skew = new SeededRandom(seed);
-    for (const machine of under.machines.values()) {
-      if (machine.process !== null) machine.process.wallSkewMs = skew.between(-86_400_000, 86_400_000);
-    }
-    for (let fault = 0; fault < 8; fault += 1) {
-      const node = pick(names);
-      const command = pick([
-        `power ${node} off`,
-        `freeze ${node}`,
-        `kill ${node}`,
-        `cut ${node} --store`,
-        `cut ${node} --bmc`,
-        `cut ${node} --all`,
-        `transfer ${node} -`,
-        `transfer ${node} ${pick(names)}`,
-        `resource ${node} ${pick(['vip', 'db', 'hook-takeover', 'hook-relinquish', 'hook-deposed'])} ${pick(['start-fails', 'start-hangs', 'stop-fails', 'stop-hangs', 'dies', 'status-unknown'])}`,
-        `bmc ${node} ${pick(['down', 'stuck', 'badpass', 'nonsense', 'slow=2s'])}`,
-        'store down',
-        `stop ${node}`,
-      ]);
-      under.trace.line('story', command, '');
-      obey(under, command);
-      await under.run(random.between(500, 12_000));
-      if (random.fraction() < 0.6) repair(under);
-    }
-    repair(under);
-    for (const machine of under.machines.values()) machine.powerOn();
-    await under.run(5000);
-    for (const machine of under.machines.values()) machine.startNoded();
-    await under.run(240_000);
-    expect({
-      seed,
-      unjust: unjust(),
-      early: early(),
-      twice: twice(),
-      many: many(),
-      unsettled: unsettled(under),
-      log:
-        unjust().length + early().length + twice().length + many().length + unsettled(under).length > 0
-          ? under.trace.text()
-          : '',
-    }).toEqual({ seed, unjust: [], early: [], twice: [], many: [], unsettled: [], log: '' });
-  });
-});
-
-function repair(under: World): void {
-  obey(under, 'store up');
-  obey(under, 'heal');
-  under.resourceModes.clear();
-  for (const [name, machine] of under.machines) {
-    obey(under, `bmc ${name} ok`);
-    obey(under, `bmc ${name} slow=0s`);
-    if (machine.process?.frozen === true) machine.process.thaw();
-  }
-}

@@ -1,10 +1,11 @@
-/** VMs under random commands and faults (S2). Each seed is replayable; NODEKEEPER_SEEDS=61-1000 runs others. */
+/** VMs whose migration is struck in its dangerous moments (S2); random stories are in swarm.test.ts. */
 import { checkOffBeforeFenced } from '../../src/sim/checkers/off-before-fenced.ts';
 import { checkOneHome } from '../../src/sim/checkers/one-home.ts';
 import { simCluster } from '../../src/sim/cluster.ts';
-import { SeededRandom } from '../../src/sim/random.ts';
+import { repair } from '../../src/sim/repair.ts';
 import { obey } from '../../src/sim/scenario.ts';
-import { readSimVm, simUuid } from '../../src/sim/vm-story.ts';
+import { unsettled } from '../../src/sim/swarm/settled.ts';
+import { simUuid } from '../../src/sim/vm-story.ts';
 import { World } from '../../src/sim/world.ts';
 
 const set = {
@@ -21,116 +22,10 @@ const set = {
   'vms.maxStarts': 50,
 };
 const vms = ['vm1', 'vm2', 'vm3', 'vm4', 'vm5'];
-const apart = ['vm1', 'vm2'];
-const [from = 1, to = 25] = (process.env['NODEKEEPER_SEEDS'] ?? '1-25').split('-').map(Number);
-const seeds = Array.from({ length: to - from + 1 }, (_, index) => from + index);
 
 function homesOf(under: World, vm: string): string[] {
   const machines = [...under.machines.values()];
   return machines.filter((machine) => machine.guests.get(simUuid(vm))?.power === 'running').map(({ name }) => name);
-}
-
-/** R29: looks at the machines whenever a guest of an apart VM begins to run. */
-function checkApart(under: World): () => string[] {
-  const found: string[] = [];
-  const before = under.onGuest;
-  under.onGuest = (node, uuid, guest) => {
-    before(node, uuid, guest);
-    const here = apart.filter((vm) => under.machine(node).guests.get(simUuid(vm))?.power === 'running');
-    if (guest?.power === 'running' && here.length > 1)
-      found.push(`${(under.time.nowMs / 1000).toFixed(3)}: ${here.join(' and ')} run on ${node}`);
-  };
-  return () => found;
-}
-
-/** After a long quiet: what shall run runs at its home, what shall not does not, and nothing is in between. */
-function unsettled(under: World): string[] {
-  return vms.flatMap((vm) => {
-    const record = readSimVm(under, vm);
-    const homes = homesOf(under, vm);
-    if (record === null) return [`${vm} has no record`];
-    const wanted = record.state === 'start' ? [record.node] : [];
-    const isSettled = ['start', 'stop', 'disable'].includes(record.state) && record.move === null;
-    if (!isSettled) return [`${vm} is left in ${record.state}: ${record.because}`];
-    if (homes.join() !== wanted.join())
-      return [`${vm} (${record.state} on ${record.node}) runs on ${homes.join(', ')}`];
-    return record.active === (record.state === 'start')
-      ? []
-      : [`${vm}: active ${String(record.active)} in ${record.state}`];
-  });
-}
-
-it.each(seeds)('S2: seed %i: no VM ever runs twice, and in the end each is where its record says', async (seed) => {
-  const random = new SeededRandom(seed * 104_729);
-  const pick = <T>(items: readonly T[]): T => items[Math.floor(random.fraction() * items.length)] as T;
-  const under = new World({ seed, nodes: simCluster({ nodes: 3 + (seed % 3), set }), bootMs: 3000 });
-  const names = [...under.machines.keys()];
-  const twice = checkOneHome(under);
-  const together = checkApart(under);
-  const early = checkOffBeforeFenced(under);
-  under.powerAll();
-  await under.run(10_000);
-  for (const vm of vms) obey(under, `vm ${vm} define ${pick(names)} 64${apart.includes(vm) ? ' apart=db' : ''}`);
-  await under.run(2000);
-  for (const vm of vms) obey(under, `vm ${vm} start`);
-  await under.run(3000);
-  for (let turn = 0; turn < 14; turn += 1) {
-    const node = pick(names);
-    const vm = pick(vms);
-    const command = pick([
-      `vm ${vm} migrate ${pick(names)}`,
-      `vm ${vm} migrate`,
-      `vm ${vm} migrate-live ${pick(names)}`,
-      `vm ${vm} move ${pick(names)}`,
-      `vm ${vm} unmigrate`,
-      `vm ${vm} cancel`,
-      `vm ${vm} ${pick(['start', 'shutdown', 'stop', 'restart'])}`,
-      `vm ${vm} start`,
-      `guest ${vm} ${readSimVm(under, vm)?.node ?? node} ${pick(['crash', 'off'])}`,
-      `drain ${node} ${pick(['flush', 'ready'])}`,
-      `libvirt ${node} ${pick(['hangs', 'live-fails', 'start-fails', 'deaf', 'ok'])}`,
-      `power ${node} off`,
-      `freeze ${node}`,
-      `kill ${node}`,
-      `cut ${node} --store`,
-      `cut ${node} --peers`,
-      `bmc ${node} ${pick(['stuck', 'down', 'slow=2s'])}`,
-      'store down',
-    ]);
-    under.trace.line('story', command, '');
-    obey(under, command);
-    await under.run(random.between(50, 4000));
-    if (random.fraction() < 0.3) repair(under);
-  }
-  repair(under);
-  for (const machine of under.machines.values()) machine.powerOn();
-  await under.run(5000);
-  for (const machine of under.machines.values()) machine.startNoded();
-  await under.run(240_000);
-  for (const vm of vms) if (readSimVm(under, vm)?.state === 'fail') obey(under, `vm ${vm} start`);
-  await under.run(30_000);
-  const problems = { twice: twice(), early: early(), together: together(), unsettled: unsettled(under) };
-  const isFine = Object.values(problems).every((found) => found.length === 0);
-  expect({ seed, ...problems, log: isFine ? '' : under.trace.text() }).toEqual({
-    seed,
-    twice: [],
-    early: [],
-    together: [],
-    unsettled: [],
-    log: '',
-  });
-});
-
-function repair(under: World): void {
-  obey(under, 'store up');
-  obey(under, 'heal');
-  under.libvirtModes.clear();
-  for (const [name, machine] of under.machines) {
-    obey(under, `bmc ${name} ok`);
-    obey(under, `bmc ${name} slow=0s`);
-    obey(under, `drain ${name} ready`);
-    if (machine.process?.frozen === true) machine.process.thaw();
-  }
 }
 
 describe('a live migration is struck in its dangerous moments', () => {
@@ -186,9 +81,6 @@ describe('a live migration is struck in its dangerous moments', () => {
       await under.run(30_000);
       expect(isArmed).toBe(false);
       repair(under);
-      for (const machine of under.machines.values()) machine.powerOn();
-      await under.run(5000);
-      for (const machine of under.machines.values()) machine.startNoded();
       await under.run(60_000);
       const problems = { twice: twice(), early: early(), unsettled: unsettled(under) };
       const isFine = Object.values(problems).every((found) => found.length === 0);

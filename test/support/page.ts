@@ -1,4 +1,5 @@
 /** A simulated cluster behind the real web listener: what the page, and programs, see of it. */
+import { apiKeys } from './keys.ts';
 import { createServer } from 'node:net';
 import { HttpPeerApi } from '../../src/real/http/peer-api.ts';
 import { simCluster } from '../../src/sim/cluster.ts';
@@ -22,15 +23,14 @@ export async function watchedCluster(nodes = 3): Promise<WatchedCluster> {
   await world.run(60_000);
   const port = await freePort();
   const api = new HttpPeerApi({
-    key: Buffer.alloc(32),
+    keys: apiKeys(0),
     port: null,
     socket: null,
     web: {
       address: '127.0.0.1',
       port,
       tls: null,
-      readToken,
-      operateToken: 'operate-operate',
+      tokens: () => [{ readToken, operateToken: 'operate-operate' }],
       openMetrics: false,
       requestsPerSecond: 1000,
     },

@@ -17,11 +17,11 @@ export class Proxy {
     this.target = target;
   }
 
-  async listen(): Promise<string> {
+  async listen(host = '127.0.0.1'): Promise<string> {
     const server = createServer((client) => this.accept(client));
     this.server = server;
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    return `127.0.0.1:${(server.address() as { port: number }).port}`;
+    await new Promise<void>((resolve) => server.listen(0, host, resolve));
+    return `${host}:${(server.address() as { port: number }).port}`;
   }
 
   /** Whether a connection passes through right now. */

@@ -9,6 +9,8 @@ import { join } from 'node:path';
 export interface ServerOptions {
   readonly servers?: number;
   readonly tickTime?: number;
+  /** Clients come by TLS only, with a certificate of this authority. One server only. */
+  readonly tls?: { readonly caFile: string; readonly bothFile: string };
 }
 
 interface Server {
@@ -20,10 +22,12 @@ interface Server {
 export class ZooKeeperServers {
   private readonly dir = mkdtempSync(join(tmpdir(), 'nk-zk-'));
   private servers: Server[] = [];
+  private secure = false;
 
   /** Starts the servers; returns when one of them leads. */
-  static async start({ servers = 1, tickTime = 500 }: ServerOptions = {}): Promise<ZooKeeperServers> {
+  static async start({ servers = 1, tickTime = 500, tls }: ServerOptions = {}): Promise<ZooKeeperServers> {
     const ensemble = new ZooKeeperServers();
+    ensemble.secure = tls !== undefined;
     const ports = await freePorts(servers * 3);
     const peers = Array.from(
       { length: servers },
@@ -38,8 +42,8 @@ export class ZooKeeperServers {
         'initLimit=10',
         'syncLimit=4',
         `dataDir=${dir}`,
-        `clientPort=${ports[3 * k]}`,
-        'clientPortAddress=127.0.0.1',
+        ...(tls === undefined ? [`clientPort=${ports[3 * k]}`, 'clientPortAddress=127.0.0.1'] : []),
+        ...(tls === undefined ? [] : tlsLines(ports[3 * k] ?? 0, tls)),
         'minSessionTimeout=500',
         'maxSessionTimeout=60000',
         'admin.enableServer=false',
@@ -62,7 +66,9 @@ export class ZooKeeperServers {
 
   boot(index: number): void {
     const server = this.at(index);
-    const jars = ['zookeeper', 'slf4j-log4j12', 'log4j-1.2'].map((name) => `/usr/share/java/${name}.jar`);
+    const jars = ['zookeeper', 'slf4j-log4j12', 'log4j-1.2', ...(this.secure ? netty : [])].map(
+      (name) => `/usr/share/java/${name}.jar`,
+    );
     server.process = spawn(
       'java',
       [
@@ -108,6 +114,10 @@ export class ZooKeeperServers {
   }
 
   async ready(): Promise<void> {
+    if (this.secure) {
+      await until('the server takes connections', 30_000, () => isListening(this.at(0).port));
+      return;
+    }
     const endMs = performance.now() + 30_000;
     for (;;) {
       const modes = await Promise.all(this.servers.map((server) => mode(server.port)));
@@ -141,6 +151,34 @@ export class ZooKeeperServers {
     if (server === undefined) throw new Error(`no server ${index}`);
     return server;
   }
+}
+
+const netty = ['handler', 'common', 'buffer', 'transport', 'codec', 'resolver'].map((part) => `netty-${part}`);
+netty.push('netty-transport-native-epoll', 'netty-transport-native-unix-common');
+
+function tlsLines(port: number, { caFile, bothFile }: NonNullable<ServerOptions['tls']>): string[] {
+  return [
+    `secureClientPort=${port}`,
+    'secureClientPortAddress=127.0.0.1',
+    'serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory',
+    `ssl.keyStore.location=${bothFile}`,
+    'ssl.keyStore.type=PEM',
+    `ssl.trustStore.location=${caFile}`,
+    'ssl.trustStore.type=PEM',
+    'ssl.clientAuth=need',
+  ];
+}
+
+function isListening(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    const done = (listening: boolean) => {
+      socket.destroy();
+      resolve(listening);
+    };
+    socket.once('connect', () => done(true));
+    socket.once('error', () => done(false));
+  });
 }
 
 export function pause(ms: number): Promise<void> {

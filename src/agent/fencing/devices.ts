@@ -3,12 +3,9 @@ import type { Power, PowerReading } from '../../environment/power.ts';
 import type { Secrets } from '../../environment/secrets.ts';
 import { levelName } from '../../core/levels.ts';
 import type { FenceDevice } from '../../records/device.ts';
-import { SealedDevices } from '../../records/device.ts';
+import { SealedDevices, sealContext } from '../../records/device.ts';
 import type { Registration } from '../../records/registration.ts';
 import { parseRecord } from '../../records/record.ts';
-
-/** What a seal is bound to: devices of one node are not those of another. */
-export const sealFor = (node: string) => `devices ${node}`;
 
 export type Opened<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly because: string };
 
@@ -21,7 +18,7 @@ export function openDevices(
   const no = (because: string) => ({ ok: false, because }) as const;
   if (registration === null) return no(`${target} is not registered`);
   if (registration.devicesSealed === null) return no(`${target} has no fence device configured`);
-  const plain = secrets.open(registration.devicesSealed, sealFor(target));
+  const plain = secrets.open(registration.devicesSealed, sealContext(target));
   if (plain === null) return no(`the devices of ${target} were sealed with another cluster key`);
   const parsed = parseRecord(SealedDevices, plain);
   return parsed.ok

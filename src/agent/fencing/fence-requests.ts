@@ -89,6 +89,13 @@ export class FenceRequests {
     const file = await readFence(this.context, request.node);
     if (file === null) return true;
     const { record } = file;
+    const asking = { kind: 'request', id, version, request } as const;
+    // Requests are numbered: one that is older than the one carried out last has had its turn, or has lost it.
+    if (record.requestId !== null && record.requestId > id) {
+      const because = `a later request (${record.requestId}) has been carried out meanwhile: ${record.reason}`;
+      await this.refusals.refuse(asking, { guard: alreadyFenced, because }, `fence of ${request.node}: ${because}`);
+      return true;
+    }
     const isUnfinished = record.state === 'intent' || record.state === 'fenced' || record.state === 'restoring';
     // Off, or powered on a moment ago and not back yet: a request for the same adds nothing.
     const sinceMs = this.context.env.clock.wallMs() - (record.recordedWallMs ?? 0);
@@ -101,7 +108,6 @@ export class FenceRequests {
     this.merged.delete(id);
     if (!isConfirmedOff(record.state)) return false;
     const because = `it was being fenced already (by ${record.fencer}: ${record.reason}), and that is done`;
-    const asking = { kind: 'request', id, version, request } as const;
     await this.refusals.refuse(asking, { guard: alreadyFenced, because }, `fence of ${request.node}: ${because}`);
     return true;
   }

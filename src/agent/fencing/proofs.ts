@@ -1,4 +1,5 @@
 /** The matrix who-can-fence-whom as the coordinators have written it: what is known beforehand steers who fences how. */
+import { lyingLevels } from '../../core/fencers.ts';
 import type { Attempt, PlanFacts, Proof } from '../../core/fencers.ts';
 import { triableLevels } from '../../core/levels.ts';
 import { placesOf } from '../../records/device.ts';
@@ -24,6 +25,12 @@ export async function planFacts(
   const proof = ({ by, level }: Attempt): Proof =>
     rows.get(by)?.entries[target]?.levels.find((proved) => proved.level === level)?.proof ?? 'unknown';
   return { target, levels: triableLevels(peers.get(target)?.levels ?? []), candidates, proof };
+}
+
+/** Whether any coordinator found the devices of this level saying off while the node lived: then they are not asked. */
+export async function isFoundLying(context: Context, peers: Peers, target: string, level: string): Promise<boolean> {
+  const coordinators = peers.all().filter(({ role }) => role === 'coordinator');
+  return lyingLevels(await planFacts(context, peers, target, coordinators)).includes(level);
 }
 
 /**

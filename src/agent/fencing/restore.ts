@@ -1,6 +1,7 @@
 /** Power on again after the fence is recorded. F3: whatever happens here undoes nothing. */
 import { inWords } from '../../core/decision.ts';
 import { afterFenced } from '../../core/fencing.ts';
+import { triableLevels } from '../../core/levels.ts';
 import type { FenceDevice } from '../../records/device.ts';
 import type { Context } from '../context.ts';
 import type { Peers } from '../peers.ts';
@@ -22,6 +23,8 @@ export async function restore(context: Context, peers: Peers, target: string, fi
       fencesInLastHour: file.record.recentWallMs.length,
       maxFencesPerHour: config.fencing.maxFencesPerHour,
     });
+    if (level === 'watchdog' && file.record.action === 'reboot')
+      await orderOnWhatReadsOff(context, peers, target, file);
     file.note(decision.event === 'leaveOff' ? 'stays off' : 'power on', decision.because);
     const moved = await file.move(decision.event, {}, [], true);
     if (!moved.ok || decision.event === 'leaveOff') {
@@ -44,6 +47,24 @@ export async function restore(context: Context, peers: Peers, target: string, fi
       ? `${target} is powered on again`
       : `${target} could not be powered on: ${on.because}; the fence stands`;
     history.happened('power-on', text, { node: target, fenceId });
+  }
+}
+
+/**
+ * A watchdog resets, and the machine comes back by itself; unless a device that was not believed has obeyed an earlier order. To
+ * order power on does no harm whatever the device is worth, so what reads off is ordered on, once.
+ */
+async function orderOnWhatReadsOff(context: Context, peers: Peers, target: string, file: FenceFile): Promise<void> {
+  const { env } = context;
+  const registration = peers.get(target);
+  for (const level of triableLevels(registration?.levels ?? []).filter((name) => name !== 'watchdog')) {
+    const devices = devicesOf(env.secrets, registration, target, level);
+    for (const device of devices.ok ? devices.value : []) {
+      const reading = await env.power.read(device, device.commandTimeoutMs);
+      if (reading.power !== 'off' || !mayShoot(context, file)) continue;
+      const answer = await env.power.order(device, 'on', device.commandTimeoutMs);
+      file.note('power on ordered', `${device.name} reads off; ${answer.because} (${inWords(answer.tookMs)})`);
+    }
   }
 }
 

@@ -9,6 +9,7 @@ import { tree } from '../../records/tree.ts';
 import { ownHindrance } from './candidates.ts';
 import { contend } from './contend.ts';
 import { EpochMemory } from './epoch-memory.ts';
+import { Bell } from '../bell.ts';
 import type { Context } from '../context.ts';
 import { Health } from './health.ts';
 import { readMaintenance } from '../maintenance.ts';
@@ -22,8 +23,8 @@ import { Tenure } from './tenure.ts';
 import type { Wish } from './transfer-desk.ts';
 import { TransferDesk } from './transfer-desk.ts';
 
-/** The situation is read anew at least this often, hints or not. */
-const tickMs = 500;
+/** Pause while something is about to change: noded is starting, or another has won a contention just now. */
+const soonMs = 500;
 
 export class PrimaryLoop {
   readonly tenure: Tenure;
@@ -38,15 +39,16 @@ export class PrimaryLoop {
   private readonly poke: () => void;
   private readonly onHint = () => this.wake();
   private readonly bornMs: number;
-  private waking = new AbortController();
+  private readonly bell: Bell;
   /** When the loop looks again without any hint. */
-  private nextLookMs = tickMs;
+  private nextLookMs = soonMs;
   private freeSince: { readonly version: number; readonly ms: number } | null = null;
   /** Why this node wants to be rid of the role for good: it is stopping. */
   private closing: string | null = null;
 
   constructor(context: Context, peers: Peers, poke: () => void) {
     this.context = context;
+    this.bell = new Bell(context.env.clock);
     this.peers = peers;
     this.poke = poke;
     this.bornMs = context.env.clock.monotonicMs();
@@ -90,11 +92,14 @@ export class PrimaryLoop {
     const subject = () => (tenure.role.state === 'primary' ? { facts: tenure.facts, signal: tenure.signal } : null);
     const guarding = tenure.guard(over);
     void this.health.run(over, subject, this.onHint);
+    // Watches end with their connection, so what they would have told may have been missed.
+    const stopListening = env.store.onSession(this.onHint);
     while (!over.aborted) {
-      this.waking = new AbortController();
+      this.bell.listen();
       if (board.daemonState !== 'starting') await this.look();
-      await env.clock.sleep(Math.min(tickMs, this.nextLookMs), this.waking.signal);
+      await this.bell.wait(this.nextLookMs);
     }
+    stopListening();
     tenure.lose('noded ends');
     await tenure.settled();
     await guarding;
@@ -105,7 +110,7 @@ export class PrimaryLoop {
   }
 
   wake(): void {
-    this.waking.abort();
+    this.bell.ring();
   }
 
   /** For a stop in good order: hands the role on, until `hurry`. True when this node holds nothing, and a successor was seen or none can be. */
@@ -147,7 +152,7 @@ export class PrimaryLoop {
   private async look(): Promise<void> {
     const { context, tenure } = this;
     const { board, env } = context;
-    this.nextLookMs = tickMs;
+    this.nextLookMs = context.config.timing.lookMs;
     await tenure.settled();
     if (board.steppedDown !== null) tenure.lose(board.steppedDown);
     const sentMs = env.store.session().lastAckSentMs;
@@ -171,6 +176,10 @@ export class PrimaryLoop {
     this.known = left;
     this.poke();
     this.wake();
+  }
+
+  private lookWithin(ms: number): void {
+    this.nextLookMs = Math.min(this.nextLookMs, ms);
   }
 
   private seeOwnHindrance(): void {
@@ -244,9 +253,10 @@ export class PrimaryLoop {
       epoch: file.record.epoch,
     });
     if (contended.kind === 'won') return takeOver(context, tenure, contended.file, contended.sentMs);
-    if (contended.kind === 'wait') this.nextLookMs = contended.ms;
+    if (contended.kind === 'wait') this.lookWithin(contended.ms);
     else {
       const { because } = contended;
+      this.lookWithin(soonMs);
       tenure.role.note({ from: 'secondary', event: 'contentionLost', to: 'secondary', because });
     }
     return null;
@@ -258,7 +268,7 @@ export class PrimaryLoop {
     const { env, config, self } = context;
     const leftMs = this.bornMs + config.timing.leaseMs - env.clock.monotonicMs();
     if (leftMs > 0) {
-      this.nextLookMs = leftMs;
+      this.lookWithin(leftMs);
       return null;
     }
     return release(context, tenure, file, `${self.name} was started anew and runs nothing of its former life`);

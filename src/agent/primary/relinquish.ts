@@ -9,7 +9,7 @@ import type { Left } from './takeover.ts';
 import { release } from './takeover.ts';
 import type { Tenure } from './tenure.ts';
 import type { OpenTransfer } from './transfers.ts';
-import { moved, tellEnd, writeOf } from './transfers.ts';
+import { followed, moved, tellEnd, writeOf } from './transfers.ts';
 
 /** To the target of `transfer`, or (null) to nobody. */
 export async function relinquish(
@@ -44,7 +44,8 @@ export async function relinquish(
   await keeper.journalHeld(null);
   const whom = left?.record.holder ?? null;
   const because = `${self.name} has ${whom === null ? 'given the role up' : `handed the role to ${whom}`}: ${reason}`;
-  history.happened('relinquish', because, { node: self.name, evidence: { epoch } });
+  const evidence = { epoch, ...followed(stopping?.id) };
+  history.happened('relinquish', because, { node: self.name, evidence });
   return left;
 }
 
@@ -106,6 +107,6 @@ async function passOn(
   );
   if (done.ok) return done.file;
   const gone = `${transfer.id}: ${to} has gone in the last moment (${done.code}); the role is free for all`;
-  history.happened('transfer', gone, { node: to });
+  history.happened('transfer', gone, { node: to, evidence: { transferId: transfer.id } });
   return null;
 }

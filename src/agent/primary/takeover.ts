@@ -6,7 +6,7 @@ import type { PrimaryFile } from './primary-file.ts';
 import { writePrimary } from './primary-file.ts';
 import type { KeeperOutcome } from './resource-keeper.ts';
 import type { Tenure } from './tenure.ts';
-import { findTransfer, moved, writeOf } from './transfers.ts';
+import { findTransfer, followed, moved, writeOf } from './transfers.ts';
 
 /** What a step of the role leaves behind: the record as it now stands, or null when it has to be read again. */
 export type Left = PrimaryFile | null;
@@ -26,7 +26,12 @@ export async function takeOver(context: Context, tenure: Tenure, file: PrimaryFi
   const what = done.ok ? 'has taken over' : 'could not take over';
   history.happened('takeover', `${self.name} ${what} with epoch ${record.epoch}: ${record.because}`, {
     node: self.name,
-    evidence: { epoch: record.epoch, tookMs: Math.round(env.clock.monotonicMs() - beganMs), ok: done.ok },
+    evidence: {
+      epoch: record.epoch,
+      tookMs: Math.round(env.clock.monotonicMs() - beganMs),
+      ok: done.ok,
+      ...followed(record.transfer),
+    },
   });
   if (!done.ok) return failedToStart(context, tenure, file, done);
   tenure.role.on('started', done.because);
@@ -40,7 +45,7 @@ export async function publish(context: Context, file: PrimaryFile): Promise<Left
   const change = { state: 'primary', holder, incarnation, epoch, transfer, previous } as const;
   const written = await writePrimary(context, file, { ...change, because: `${self.name} runs all resources` });
   if (!written.ok) return null;
-  const evidence = { epoch };
+  const evidence = { epoch, ...followed(transfer) };
   history.happened('primary', `${self.name} is primary with epoch ${epoch}`, { node: self.name, evidence });
   return written.file;
 }

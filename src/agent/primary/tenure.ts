@@ -7,6 +7,7 @@ import { inWords } from '../../core/decision.ts';
 import { judgeLease, leaseLeftMs } from '../../core/lease.ts';
 import { holdsSomething } from '../../core/primary.ts';
 import type { TenureFacts } from '../../environment/resources.ts';
+import { Bell } from '../bell.ts';
 import type { Context } from '../context.ts';
 import { agreed } from './failsafe.ts';
 import { Holds } from './holds.ts';
@@ -16,8 +17,8 @@ import { namesThisLife, readPrimary } from './primary-file.ts';
 import { ResourceKeeper } from './resource-keeper.ts';
 import { Role } from './role.ts';
 
-/** How often the guard looks while there is nothing to guard. */
-const idleMs = 500;
+/** While there is nothing to guard the guard waits to be woken, and does not rely on it. */
+const idleMs = 5000;
 /** Pause between two tries to stop what could not be stopped, while the machine is being reset. */
 const stopAgainMs = 1000;
 /** From this share of the lease on the other coordinators are asked (failsafe). */
@@ -38,13 +39,14 @@ export class Tenure {
   private suspendedMs: number;
   private wokeMs = -Infinity;
   private aborting = new AbortController();
-  private waking = new AbortController();
+  private readonly bell: Bell;
   private deposition: Promise<void> | null = null;
   private asking = false;
   private inFailsafe = false;
 
   constructor(context: Context, peers: Peers, onChange: () => void) {
     this.context = context;
+    this.bell = new Bell(context.env.clock);
     this.peers = peers;
     this.onChange = onChange;
     this.role = new Role(context);
@@ -81,7 +83,7 @@ export class Tenure {
     this.aborting = new AbortController();
     this.facts = { node: this.context.self.name, epoch, peer: previous, reason: because };
     this.role.on('appointed', because);
-    this.waking.abort();
+    this.bell.ring();
     this.onChange();
   }
 
@@ -151,10 +153,11 @@ export class Tenure {
   async guard(over: AbortSignal): Promise<void> {
     const { env, config } = this.context;
     const { leaseMs, renewalMs } = config.timing;
+    over.addEventListener('abort', this.bell.ring);
     while (!over.aborted) {
       if (!this.holdsRole() || this.role.state === 'deposed') {
-        this.waking = new AbortController();
-        await env.clock.sleep(idleMs, this.waking.signal);
+        this.bell.listen();
+        await this.bell.wait(idleMs);
         continue;
       }
       const left = this.leaseLeftMs();

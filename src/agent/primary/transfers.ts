@@ -87,14 +87,25 @@ export async function moveTransfer(
   if (done.ok) {
     if (isOver(record.state)) tellEnd(context, open.id, record, because);
     else
-      context.env.log.info('transfer', { because: `${open.id}: ${open.record.state} => ${record.state}: ${because}` });
+      context.env.log.info('transfer', {
+        because: `${open.id}: ${open.record.state} => ${record.state}: ${because}`,
+        transferId: open.id,
+      });
   }
   return done.ok;
 }
 
+/** The id that follows one transfer through the events and logs of all nodes. */
+export function followed(transfer: string | null | undefined): { readonly transferId?: string } {
+  return transfer == null ? {} : { transferId: transfer };
+}
+
 export function tellEnd(context: Context, id: string, record: TransferRecord, because: string): void {
   const way = `${record.from} -> ${record.to ?? 'the best candidate'}`;
-  context.history.happened('transfer', `${id} (${way}) ${record.state}: ${because}`, { node: record.to });
+  context.history.happened('transfer', `${id} (${way}) ${record.state}: ${because}`, {
+    node: record.to,
+    evidence: { transferId: id },
+  });
 }
 
 /** Removes the oldest of the finished ones. */

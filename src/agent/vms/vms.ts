@@ -13,6 +13,7 @@ import type { Hypervisor } from '../../environment/hypervisor.ts';
 import { printRecord } from '../../records/record.ts';
 import { tree } from '../../records/tree.ts';
 import { GuestList } from '../../records/vm.ts';
+import { Bell } from '../bell.ts';
 import type { Context } from '../context.ts';
 import type { Peers } from '../peers.ts';
 import { putRecord } from '../put-record.ts';
@@ -41,10 +42,11 @@ export class VmLoop {
   private lookedMs = -Infinity;
   /** Something that was being done has ended: what came of it is looked at. */
   private wokenByTask = false;
-  private waking = new AbortController();
+  private readonly bell: Bell;
 
   constructor(context: Context, hypervisor: Hypervisor, peers: Peers) {
     this.context = context;
+    this.bell = new Bell(context.env.clock, context.duties);
     this.hypervisor = hypervisor;
     this.catalog = new VmCatalog(context, () => this.wake());
     this.acts = new GuestActs(
@@ -56,19 +58,18 @@ export class VmLoop {
   }
 
   wake(): void {
-    this.waking.abort();
+    this.bell.ring();
   }
 
   async run(): Promise<void> {
     const { env, config, duties } = this.context;
-    duties.addEventListener('abort', () => this.wake());
     while (!duties.aborted) {
-      this.waking = new AbortController();
+      this.bell.listen();
       const isBeat = env.clock.monotonicMs() - this.lookedMs >= config.vms.checkInterval;
       await this.look(isBeat);
       const leftMs = this.lookedMs + config.vms.checkInterval - env.clock.monotonicMs();
-      await env.clock.sleep(Math.max(1, leftMs), this.waking.signal);
-      if (this.waking.signal.aborted) await env.clock.sleep(hintPauseMs, duties);
+      await this.bell.wait(Math.max(1, leftMs));
+      if (this.bell.hasRung()) await env.clock.sleep(hintPauseMs, duties);
     }
     await Promise.all(this.tasks.values());
   }

@@ -9,6 +9,7 @@ import { events } from './events.ts';
 import { fenceCheck } from './fence-check.ts';
 import { explain } from './fence/explain.ts';
 import { fence } from './fence/fence.ts';
+import { key } from './key/key.ts';
 import { keygen } from './keygen.ts';
 import { maintenance } from './maintenance.ts';
 import { join, leave } from './membership.ts';
@@ -40,6 +41,7 @@ export const commands: readonly Command[] = [
   bundle,
   config,
   keygen,
+  key,
   token,
   version,
   ...(process.env['NODEKEEPER_DEBUG'] === '1' ? [debug] : []),

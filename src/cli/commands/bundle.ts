@@ -9,7 +9,8 @@ import { join, resolve } from 'node:path';
 import { stringify } from 'yaml';
 import type { Config } from '../../config/load.ts';
 import type { Store } from '../../environment/store.ts';
-import { readClusterKey } from '../../real/config-file.ts';
+import { readClusterKeys } from '../../real/config-file.ts';
+import type { ApiKey } from '../../real/secrets.ts';
 import { askNoded } from '../../real/http/ask.ts';
 import { programVersion } from '../../real/package.ts';
 import { run as runProgram } from '../../real/process/runner.ts';
@@ -140,13 +141,13 @@ async function about(configFile: string): Promise<unknown> {
 }
 
 async function fromStore(args: Arguments, folder: Folder): Promise<void> {
-  await withStore(args, async ({ store, config, key }) => {
+  await withStore(args, async ({ store, config, keys }) => {
     const view = await readCluster(store, config);
     folder.put('status.json', view);
     const events = await readEvents(store, '', 0);
     folder.put('history.jsonl', events.map(({ event }) => `${JSON.stringify(event)}\n`).join(''));
     folder.put('store.json', await dump(store, '/'));
-    await fromNodes(folder, view.nodes, key.apiKey);
+    await fromNodes(folder, view.nodes, keys.first.apiKey);
   });
 }
 
@@ -160,8 +161,8 @@ async function fromThisNode(config: Config, folder: Folder): Promise<void> {
   folder.put('this-node/quorum-view.json', quorum.answer.view);
   if (!own.ok) throw new Error(own.because);
   folder.put('this-node/debug.json', own.answer);
-  const key = readClusterKey(config);
-  if (folder.nodes === 0 && key.ok) await fromNodes(folder, own.answer.coordinators, key.value.apiKey);
+  const key = readClusterKeys(config);
+  if (folder.nodes === 0 && key.ok) await fromNodes(folder, own.answer.coordinators, key.value.first.apiKey);
 }
 
 interface Known {
@@ -169,12 +170,12 @@ interface Known {
   readonly apiAddress: string | null;
 }
 
-async function fromNodes(folder: Folder, nodes: readonly Known[], key: Buffer): Promise<void> {
+async function fromNodes(folder: Folder, nodes: readonly Known[], key: ApiKey): Promise<void> {
   folder.nodes = nodes.length;
   await Promise.all(nodes.map((node) => fromNode(folder, node, key)));
 }
 
-async function fromNode(folder: Folder, { name, apiAddress }: Known, key: Buffer): Promise<void> {
+async function fromNode(folder: Folder, { name, apiAddress }: Known, key: ApiKey): Promise<void> {
   if (apiAddress === null) {
     folder.missing.push(`${name}: its API is switched off, or it has never told its address`);
     return;

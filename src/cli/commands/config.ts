@@ -7,7 +7,7 @@ import { watchdogFeedMs, worstCase } from '../../config/timing.ts';
 import { fenceLevels } from '../../config/fence-levels.ts';
 import { inWords } from '../../core/decision.ts';
 import { clockRateError } from '../../core/lease.ts';
-import { readClusterKey, readDevices } from '../../real/config-file.ts';
+import { keyFileComplaints, readClusterKeys, readDevices } from '../../real/config-file.ts';
 import { allComplaints } from '../../real/power/agent-metadata.ts';
 import { missingTools } from '../../real/resources/tools.ts';
 import { stringify } from 'yaml';
@@ -26,7 +26,8 @@ const check: Command = {
     const { config, file } = loadedConfig(args);
     const missing = await missingTools(config);
     const devices = readDevices(config);
-    const files = [readClusterKey(config), devices].flatMap((read) => (read.ok ? [] : [read.message]));
+    const secrets = [readClusterKeys(config), devices].flatMap((read) => (read.ok ? [] : [read.message]));
+    const files = [...secrets, ...keyFileComplaints(config)];
     if (files.length > 0) throw new CommandError(exitCodes.usage, files.join('\n'));
     const complaints = await allComplaints(devices.ok ? devices.value : []);
     if (complaints.length > 0)

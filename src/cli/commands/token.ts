@@ -1,5 +1,5 @@
 /** nodectl token: what programs show to noded's web listener. */
-import { readClusterKey } from '../../real/config-file.ts';
+import { readClusterKeys } from '../../real/config-file.ts';
 import type { Command } from '../command.ts';
 import { text } from '../command.ts';
 import { loadedConfig } from '../connect.ts';
@@ -17,9 +17,9 @@ export const token: Command = {
   },
   examples: [['curl -H "Authorization: Bearer $(nodectl token read)" https://node1:7481/v1/vms', 'ask with it']],
   run(args, output) {
-    const key = readClusterKey(loadedConfig(args).config);
+    const key = readClusterKeys(loadedConfig(args).config);
     if (!key.ok) throw new CommandError(exitCodes.usage, key.message);
-    output.line(text(args, 'for') === 'operate' ? key.value.operateToken : key.value.readToken);
+    output.line(text(args, 'for') === 'operate' ? key.value.first.operateToken : key.value.first.readToken);
     return Promise.resolve(exitCodes.done);
   },
 };

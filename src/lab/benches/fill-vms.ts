@@ -1,6 +1,6 @@
 /** Fills the store of a lab with records of VMs that are off: fill-vms.js COUNT, run in the lab's network. */
 import { randomUUID } from 'node:crypto';
-import { configFile, readClusterKey, readConfig } from '../../real/config-file.ts';
+import { configFile, readClusterKeys, readConfig } from '../../real/config-file.ts';
 import { openZooKeeperStore } from '../../real/zookeeper/store.ts';
 import { printRecord } from '../../records/record.ts';
 import { tree } from '../../records/tree.ts';
@@ -9,7 +9,7 @@ import { pause } from '../lab.ts';
 
 const count = Number(process.argv[2]);
 const read = readConfig(configFile(undefined));
-const key = read.ok ? readClusterKey(read.value) : null;
+const key = read.ok ? readClusterKeys(read.value) : null;
 if (!read.ok || key?.ok !== true || !(count >= 1)) throw new Error('fill-vms.js COUNT, with NODEKEEPER_CONFIG');
 const { zookeeper, cluster, timing } = read.value;
 const store = openZooKeeperStore({
@@ -18,7 +18,7 @@ const store = openZooKeeperStore({
   sessionTimeoutMs: timing.requesterTimeoutMs,
   connectTimeoutMs: 1000,
   requestTimeoutMs: 4000,
-  digest: key.value.digest,
+  keys: key.value,
 });
 while (store.session().state !== 'connected') await pause(10);
 for (let at = 0; at < count; at += 1) {

@@ -20,8 +20,8 @@ mkdir -p "$R/opt/nodekeeper" "$R/opt/lab/log" "$R/opt/lab/host" "$R/etc/nodekeep
 mount --bind "$REPO" "$R/opt/nodekeeper"; mount -o remount,bind,ro "$R/opt/nodekeeper"
 mount --bind "$LABSRC" "$R/opt/lab/host"; mount --bind "$LAB/log" "$R/opt/lab/log"
 mount --bind "$LAB/conf/$H" "$R/etc/nodekeeper"
-for p in noded=daemon nodectl=cli; do
-  printf '#!/bin/sh\nexec /opt/lab/node /opt/nodekeeper/dist/%s/main.js "$@"\n' "${p#*=}" > "$R/run/lab/bin/${p%=*}"; chmod 755 "$R/run/lab/bin/${p%=*}"
+for p in noded=daemon/main.js nodectl=cli/launch.cjs; do
+  printf '#!/bin/sh\nexec /opt/lab/node /opt/nodekeeper/dist/%s "$@"\n' "${p#*=}" > "$R/run/lab/bin/${p%=*}"; chmod 755 "$R/run/lab/bin/${p%=*}"
 done
 touch "$R/opt/lab/node"; mount --bind "$NODE_BINARY" "$R/opt/lab/node"
 cp "$LAB/lab.env" "$R/opt/lab/lab.env"

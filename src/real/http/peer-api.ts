@@ -12,18 +12,19 @@ import type { Asked, PeerApi } from '../../environment/peer-api.ts';
 import type { ApiAnswer } from '../../records/api.ts';
 import { ApiQuestion } from '../../records/api.ts';
 import type { RealMetrics } from '../metrics.ts';
+import type { ApiKey } from '../secrets.ts';
 import { askNoded } from './ask.ts';
 import { serveDebug } from './debug.ts';
 import { serveObservation } from './observe.ts';
-import { identity, tlsOptions } from './post.ts';
+import { identityOf, tlsOptions } from './post.ts';
 import { servePage } from './page.ts';
 import { serveV1 } from './v1.ts';
 import type { WebSettings } from './web.ts';
 import { Web } from './web.ts';
 
 export interface PeerApiSettings {
-  /** 32 bytes, derived from the cluster key for this purpose. */
-  readonly key: Buffer;
+  /** As they are now: it asks with the first, and answers whoever has one of them. */
+  readonly keys: () => readonly ApiKey[];
   /** Where peers are answered; null: nowhere. */
   readonly port: number | null;
   /** Where nodectl on this machine is answered; null: nowhere. */
@@ -57,7 +58,8 @@ export class HttpPeerApi implements PeerApi {
     question: Extract<ApiQuestion, { kind: Kind }>,
     deadlineMs: number,
   ): Promise<Asked<Kind>> {
-    const { key } = this.settings;
+    const [key] = this.settings.keys();
+    if (key === undefined) throw new Error('no key to ask with');
     return askNoded({ address, key }, question, deadlineMs);
   }
 
@@ -106,8 +108,9 @@ export class HttpPeerApi implements PeerApi {
 
   private async listenToPeers(port: number): Promise<void> {
     try {
-      const { key } = this.settings;
-      const https = { ...tlsOptions, pskCallback: (_socket: unknown, who: string) => (who === identity ? key : null) };
+      const pskCallback = (_socket: unknown, who: string) =>
+        this.settings.keys().find((key) => identityOf(key) === who)?.secret ?? null;
+      const https = { ...tlsOptions, pskCallback };
       const made = fastify({
         bodyLimit: bodyMax,
         forceCloseConnections: true,

@@ -3,8 +3,10 @@ import type { IncomingMessage } from 'node:http';
 import { request as plainRequest } from 'node:http';
 import type { RequestOptions } from 'node:https';
 import { request as tlsRequest } from 'node:https';
+import type { ApiKey } from '../secrets.ts';
 
-export const identity = 'nodekeeper';
+/** Which of its keys the other side has to take: the key's name travels readably, and says nothing about the key. */
+export const identityOf = (key: ApiKey): string => `nodekeeper ${key.name}`;
 /** TLS 1.2: Node offers pre-shared keys there; with a Diffie-Hellman exchange, so that a stolen key opens no old record. */
 export const tlsOptions = {
   ciphers: 'ECDHE-PSK-CHACHA20-POLY1305',
@@ -14,7 +16,7 @@ export const tlsOptions = {
 const answerMax = 1024 * 1024;
 
 /** A noded: another machine's, or this one's. */
-export type Target = { readonly address: string; readonly key: Buffer } | { readonly socket: string };
+export type Target = { readonly address: string; readonly key: ApiKey } | { readonly socket: string };
 
 export type Reply =
   | { readonly ok: true; readonly value: unknown }
@@ -48,7 +50,7 @@ export function post(target: Target, path: string, words: unknown, deadlineMs: n
               ...common,
               ...hostAndPort(target.address),
               ...tlsOptions,
-              pskCallback: () => ({ psk: target.key, identity }),
+              pskCallback: () => ({ psk: target.key.secret, identity: identityOf(target.key) }),
               checkServerIdentity: () => undefined, // the key itself is the identity
             } as RequestOptions,
             onResponse,

@@ -8,18 +8,24 @@ import type { Server } from 'node:https';
 import rateLimit from '@fastify/rate-limit';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { fastify } from 'fastify';
+import { readPrivate, webKey } from '../guarded-file.ts';
 import { healthPaths } from './observe.ts';
 import { pagePaths } from './page.ts';
+
+export interface Tokens {
+  /** Who has it may look. */
+  readonly readToken: string;
+  /** Who has it may also change things. */
+  readonly operateToken: string;
+}
 
 export interface WebSettings {
   readonly address: string;
   readonly port: number;
   /** Null: plain HTTP, for this machine only. */
   readonly tls: { readonly certificateFile: string; readonly keyFile: string } | null;
-  /** Who has it may look. */
-  readonly readToken: string;
-  /** Who has it may also change things. */
-  readonly operateToken: string;
+  /** As they are now: of each cluster key that is held. */
+  readonly tokens: () => readonly Tokens[];
   readonly openMetrics: boolean;
   readonly requestsPerSecond: number;
 }
@@ -84,11 +90,11 @@ export class Web {
     const path = request.url.split('?')[0] ?? '';
     if (([...healthPaths, ...pagePaths] as readonly string[]).includes(path)) return;
     if (path === '/metrics' && this.settings.openMetrics) return;
-    const { readToken, operateToken } = this.settings;
     const given = /^Bearer (\S{1,200})$/.exec(request.headers.authorization ?? '')?.[1];
-    const mayOperate = given !== undefined && isSame(given, operateToken);
-    if (mayOperate) return;
-    if (given === undefined || !isSame(given, readToken)) {
+    const isOneOf = (kind: keyof Tokens) =>
+      given !== undefined && this.settings.tokens().some((tokens) => isSame(given, tokens[kind]));
+    if (isOneOf('operateToken')) return;
+    if (!isOneOf('readToken')) {
       const because =
         given === undefined ? 'a token is needed: nodectl token' : 'this token is not one of this cluster';
       await reply.code(401).header('www-authenticate', 'Bearer realm="nodekeeper"').send({ because });
@@ -102,7 +108,9 @@ export class Web {
 }
 
 function certificate({ certificateFile, keyFile }: NonNullable<WebSettings['tls']>) {
-  return { cert: readFileSync(certificateFile), key: readFileSync(keyFile) };
+  const key = readPrivate(keyFile, webKey);
+  if (!key.ok) throw new Error(key.message);
+  return { cert: readFileSync(certificateFile), key: key.value };
 }
 
 /** In a time that tells nothing about the token. */

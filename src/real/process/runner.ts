@@ -7,7 +7,6 @@
  * 300 ms).
  */
 import type { ChildProcess } from 'node:child_process';
-import { execa } from 'execa';
 import { notInstalled } from './packages.ts';
 
 export interface RunOptions {
@@ -43,6 +42,7 @@ const outputMax = 256 * 1024;
 export async function run(program: string, args: readonly string[], options: RunOptions): Promise<RunResult> {
   const startMs = performance.now();
   const took = () => performance.now() - startMs;
+  const { execa } = await import('execa'); // most commands of nodectl run nothing, and start faster without it
   const child = execa(program, args, {
     detached: true, // a process group of its own, so that grandchildren can be killed with it
     cleanup: false,

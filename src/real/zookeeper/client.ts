@@ -7,12 +7,19 @@
  */
 import type { LibraryClient, LibraryError } from './library.ts';
 import { errorCode, library, managerState } from './library.ts';
+import type { ZooKeeperTls } from './tls.ts';
+import { underTls } from './tls.ts';
 
 export interface ClientOptions {
   readonly servers: readonly string[];
   readonly sessionTimeoutMs: number;
   readonly connectTimeoutMs: number;
-  readonly digest: string;
+  /** `user:password` of the digest scheme, one for each cluster key that is held. */
+  readonly digests: readonly string[];
+  /** Null: TCP as it is. */
+  readonly tls: ZooKeeperTls | null;
+  /** Why a connection by TLS did not come about. */
+  readonly onTrouble: (because: string) => void;
   readonly onState: (state: ClientState, because: string) => void;
 }
 
@@ -31,6 +38,8 @@ export interface HardenedClient {
     deadlineMs: number,
     send: (client: LibraryClient, done: (error: LibraryError | null, value: T) => void) => void,
   ): Promise<Reply<T>>;
+  /** Proves from now on that these are held, on this connection and on those after it. */
+  authenticate(digests: readonly string[]): void;
   /** Cuts the connection; the library tries the next server. */
   cut(because: string): void;
   /** Ends everything at once; the session's ephemerals live on until the server expires them. */
@@ -48,8 +57,9 @@ export function hardenedClient(options: ClientOptions): HardenedClient {
   });
   const life = { killed: false, cutBecause: '' };
   harden(client, options, life);
-  client.addAuthInfo('digest', Buffer.from(options.digest)); // M12: before connect
+  for (const digest of options.digests) client.addAuthInfo('digest', Buffer.from(digest)); // M12: before connect
   const manager = client.connectionManager;
+  if (options.tls !== null) underTls(manager, options.tls, options.onTrouble);
   const isConnected = () => !life.killed && manager.state === managerState.connected && life.cutBecause === '';
 
   const cut = (because: string) => {
@@ -73,6 +83,7 @@ export function hardenedClient(options: ClientOptions): HardenedClient {
     sessionId: () => client.getSessionId().toString('hex'),
     sessionTimeoutMs: () => client.getSessionTimeout(),
     request: (deadlineMs, send) => oneRequest(client, isConnected, cut, deadlineMs, send),
+    authenticate: (digests) => authenticate(client, digests),
     cut,
     kill,
     shutdown: (deadlineMs) => shutdown(client, isConnected, kill, deadlineMs),
@@ -140,31 +151,52 @@ function harden(client: LibraryClient, options: ClientOptions, life: Life): void
   });
 }
 
+/** A connection that is just being made has sent its proofs already, and begins anew. */
+function authenticate(client: LibraryClient, digests: readonly string[]): void {
+  const manager = client.connectionManager;
+  const held = manager.credentials.map(({ auth }) => auth.toString());
+  const fresh = digests.filter((digest) => !held.includes(digest));
+  const credentials = digests.map((digest) => ({ scheme: 'digest', auth: Buffer.from(digest) }));
+  if (manager.state === managerState.connected)
+    for (const digest of fresh) client.addAuthInfo('digest', Buffer.from(digest));
+  else manager.socket?.destroy();
+  manager.credentials = credentials;
+}
+
+/** Within a limit of silence it is looked this often whether the limit is reached. */
+const looksPerLimit = 16;
+const lookLeastMs = 20;
+
 /** M2: cuts a connection on which nothing came in for too long: the handshake or any later answer. */
 function watchSilence(client: LibraryClient, options: ClientOptions, life: Life): void {
   const manager = client.connectionManager;
   const socket = manager.socket;
   if (socket === undefined) return;
-  const checkMs = Math.max(20, Math.round(options.connectTimeoutMs / 8));
   let lastDataMs = performance.now();
-  let lastCheckMs = lastDataMs;
-  socket.on('data', () => (lastDataMs = performance.now()));
-  const timer = setInterval(() => {
+  let timer: NodeJS.Timeout | undefined;
+  const look = (dueMs: number, pauseMs: number) => {
     const now = performance.now();
-    const paused = now - lastCheckMs > 3 * checkMs; // our own pause: answers may wait in the kernel; look once more
-    lastCheckMs = now;
+    const paused = now - dueMs > 2 * pauseMs; // our own pause: answers may wait in the kernel; look once more
     const connected = manager.state === managerState.connected;
     const limitMs = connected ? readTimeoutMs(client) : options.connectTimeoutMs;
-    if (paused || now - lastDataMs <= limitMs) return;
-    clearInterval(timer);
+    if (paused || now - lastDataMs <= limitMs) {
+      lookLater(limitMs);
+      return;
+    }
     if (life.cutBecause === '') {
       life.cutBecause = `the server said nothing for ${Math.round(now - lastDataMs)} ms`;
       if (connected) options.onState('disconnected', life.cutBecause);
     }
     socket.destroy();
-  }, checkMs);
-  timer.unref();
-  socket.once('close', () => clearInterval(timer));
+  };
+  const lookLater = (limitMs: number) => {
+    const pauseMs = Math.max(lookLeastMs, Math.round(limitMs / looksPerLimit));
+    timer = setTimeout(look, pauseMs, performance.now() + pauseMs, pauseMs);
+    timer.unref();
+  };
+  socket.on('data', () => (lastDataMs = performance.now()));
+  socket.once('close', () => clearTimeout(timer));
+  lookLater(options.connectTimeoutMs);
 }
 
 /** A third of the negotiated session timeout: late enough for pings (a ninth), early enough to try the other servers. */

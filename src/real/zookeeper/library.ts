@@ -17,6 +17,8 @@ export interface LibraryError extends Error {
 
 export interface LibraryStat {
   readonly version: number;
+  /** Version of its ACL. */
+  readonly aversion: number;
   /** 8 bytes, ms since 1970. */
   readonly mtime: Buffer;
   /** 8 bytes; all zero for a persistent node. */
@@ -40,6 +42,8 @@ export const managerState = {
 export interface ConnectionManager {
   xid: number;
   servers: { host: string; port: number }[];
+  /** Sent anew after each handshake. */
+  credentials: { scheme: string; auth: Buffer }[];
   state: number;
   socket?: Socket;
   connectTimeout: number;
@@ -48,6 +52,11 @@ export interface ConnectionManager {
   packetQueue: { queue: Packet[] };
   connectTimeoutHandler: NodeJS.Timeout | null;
   connect(): void;
+  findNextServer(callback: (server: { host: string; port: number }) => void): void;
+  onSocketConnectTimeout(): void;
+  onSocketDrain(): void;
+  onSocketClosed(hadError: boolean): void;
+  onSocketError(error: Error): void;
   setState(state: number): void;
   updateTimeout(sessionTimeoutMs: number): void;
   onSocketConnected(): void;
@@ -98,7 +107,16 @@ export interface LibraryClient {
     watcher: (() => void) | undefined,
     callback: (error: LibraryError | null, names: string[]) => void,
   ): void;
-  getACL(path: string, callback: (error: LibraryError | null, acl: readonly LibraryAcl[]) => void): void;
+  getACL(
+    path: string,
+    callback: (error: LibraryError | null, acl: readonly LibraryAcl[], stat: LibraryStat) => void,
+  ): void;
+  setACL(
+    path: string,
+    acls: readonly object[],
+    version: number,
+    callback: (error: LibraryError | null, stat: LibraryStat) => void,
+  ): void;
   setData(
     path: string,
     data: Buffer,
@@ -111,8 +129,8 @@ export interface LibraryClient {
 
 interface Library {
   createClient(servers: string, options: object): LibraryClient;
-  readonly ACL: { readonly CREATOR_ALL_ACL: readonly object[] } & (new (permission: number, id: object) => object);
-  readonly Id: { readonly ANYONE_ID_UNSAFE: object; readonly AUTH_IDS: object };
+  readonly ACL: new (permission: number, id: object) => object;
+  readonly Id: { readonly ANYONE_ID_UNSAFE: object } & (new (scheme: string, id: string) => object);
   readonly Permission: { readonly ALL: number; readonly READ: number; readonly CREATE: number };
   readonly CreateMode: Record<'PERSISTENT' | 'EPHEMERAL' | 'PERSISTENT_SEQUENTIAL' | 'EPHEMERAL_SEQUENTIAL', number>;
 }
@@ -162,10 +180,20 @@ export function checkLibrary(): string | null {
     return `node-zookeeper-client ${supportedVersion} is required (its faults are known and mended), found ${found}`;
   }
   const manager = library.createClient('localhost:1', {}).connectionManager as unknown as Record<string, unknown>;
-  const methods = ['connect', 'setState', 'updateTimeout', 'onSocketConnected', 'onSocketData', 'on'];
+  const methods = [
+    ...['connect', 'findNextServer', 'setState', 'updateTimeout', 'on'],
+    ...[
+      'onSocketConnected',
+      'onSocketConnectTimeout',
+      'onSocketData',
+      'onSocketDrain',
+      'onSocketClosed',
+      'onSocketError',
+    ],
+  ];
   const missing = methods.filter((name) => typeof manager[name] !== 'function');
   if (typeof manager['packetQueue'] !== 'object') missing.push('packetQueue');
-  if (!Array.isArray(manager['servers'])) missing.push('servers');
+  for (const name of ['servers', 'credentials']) if (!Array.isArray(manager[name])) missing.push(name);
   if (missing.length > 0) return `node-zookeeper-client lacks what the hardening needs: ${missing.join(', ')}`;
   tolerateUnknownCodes();
   return null;

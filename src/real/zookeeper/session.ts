@@ -7,18 +7,28 @@
  */
 import { monotonicMs } from '../clock.ts';
 import type { SessionView } from '../../environment/store.ts';
-import type { HardenedClient, Reply } from './client.ts';
+import type { ClientOptions, HardenedClient, Reply } from './client.ts';
 import { hardenedClient } from './client.ts';
 import type { LibraryClient, LibraryError } from './library.ts';
 import { checkLibrary } from './library.ts';
+import type { ZooKeeperTls } from './tls.ts';
+
+/** What proves that the tree is ours: `user:password` of the digest scheme, from each cluster key, the first one first. */
+export interface StoreKeys {
+  digests(): readonly string[];
+  onExchange(listener: () => void): () => void;
+}
 
 export interface SessionOptions {
   readonly servers: readonly string[];
   readonly sessionTimeoutMs: number;
   readonly connectTimeoutMs: number;
   readonly requestTimeoutMs: number;
-  /** `user:password` of the digest scheme, derived from the cluster key. */
-  readonly digest: string;
+  readonly keys: StoreKeys;
+  /** Null: TCP as it is. */
+  readonly tls?: ZooKeeperTls | null;
+  /** Why a connection by TLS did not come about; at every try. */
+  readonly onTrouble?: (because: string) => void;
   /** Told of each change with its reason; for the log. */
   readonly onChange?: (state: SessionView['state'], because: string) => void;
 }
@@ -55,12 +65,14 @@ class ZooKeeperSession implements Session {
   private timeoutMs = 0;
   private lastAckSentMs: number | null = null;
   private closed = false;
+  private readonly stopListening: () => void;
   private doubting: NodeJS.Timeout | null = null;
 
   constructor(options: SessionOptions) {
     this.options = options;
     this.client = this.newClient();
     this.client.connect();
+    this.stopListening = options.keys.onExchange(() => this.client.authenticate(options.keys.digests()));
   }
 
   view(): SessionView {
@@ -94,16 +106,14 @@ class ZooKeeperSession implements Session {
   async close(deadlineMs: number): Promise<void> {
     this.closed = true;
     this.stopDoubting();
+    this.stopListening();
     await this.client.shutdown(deadlineMs);
     this.change('lost', 'closed by this program');
   }
 
   private newClient(): HardenedClient {
     const client: HardenedClient = hardenedClient({
-      servers: this.options.servers,
-      sessionTimeoutMs: this.options.sessionTimeoutMs,
-      connectTimeoutMs: this.options.connectTimeoutMs,
-      digest: this.options.digest,
+      ...this.clientOptions(),
       onState: (state, because) => {
         if (client !== this.client || this.closed) return; // a late word of an older client
         if (state === 'connected') this.onConnected(client);
@@ -112,6 +122,12 @@ class ZooKeeperSession implements Session {
       },
     });
     return client;
+  }
+
+  private clientOptions(): Omit<ClientOptions, 'onState'> {
+    const { servers, sessionTimeoutMs, connectTimeoutMs, keys, tls = null, onTrouble } = this.options;
+    const digests = keys.digests();
+    return { servers, sessionTimeoutMs, connectTimeoutMs, digests, tls, onTrouble: onTrouble ?? (() => undefined) };
   }
 
   private onConnected(client: HardenedClient): void {
@@ -159,9 +175,9 @@ class ZooKeeperSession implements Session {
   private async isNewOneTaken(withinMs: number): Promise<boolean> {
     let tell: (taken: boolean) => void = () => undefined;
     const answer = new Promise<boolean>((resolve) => (tell = resolve));
-    const { servers, sessionTimeoutMs, connectTimeoutMs, digest } = this.options;
+    const { connectTimeoutMs } = this.options;
     const onState = (state: string) => state === 'connected' && tell(true);
-    const other = hardenedClient({ servers, sessionTimeoutMs, connectTimeoutMs, digest, onState });
+    const other = hardenedClient({ ...this.clientOptions(), onState });
     const timer = setTimeout(() => tell(false), withinMs);
     other.connect();
     const taken = await answer;

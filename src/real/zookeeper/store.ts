@@ -12,7 +12,8 @@ import type {
   StoredValue,
 } from '../../environment/store.ts';
 import { treeRoots } from '../../records/tree.ts';
-import { watchAccess } from './access.ts';
+import type { Owners } from './access.ts';
+import { exposureOf, ownAcl, watchAccess } from './access.ts';
 import type { Reply } from './client.ts';
 import { errorCode, library } from './library.ts';
 import type { LibraryClient, LibraryStat, Transaction } from './library.ts';
@@ -22,6 +23,8 @@ import { openSession } from './session.ts';
 export interface ZooKeeperStoreOptions extends SessionOptions {
   /** e.g. `/nodekeeper/production`; made when it does not exist. */
   readonly root: string;
+  /** x509 subjects that may touch the tree as well. */
+  readonly subjects?: readonly string[];
   /** Told of each path of the tree that somebody else may touch. */
   readonly onForeignAccess?: (because: string) => void;
 }
@@ -36,31 +39,29 @@ const modes: Readonly<Record<CreateMode, number>> = {
   'ephemeral-sequential': library.CreateMode.EPHEMERAL_SEQUENTIAL,
 };
 
-const ours = library.ACL.CREATOR_ALL_ACL;
 /** Above the cluster's root others may make roots of their own, and nothing else. */
-const shared = [
-  new library.ACL(library.Permission.ALL, library.Id.AUTH_IDS),
-  new library.ACL(library.Permission.READ | library.Permission.CREATE, library.Id.ANYONE_ID_UNSAFE),
-];
+const forOthers = new library.ACL(library.Permission.READ | library.Permission.CREATE, library.Id.ANYONE_ID_UNSAFE);
 
 /** Opens the store. The root is made on the first write that misses it. */
 export function openZooKeeperStore(options: ZooKeeperStoreOptions): Store {
-  const { root, digest, onForeignAccess } = options;
+  const { root, keys, subjects = [], onForeignAccess } = options;
   const session = openSession(options);
-  const paths = [root, ...treeRoots.map((path) => `${root}${path}`)];
-  if (onForeignAccess !== undefined) watchAccess(session, paths, digest, onForeignAccess);
-  return new ZooKeeperStore(root, session);
+  const owners = { keys, subjects };
+  if (onForeignAccess !== undefined) watchAccess(session, rootsOf(root), owners, onForeignAccess);
+  return new ZooKeeperStore(root, session, owners);
 }
 
 class ZooKeeperStore implements Store {
   private readonly root: string;
   private readonly link: Session;
+  private readonly owners: Owners;
   /** One stable function per watched path: a new closure each time would pile up listeners in the library. */
   private readonly watches = new Map<string, { fire: () => void; waiting: Set<() => void> }>();
 
-  constructor(root: string, link: Session) {
+  constructor(root: string, link: Session, owners: Owners) {
     this.root = root;
     this.link = link;
+    this.owners = owners;
   }
 
   session(): SessionView {
@@ -100,8 +101,9 @@ class ZooKeeperStore implements Store {
   async create(path: string, text: string, mode: CreateMode): Promise<StoreResult<{ readonly path: string }>> {
     const data = Buffer.from(text);
     if (data.length > bytesMax) return tooLarge(path, data.length);
+    const acl = ownAcl(this.owners);
     const send = () =>
-      this.link.request<string>('write', (client, done) => client.create(this.at(path), data, ours, modes[mode], done));
+      this.link.request<string>('write', (client, done) => client.create(this.at(path), data, acl, modes[mode], done));
     let reply = await send();
     if (!reply.ok && reply.code === errorCode.noNode && (await this.makeRoot())) reply = await send();
     return reply.ok ? { ok: true, path: reply.value.slice(this.root.length) } : failure(reply, path);
@@ -134,6 +136,11 @@ class ZooKeeperStore implements Store {
     return reply.ok ? { ok: true } : failure(reply, operations.map((operation) => operation.path).join(', '));
   }
 
+  async exposure(): Promise<StoreResult<{ readonly where: string | null }>> {
+    const reply = await exposureOf(this.link, rootsOf(this.root));
+    return reply.ok ? { ok: true, where: reply.value } : failure(reply, '/');
+  }
+
   close(deadlineMs: number): Promise<void> {
     return this.link.close(deadlineMs);
   }
@@ -144,10 +151,11 @@ class ZooKeeperStore implements Store {
 
   private transaction(client: LibraryClient, operations: readonly Operation[]): Transaction {
     const transaction = client.transaction();
+    const acl = ownAcl(this.owners);
     for (const operation of operations) {
       const path = this.at(operation.path);
       if (operation.kind === 'create')
-        transaction.create(path, Buffer.from(operation.text), ours, modes[operation.mode]);
+        transaction.create(path, Buffer.from(operation.text), acl, modes[operation.mode]);
       else {
         if (operation.kind === 'write') transaction.setData(path, Buffer.from(operation.text), operation.version);
         else if (operation.kind === 'remove') transaction.remove(path, operation.version);
@@ -164,7 +172,8 @@ class ZooKeeperStore implements Store {
     const parts = this.root.split('/').slice(1);
     for (let length = 1; length <= parts.length; length += 1) {
       const path = `/${parts.slice(0, length).join('/')}`;
-      const acl = length === parts.length ? ours : shared;
+      const own = ownAcl(this.owners);
+      const acl = length === parts.length ? own : [...own, forOthers];
       const reply = await this.link.request<string>('write', (client, done) =>
         client.create(path, Buffer.from(''), acl, modes.persistent, done),
       );
@@ -190,6 +199,8 @@ class ZooKeeperStore implements Store {
     return watch.fire;
   }
 }
+
+const rootsOf = (root: string): string[] => [root, ...treeRoots.map((path) => `${root}${path}`)];
 
 function assertVersion(path: string, version: number): void {
   if (!Number.isInteger(version) || version < 0) throw new Error(`a write to ${path} without a version (${version})`);

@@ -7,11 +7,12 @@ import { HttpPeerApi } from '../../../src/real/http/peer-api.ts';
 import type { ApiAnswer, ApiQuestion } from '../../../src/records/api.ts';
 import { newVm } from '../../../src/records/vm.ts';
 import { viewVm } from '../../../src/records/vm-view.ts';
+import { apiKeys } from '../../support/keys.ts';
 import { undescribed } from '../../support/open-api.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'nk-v1-'));
 const socket = join(dir, 'noded.sock');
-const api = new HttpPeerApi({ key: Buffer.alloc(32, 7), port: null, socket, onTrouble: () => undefined });
+const api = new HttpPeerApi({ keys: apiKeys(7), port: null, socket, onTrouble: () => undefined });
 const record = newVm({
   uuid: '11111111-1111-4111-8111-111111111111',
   name: `it's "odd"; a b`,
@@ -127,7 +128,7 @@ it('a place where no socket can be made is told, and no reason to leave the clus
   const blind = new HttpPeerApi({
     socket: join(dir, 'a-file', 'noded.sock'),
     port: null,
-    key: Buffer.alloc(32),
+    keys: apiKeys(0),
     onTrouble: (because) => told.push(because),
   });
   expect(await blind.claim()).toBeNull();

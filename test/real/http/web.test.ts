@@ -10,6 +10,7 @@ import { HttpPeerApi } from '../../../src/real/http/peer-api.ts';
 import type { WebSettings } from '../../../src/real/http/web.ts';
 import { realMetrics } from '../../../src/real/metrics.ts';
 import type { ApiAnswer, ApiQuestion, StatusAnswer } from '../../../src/records/api.ts';
+import { apiKeys } from '../../support/keys.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'nk-web-'));
 const troubles: string[] = [];
@@ -97,23 +98,23 @@ const subjectSeen = () =>
     socket.on('error', reject);
   });
 
+let tokens = [{ readToken: 'read-read-read', operateToken: 'operate-operate' }];
 beforeAll(async () => {
   makeCertificate('first');
   makeCertificate('second');
   useCertificate('first');
   const tls = { certificateFile: join(dir, 'cert.pem'), keyFile: join(dir, 'key.pem') };
-  const tokens = { readToken: 'read-read-read', operateToken: 'operate-operate' };
   settings = {
     address: '127.0.0.1',
     port: await freePort(),
     tls,
-    ...tokens,
+    tokens: () => tokens,
     openMetrics: false,
     requestsPerSecond: 40,
   };
   const onTrouble = (because: string) => void troubles.push(because);
   api = new HttpPeerApi({
-    key: Buffer.alloc(32),
+    keys: apiKeys(0),
     port: null,
     socket: null,
     web: settings,
@@ -128,6 +129,18 @@ beforeEach(() => new Promise((resolve) => setTimeout(resolve, 1050))); // a fres
 afterAll(async () => {
   await api.close();
   rmSync(dir, { recursive: true, force: true });
+});
+
+it('while the cluster key is being changed, the tokens of both are good, and each for what it is for', async () => {
+  const [first] = tokens;
+  if (first === undefined) throw new Error('no tokens');
+  tokens = [{ readToken: 'new-read', operateToken: 'new-operate' }, first];
+  for (const token of ['new-read', 'new-operate', first.readToken])
+    expect((await ask('GET', '/v1/vms', token)).status).toBe(200);
+  expect((await ask('POST', '/v1/vms/web/stop', 'new-read', '{}')).status).toBe(403);
+  tokens = [{ readToken: 'new-read', operateToken: 'new-operate' }];
+  expect((await ask('GET', '/v1/vms', first.readToken)).status).toBe(401);
+  tokens = [first];
 });
 
 it('health needs no token, and its status code alone tells', async () => {
@@ -217,7 +230,7 @@ it('a renewed certificate is taken up without a restart; a broken one leaves the
 it('a port that is taken is said, and nothing else suffers', async () => {
   const told: string[] = [];
   const second = new HttpPeerApi({
-    key: Buffer.alloc(32),
+    keys: apiKeys(0),
     port: null,
     socket: null,
     web: settings,

@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 import type { Store } from '../../../src/environment/store.ts';
 import { checkLibrary, library } from '../../../src/real/zookeeper/library.ts';
 import { openZooKeeperStore } from '../../../src/real/zookeeper/store.ts';
+import { storeKeys } from '../../support/keys.ts';
 import { Proxy } from '../../support/proxy.ts';
 import { ZooKeeperServers, pause, until } from '../../support/zookeeper.ts';
 
@@ -25,7 +26,8 @@ function proxyBefore(target: string): Proxy {
 }
 function open(servers: readonly string[], digest = 'nodekeeper:test'): Store {
   const root = '/nodekeeper/session';
-  const store = openZooKeeperStore({ servers, root, sessionTimeoutMs, connectTimeoutMs, requestTimeoutMs, digest });
+  const keys = storeKeys(digest);
+  const store = openZooKeeperStore({ servers, root, sessionTimeoutMs, connectTimeoutMs, requestTimeoutMs, keys });
   opened.push(store);
   return store;
 }

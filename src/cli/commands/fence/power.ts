@@ -1,12 +1,12 @@
 /** Power of one node, read or switched on straight through its devices. Nothing is ever switched off from here. */
 import type { Store } from '../../../environment/store.ts';
 import type { FenceDevice } from '../../../records/device.ts';
-import { SealedDevices } from '../../../records/device.ts';
+import { SealedDevices, sealContext } from '../../../records/device.ts';
 import { Registration } from '../../../records/registration.ts';
 import { parseRecord } from '../../../records/record.ts';
 import { tree } from '../../../records/tree.ts';
 import { realPower } from '../../../real/power/power.ts';
-import type { ClusterKey } from '../../../real/secrets.ts';
+import type { KeyRing } from '../../../real/secrets.ts';
 import type { Connected } from '../../connect.ts';
 import { pause } from '../../connect.ts';
 import { CommandError, exitCodes } from '../../exit-codes.ts';
@@ -14,13 +14,13 @@ import type { Output } from '../../output.ts';
 import { readRecord } from './request.ts';
 
 /** All devices of a node that can tell or switch its power. */
-async function openNode(store: Store, key: ClusterKey, name: string): Promise<FenceDevice[]> {
+async function openNode(store: Store, keys: KeyRing, name: string): Promise<FenceDevice[]> {
   const read = await store.read(tree.node(name));
   const registration = read.ok ? parseRecord(Registration, read.text) : null;
   if (registration?.ok !== true) throw new CommandError(exitCodes.failed, `the registration of ${name} cannot be read`);
   if (registration.record.devicesSealed === null)
     throw new CommandError(exitCodes.failed, `${name} has no fence device configured`);
-  const plain = key.open(registration.record.devicesSealed, `devices ${name}`);
+  const plain = keys.open(registration.record.devicesSealed, sealContext(name));
   const parsed = plain === null ? null : parseRecord(SealedDevices, plain);
   if (parsed?.ok !== true)
     throw new CommandError(exitCodes.failed, `the devices of ${name} were sealed with another cluster key`);
@@ -28,12 +28,12 @@ async function openNode(store: Store, key: ClusterKey, name: string): Promise<Fe
 }
 
 export async function readPower(
-  { store, key }: Connected,
+  { store, keys }: Connected,
   name: string,
   json: boolean,
   output: Output,
 ): Promise<number> {
-  const devices = await openNode(store, key, name);
+  const devices = await openNode(store, keys, name);
   const power = realPower();
   const readings = await Promise.all(
     devices.map(async (device) => ({ device, reading: await power.read(device, device.commandTimeoutMs) })),
@@ -56,7 +56,7 @@ export async function readPower(
 }
 
 /** Power on is harmless, except in the middle of a fence that is about to read power as off. */
-export async function powerOn({ store, key }: Connected, name: string, output: Output): Promise<number> {
+export async function powerOn({ store, keys }: Connected, name: string, output: Output): Promise<number> {
   const record = await readRecord(store, name);
   if (record?.state === 'intent') {
     throw new CommandError(
@@ -65,7 +65,7 @@ export async function powerOn({ store, key }: Connected, name: string, output: O
     );
   }
   const power = realPower();
-  for (const device of await openNode(store, key, name)) {
+  for (const device of await openNode(store, keys, name)) {
     const answer = await power.order(device, 'on', device.commandTimeoutMs);
     if (!answer.accepted) throw new CommandError(exitCodes.failed, `${name}: ${device.name}: ${answer.because}`);
     const endMs = performance.now() + 30_000;

@@ -1,0 +1,115 @@
+/**
+ * A checker that never fails is no checker: the agents are broken on purpose, one rule at a time, and random stories must
+ * find each within the stated number of seeds. docs/proof.md has the table; NODEKEEPER_REWRITE=1 writes it anew.
+ */
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { build } from 'esbuild';
+import { mutations } from './mutations.ts';
+import type { Mutation } from './mutations.ts';
+
+interface Answer {
+  readonly ran: number;
+  readonly found: {
+    readonly seed: number;
+    readonly findings: readonly { readonly rule: string; readonly text: string }[];
+  } | null;
+}
+
+const root = new URL('../../', import.meta.url).pathname;
+const folder = mkdtempSync(join(tmpdir(), 'nodekeeper-mutants-'));
+/** The longest takes half a minute on a quiet machine. */
+const patienceMs = 280_000;
+const document = join(root, 'docs/proof.md');
+/** Mutation -> the seed that found it. */
+const foundBy = new Map<string, number>();
+
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true });
+  if (process.env['NODEKEEPER_REWRITE'] === '1' && foundBy.size === mutations.length) writeTable();
+});
+
+/** The program that runs seeds, with the agents changed as `mutation` says; null: as they are. */
+async function bundle(name: string, mutation: Mutation | null): Promise<string> {
+  const outfile = join(folder, `${name}.mjs`);
+  const changed = new Map<string, string>();
+  for (const { file, find, put } of mutation?.edits ?? []) {
+    const path = resolve(root, file);
+    const text = changed.get(path) ?? readFileSync(path, 'utf8');
+    expect({ file, find, times: text.split(find).length - 1 }).toEqual({ file, find, times: 1 });
+    changed.set(
+      path,
+      text.replace(find, () => put),
+    );
+  }
+  await build({
+    entryPoints: [join(root, 'src/proof/until-found.ts')],
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    outfile,
+    logLevel: 'silent',
+    banner: {
+      js: "import { createRequire } from 'node:module'; globalThis.require ??= createRequire(import.meta.url);",
+    },
+    plugins: [
+      {
+        name: 'mutation',
+        setup(plugin) {
+          plugin.onLoad({ filter: /\/src\/.*\.ts$/ }, ({ path }) => {
+            const text = changed.get(path);
+            return text === undefined ? undefined : { contents: text, loader: 'ts' };
+          });
+        },
+      },
+    ],
+  });
+  return outfile;
+}
+
+async function run(file: string, to: number, rule?: string): Promise<Answer> {
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    [file, '1', String(to), ...(rule === undefined ? [] : [rule])],
+    {
+      timeout: patienceMs,
+      maxBuffer: 64 * 1024 * 1024,
+    },
+  );
+  return JSON.parse(stdout) as Answer;
+}
+
+it('the agents as they are break no rule', async () => {
+  expect(await run(await bundle('whole', null), 20)).toEqual({ ran: 20, found: null });
+});
+
+it.each(mutations.map((mutation, index) => ({ ...mutation, index })))(
+  '$rule: $what',
+  async (mutation) => {
+    const answer = await run(await bundle(`m${mutation.index}`, mutation), mutation.within, mutation.rule);
+    const rules = answer.found?.findings.map(({ rule }) => rule) ?? [];
+    expect({ ...answer, rules }).toMatchObject({ rules: expect.arrayContaining([mutation.rule]) as string[] });
+    foundBy.set(mutation.what, answer.found?.seed ?? NaN);
+  },
+  300_000,
+);
+
+it('docs/proof.md lists exactly these mutations', () => {
+  const listed = [...readFileSync(document, 'utf8').matchAll(/^\| (S\d+) +\| (.+?) +\| +\d+ \|$/gm)];
+  if (process.env['NODEKEEPER_REWRITE'] === '1') return; // it is written when all have run
+  expect(listed.map(([, rule, what]) => ({ rule, what }))).toEqual(mutations.map(({ rule, what }) => ({ rule, what })));
+});
+
+function writeTable(): void {
+  const rows = mutations.map(({ rule, what }) => `| ${rule} | ${what} | ${foundBy.get(what) ?? '?'} |`);
+  const table = ['| rule | the agent, broken | found by seed |', '| --- | --- | ---: |', ...rows].join('\n');
+  const text = readFileSync(document, 'utf8');
+  const between = /(<!-- mutations -->\n)[^]*(<!-- \/mutations -->)/;
+  writeFileSync(
+    document,
+    text.replace(between, (_, before: string, after: string) => `${before}\n${table}\n\n${after}`),
+  );
+}

@@ -69,6 +69,10 @@ export interface ClusterView {
   readonly primary: {
     readonly holder: string | null;
     readonly epoch: number;
+    /**
+     * As recorded; `unknown`: the record cannot be read; `ended`: it names a life of the holder that is over. Nothing works
+     * in the role then, and the holder's new life gives it back when the lease of the old one has run out.
+     */
     readonly state: string;
     readonly because: string;
     readonly sinceWallMs: number;
@@ -104,11 +108,11 @@ export async function viewCluster(store: Store, config: Config, nowWallMs: numbe
   const [raw, maintenance, primary] = await Promise.all([
     Promise.all(names.map((name) => readNode(store, name))),
     store.read(tree.maintenance).then((read) => maintenanceOf(read.ok ? read.text : '')),
-    store.read(tree.primary).then((read) => primaryOf(read.ok ? read.text : '')),
+    store.read(tree.primary).then((read) => (read.ok ? read.text : '')),
   ]);
   const nodes = raw.map((node) => viewOf(node, raw, config, nowWallMs));
   const cluster = { name: config.cluster.name, maintenance, quorum: true };
-  return { ok: true, view: { cluster, ...primary, nodes } };
+  return { ok: true, view: { cluster, ...primaryOf(primary, raw), nodes } };
 }
 
 async function readNode(store: Store, name: string): Promise<RawNode> {
@@ -162,7 +166,7 @@ function leftOf(text: string): string | null {
   return `by ${parsed.record.by}${parsed.record.reason === '' ? '' : `: ${parsed.record.reason}`}`;
 }
 
-function primaryOf(text: string): Pick<ClusterView, 'primary' | 'problems'> {
+function primaryOf(text: string, nodes: readonly RawNode[]): Pick<ClusterView, 'primary' | 'problems'> {
   const none = { holder: null, epoch: 0, state: 'none', because: noPrimary.because, sinceWallMs: 0 };
   if (text === '') return { primary: none, problems: [] };
   const parsed = parseRecord(PrimaryRecord, text);
@@ -170,7 +174,13 @@ function primaryOf(text: string): Pick<ClusterView, 'primary' | 'problems'> {
     const problem = `${tree.primary} cannot be read: ${parsed.because}`;
     return { primary: { ...none, state: 'unknown', because: problem }, problems: [problem] };
   }
-  const { holder, epoch, state, because, sinceWallMs } = parsed.record;
+  const { holder, epoch, state, because, sinceWallMs, incarnation } = parsed.record;
+  const now = nodes.find(({ name }) => name === holder);
+  const lives = [now?.keepalive?.incarnation, now?.registration?.incarnation];
+  if (lives.some((life) => life !== undefined && life !== incarnation)) {
+    const ended = `${holder ?? ''} was started anew and holds nothing; the role is free when its former life's lease has run out`;
+    return { primary: { holder, epoch, state: 'ended', because: ended, sinceWallMs }, problems: [] };
+  }
   return { primary: { holder, epoch, state, because, sinceWallMs }, problems: [] };
 }
 

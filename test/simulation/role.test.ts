@@ -4,6 +4,8 @@ import { checkOnePrimary } from '../../src/sim/checkers/one-primary.ts';
 import { SeededRandom } from '../../src/sim/random.ts';
 import { obey } from '../../src/sim/scenario.ts';
 import { World } from '../../src/sim/world.ts';
+import type { ClusterView } from '../../src/view/cluster-view.ts';
+import { settleIn } from '../support/virtual.ts';
 
 const fast = { 'keepalive.interval': '1s', 'detection.savingThrows': 3, 'primary.resources': 'vip db' };
 const world = (seed: number, nodes: number, set = {}) =>
@@ -280,4 +282,33 @@ it('S6: a request of another epoch, another holder, or too old a one is refused 
     return read.ok ? (JSON.parse(read.value.text) as { state: string }).state : 'missing';
   });
   expect(states).toEqual(['refused', 'refused']);
+});
+
+it('a primary that was started anew is shown as ended, never as primary, until its former lease has run out', async () => {
+  const under = world(5, 3, { 'keepalive.interval': '5s' });
+  const settle = settleIn(under.time);
+  const shown = async (by: string) => {
+    const answer = await settle(under.endpoints.get(by)?.answer({ kind: 'cluster' }) ?? Promise.reject(new Error(by)));
+    if (answer.kind !== 'cluster' || answer.picture === null) throw new Error(`${by} shows nothing`);
+    return (answer.picture.view as ClusterView).primary;
+  };
+  under.powerAll();
+  await under.run(20_000);
+  const { holder, epoch } = await settled(under);
+  const other = [...under.machines.keys()].find((name) => name !== holder) ?? '';
+  expect(await shown(other)).toMatchObject({ holder, epoch, state: 'primary' });
+  under.machine(holder ?? '').killNoded();
+  const isBack = () => under.endpoints.has(holder ?? '') && runningOn(under).length === 0;
+  while (!isBack()) await under.run(100);
+  await under.run(2000); // it registers; a picture is at most one second old
+  const seen: string[] = [];
+  while (roleOf(under).state === 'primary' && roleOf(under).epoch === epoch) {
+    const { state, because } = await shown(other);
+    seen.push(`${state}: ${because}`);
+    await under.run(500);
+  }
+  expect(seen.length).toBeGreaterThan(1);
+  for (const line of seen) expect(line).toMatch(/^ended: node\d was started anew and holds nothing/);
+  await under.run(10_000);
+  expect(await shown(other)).toMatchObject({ state: 'primary' });
 });

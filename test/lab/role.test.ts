@@ -32,12 +32,13 @@ const primary = async (): Promise<{ holder: string | null; state: string; epoch:
 const settled = async (): Promise<string> => {
   await lab.healthy();
   await lab.do('ctl', 'wait', '--for', 'primary', '--timeout', '30s');
-  let holder: string | null = null;
+  let where = '';
   await lab.until('the address lies on the primary alone', 5000, async () => {
-    ({ holder } = await primary()); // anew each time: it may move on its own right after a fault
-    return watch.now().join() === holder;
+    const { holder } = await primary(); // anew each time: it may move on its own right after a fault
+    where = watch.now().join();
+    return where === holder;
   });
-  return holder ?? '';
+  return where;
 };
 const fencesOf = async () => (await lab.fences()).filter((fence) => fence.outcome !== 'none').length;
 const startNoded = (host: string) =>

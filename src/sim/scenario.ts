@@ -157,6 +157,8 @@ const verbs: Readonly<Record<string, Verb>> = {
   },
 };
 
+export const storyVerbs: readonly string[] = Object.keys(verbs);
+
 function mark(world: World, node: string, left: boolean): void {
   const record = { schema: 1, left, by: 'operator', reason: 'story', sinceWallMs: 0 };
   world.ensemble.vandalise(`/nodes/${node}/left`, JSON.stringify(record));

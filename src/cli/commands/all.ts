@@ -16,6 +16,7 @@ import { join, leave } from './membership.ts';
 import { node } from './node.ts';
 import { primary } from './primary/primary.ts';
 import { quorum } from './quorum.ts';
+import { simulate } from './simulate/simulate.ts';
 import { status } from './status.ts';
 import { token } from './token.ts';
 import { version } from './version.ts';
@@ -36,6 +37,7 @@ export const commands: readonly Command[] = [
   fenceCheck,
   fence,
   explain,
+  simulate,
   drill,
   events,
   bundle,

@@ -30,7 +30,7 @@ const calmUntilMs = 12_000;
 const bootMs = 3000;
 /** After the last fault; a cluster that needs longer to be well again has failed. */
 export const settleMs = 300_000;
-const vmNames = ['vm1', 'vm2', 'vm3'];
+export const vmNames = ['vm1', 'vm2', 'vm3'];
 
 interface Fault {
   /** Carried out one shortly after the other. */
@@ -57,23 +57,55 @@ export function planOf(seed: number, options: PlanOptions = {}): Scenario {
     for (const command of definedVms(chance, names)) add(calmUntilMs - 4000, command);
     for (const vm of vmNames) add(calmUntilMs - 1000, `vm ${vm} start`);
   }
-  const kinds = kindsOf(cluster, hasVms);
-  let nowMs = calmUntilMs;
-  const faults = options.faults ?? chance.between(3, 12);
-  for (let count = 0; count < faults; count += 1) {
+  const has = { zookeepers: cluster.zookeepers ?? 1, vms: hasVms };
+  const lastMs = trouble(chance, names, has, { add, fromMs: calmUntilMs, faults: options.faults });
+  steps.sort((a, b) => a.atMs - b.atMs);
+  return { cluster, seed, bootMs, steps, untilMs: lastMs + settleMs };
+}
+
+/** What a cluster has that may fail: ZooKeeper servers, VMs (vm1 to vm3). */
+interface Has {
+  readonly zookeepers: number;
+  readonly vms: boolean;
+}
+
+/** The trouble alone, for a cluster that is up; the last step is `repair`. */
+export function troublesOf(seed: number, names: readonly string[], has: Has): StoryStep[] {
+  const steps: StoryStep[] = [];
+  const add = (atMs: number, command: string) => steps.push({ atMs: Math.round(atMs), command });
+  trouble(new Chance(seed), names, has, { add, fromMs: 0, faults: undefined });
+  return steps.sort((a, b) => a.atMs - b.atMs);
+}
+
+interface Script {
+  readonly add: (atMs: number, command: string) => void;
+  readonly fromMs: number;
+  readonly faults: number | undefined;
+}
+
+/** Faults by chance, some undone after a while, and at the end `repair`; returns when that is. */
+function trouble(chance: Chance, names: readonly string[], has: Has, { add, fromMs, faults }: Script): number {
+  const kinds = kindsOf(has);
+  let nowMs = fromMs;
+  let lastMs = fromMs;
+  const happens = (atMs: number, command: string) => {
+    lastMs = Math.max(lastMs, atMs);
+    add(atMs, command);
+  };
+  const most = faults ?? chance.between(3, 12);
+  for (let count = 0; count < most; count += 1) {
     nowMs += chance.is(0.3) ? chance.between(0, 50) : chance.between(50, 6000);
     const { does, undo, apartMs = [0, chance.is(0.5) ? 30 : 900] } = chance.pick(kinds)(chance, names);
     for (const command of does) {
-      add(nowMs, command);
+      happens(nowMs, command);
       if (does.length > 1) nowMs += chance.between(...apartMs);
     }
     const undoneMs = nowMs + chance.between(200, 12_000);
-    if (chance.is(0.6)) for (const command of undo) add(undoneMs, command);
+    if (chance.is(0.6)) for (const command of undo) happens(undoneMs, command);
   }
-  const lastMs = steps.reduce((last, { atMs }) => Math.max(last, atMs), nowMs) + chance.between(500, 8000);
-  add(lastMs, 'repair');
-  steps.sort((a, b) => a.atMs - b.atMs);
-  return { cluster, seed, bootMs, steps, untilMs: lastMs + settleMs };
+  const repairedMs = Math.max(lastMs, nowMs) + chance.between(500, 8000);
+  add(repairedMs, 'repair');
+  return repairedMs;
 }
 
 class Chance {
@@ -272,14 +304,14 @@ const vmOrders: readonly Kind[] = [
   },
 ];
 
-function kindsOf(cluster: ClusterShape, hasVms: boolean): readonly Kind[] {
+function kindsOf({ zookeepers, vms }: Has): readonly Kind[] {
   return [
     ...machineFaults,
     ...storeFaults,
-    ...(cluster.zookeepers === 3 ? [...ensembleFaults, ...ensembleFaults] : []),
+    ...(zookeepers >= 3 ? [...ensembleFaults, ...ensembleFaults] : []),
     ...orders,
     ...resourceFaults,
     ...unfenceable,
-    ...(hasVms ? [...vmOrders, ...vmOrders] : []),
+    ...(vms ? [...vmOrders, ...vmOrders] : []),
   ];
 }

@@ -54,15 +54,16 @@ export async function runPlan(plan: Scenario, watching: readonly Checker[] = che
     await world.time.runUntil(plan.untilMs);
     return { findings: broken(), world, settledAfterMs: null };
   }
-  return settle(world, plan, broken);
+  return settle(world, plan.untilMs, broken);
 }
 
-async function settle(world: World, plan: Scenario, broken: () => Finding[]): Promise<Outcome> {
+/** After the last fault: runs until everything is well for a while, at most until `untilMs`. */
+export async function settle(world: World, untilMs: number, broken: () => Finding[]): Promise<Outcome> {
   const startMs = world.time.nowMs;
   let wellSinceMs: number | null = null;
   let problems: string[] = [];
-  while (world.time.nowMs < plan.untilMs) {
-    await world.time.runUntil(Math.min(world.time.nowMs + lookMs, plan.untilMs));
+  while (world.time.nowMs < untilMs) {
+    await world.time.runUntil(Math.min(world.time.nowMs + lookMs, untilMs));
     if (broken().length > 0) return { findings: broken(), world, settledAfterMs: null };
     tidy(world, world.time.nowMs - startMs);
     problems = unsettled(world);

@@ -4,6 +4,7 @@ import type { Config } from '../config/load.ts';
 import type { Store } from '../environment/store.ts';
 import { configFile, readClusterKeys, readConfig } from '../real/config-file.ts';
 import type { KeyRing } from '../real/secrets.ts';
+import { askServers, inOneSentence } from '../real/zookeeper/ask-servers.ts';
 import { storeOptions } from '../real/zookeeper/options.ts';
 import type { ZooKeeperStoreOptions } from '../real/zookeeper/store.ts';
 import { openZooKeeperStore } from '../real/zookeeper/store.ts';
@@ -19,6 +20,8 @@ export interface Connected {
 
 /** How long a command waits for the store before it says that it is unreachable. */
 const connectWithinMs = 5000;
+/** How long the servers may take to say why. */
+const serversWithinMs = 1000;
 
 export function loadedConfig(args: Arguments): { readonly config: Config; readonly file: string } {
   const file = configFile(text(args, 'config'));
@@ -69,10 +72,11 @@ async function connected(store: Store, config: Config, withinMs: number, trouble
   const endMs = performance.now() + withinMs;
   while (store.session().state !== 'connected') {
     if (performance.now() > endMs) {
-      const servers = config.zookeeper.servers.join(', ');
+      const { servers, tls } = config.zookeeper;
+      const words = tls === undefined ? inOneSentence(await askServers(servers, serversWithinMs)) : null;
       throw new CommandError(
         exitCodes.unreachable,
-        `no ZooKeeper server answers within ${withinMs / 1000} s (tried ${servers}${trouble()}); is there a quorum?`,
+        `no ZooKeeper server answers within ${withinMs / 1000} s (tried ${servers.join(', ')}${trouble()}); ${words ?? 'is there a quorum?'}`,
       );
     }
     await pause(5);

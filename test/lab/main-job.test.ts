@@ -207,10 +207,10 @@ it('fence-check names a privilege that is too low, a wrong password and a BMC th
 it('S3: all ZooKeepers frozen and thawed: nobody is fenced', async () => {
   const count = (await lab.fences()).length;
   const before = (await lab.nodes()).map((node) => node.incarnation);
-  for (const name of ['node1', 'node2', 'node3']) await lab.do('freeze', name, '--process', 'zookeeper');
+  const { thaw } = await lab.freezeEnsemble(['node1', 'node2', 'node3']);
   await pause(outageMs);
   expect((await lab.say(['ctl', 'status'])).code).toBe(3);
-  for (const name of ['node1', 'node2', 'node3']) await lab.do('thaw', name, '--process', 'zookeeper');
+  await thaw();
   await lab.healthy();
   await pause(10_000);
   expect(await since(count)).toEqual([]);

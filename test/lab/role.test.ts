@@ -179,13 +179,12 @@ describe('one address', () => {
   it('the whole ensemble is frozen: the primary lets go inside its lease, and has the address again after', async () => {
     const before = await settled();
     const fences = await fencesOf();
-    const fromMs = Date.now();
-    await Promise.all(hosts.map((host) => lab.do('freeze', host, '--process', 'zookeeper')));
+    const { fromMs, thaw } = await lab.freezeEnsemble(hosts);
     await pause(stepDownMs + 1000);
     expect(watch.now()).toEqual([]);
     expect(watch.lastMs(before) - fromMs).toBeLessThan(stepDownMs + 1000);
     await pause(outageMs);
-    await Promise.all(hosts.map((host) => lab.do('thaw', host)));
+    await thaw();
     await settled();
     expect(await fencesOf()).toBe(fences);
   });
@@ -355,11 +354,10 @@ describe('failsafe, hooks and commands', () => {
   it('6.5: the whole ensemble is frozen: the address stays up all along, and nothing has changed after', async () => {
     const before = await settled();
     const { epoch } = await primary();
-    const fromMs = Date.now();
-    await Promise.all(hosts.map((host) => lab.do('freeze', host, '--process', 'zookeeper')));
+    const { fromMs, thaw } = await lab.freezeEnsemble(hosts);
     await pause(outageMs);
     expect(watch.now()).toEqual([before]);
-    await Promise.all(hosts.map((host) => lab.do('thaw', host)));
+    await thaw();
     await settled();
     expect(await primary()).toMatchObject({ holder: before, epoch });
     expect(watch.longestGapMs(fromMs)).toBeLessThan(1000);

@@ -1,0 +1,77 @@
+/**
+ * What each ZooKeeper server says of itself by the four-letter word `srvr`, which every server answers unless it was forbidden: for
+ * a person who gets no session from any. Plain connections only. (ZooKeeper Administrator's Guide, "The Four Letter Words".)
+ */
+import { connect } from 'node:net';
+
+export interface ServerWord {
+  readonly server: string;
+  /** `leader`, `follower`, `standalone`, ...; null: it serves nobody, since it has no quorum. */
+  readonly mode: string | null;
+  /** Requests that it has taken and not answered. */
+  readonly outstanding: number | null;
+  /** Why it said nothing of use; null: it did. */
+  readonly trouble: string | null;
+}
+
+const answerMost = 64 * 1024;
+
+/** One word for each server, in their order; never rejects. */
+export function askServers(servers: readonly string[], withinMs: number): Promise<ServerWord[]> {
+  return Promise.all(servers.map(async (server) => readSrvr(server, await ask(server, withinMs))));
+}
+
+type Said = { readonly ok: true; readonly text: string } | { readonly ok: false; readonly because: string };
+
+function ask(server: string, withinMs: number): Promise<Said> {
+  const [, host = '', port = '2181'] = /^\[?(.*?)\]?(?::(\d+))?$/.exec(server) ?? [];
+  return new Promise((resolve) => {
+    let text = '';
+    const socket = connect(Number(port), host);
+    const end = (said: Said) => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(said);
+    };
+    const timer = setTimeout(() => end({ ok: false, because: 'no answer' }), withinMs);
+    socket.setEncoding('utf8');
+    socket.on('connect', () => socket.write('srvr'));
+    socket.on('data', (part: string) => {
+      text += part;
+      if (text.length > answerMost) end({ ok: false, because: 'no ZooKeeper server' });
+    });
+    socket.on('end', () => end({ ok: true, text }));
+    socket.on('error', ({ message }) => end({ ok: false, because: message }));
+  });
+}
+
+/** Reads the answer to `srvr`. */
+export function readSrvr(server: string, said: Said): ServerWord {
+  const nothing = { server, mode: null, outstanding: null };
+  if (!said.ok) return { ...nothing, trouble: said.because };
+  if (said.text.includes('not currently serving requests')) return { ...nothing, trouble: null };
+  const mode = /^Mode: (\w+)\s*$/m.exec(said.text)?.[1];
+  if (mode === undefined)
+    return {
+      ...nothing,
+      trouble: said.text.includes('whitelist') ? 'srvr is forbidden there' : 'it does not answer srvr',
+    };
+  const outstanding = /^Outstanding: (\d{1,12})\s*$/m.exec(said.text)?.[1];
+  return { server, mode, outstanding: outstanding === undefined ? null : Number(outstanding), trouble: null };
+}
+
+/** What the words together mean, for who got a session from none of them; null: they say nothing. */
+export function inOneSentence(words: readonly ServerWord[]): string | null {
+  if (words.every(({ trouble }) => trouble !== null)) return null;
+  const each = words.map(({ server, mode, outstanding, trouble }) => {
+    if (trouble !== null) return `${server}: ${trouble}`;
+    if (mode === null) return `${server} has no quorum`;
+    return `${server} is ${mode}${outstanding === null || outstanding === 0 ? '' : ` (${outstanding} requests wait)`}`;
+  });
+  const leader = words.find(({ mode }) => mode === 'leader');
+  const meaning =
+    leader === undefined
+      ? 'none of them gives a session'
+      : `they agree on a leader and yet commit nothing: restart ${leader.server} (docs/FAILURES.md)`;
+  return `${each.join(', ')}; ${meaning}`;
+}

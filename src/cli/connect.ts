@@ -11,6 +11,7 @@ import { openZooKeeperStore } from '../real/zookeeper/store.ts';
 import type { Arguments } from './command.ts';
 import { text } from './command.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
+import { patientStore } from './patient-store.ts';
 
 export interface Connected {
   readonly config: Config;
@@ -18,7 +19,7 @@ export interface Connected {
   readonly store: Store;
 }
 
-/** How long a command waits for the store before it says that it is unreachable. */
+/** How long a command waits for the store before it says that it is unreachable; in the middle of it, too, if it only looks. */
 const connectWithinMs = 5000;
 /** How long the servers may take to say why. */
 const serversWithinMs = 1000;
@@ -49,7 +50,7 @@ export async function withStore<T>(
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupted);
   try {
     await connected(store, config, withinMs, () => trouble);
-    return await work({ config, keys: keys.value, store });
+    return await work({ config, keys: keys.value, store: patientStore(store, withinMs) });
   } finally {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, interrupted);
     await store.close(500);

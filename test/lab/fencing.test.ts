@@ -126,13 +126,13 @@ describe('levels', () => {
   it('level 1 fails, an agent of our own is level 2; two devices of one level go off together', async () => {
     const lan = `{name: lan, agent: fence_ipmilan, timeout: 4s, options: {${account}, lanplus: 1, password: wrong}}`;
     const own = (name: string) =>
-      `{name: ${name}, agent: /opt/nodekeeper/test/support/fence-agent.sh, timeout: 4s, options: {${account}}, ${password}}`;
+      `{name: ${name}, agent: /opt/nodekeeper/test/support/fence-agent.sh, timeout: 10s, options: {${account}}, ${password}}`;
     await up(
       ['--nodes', '3'],
       [
         `fencing.devices=[${lan}, ${own('left')}, ${own('right')}]`,
         'fencing.levels=[[lan], [left, right], [ipmi]]',
-        'fencing.levelDeadline=6s',
+        'fencing.levelDeadline=20s', // three nodes prove each other at once, with a Python each
         'fencing.verifyInterval=1h',
       ],
     );

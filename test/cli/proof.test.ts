@@ -1,30 +1,15 @@
 /** scripts/sim and scripts/scenario as a person uses them, wrong turns included. */
-import { spawn } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { runProgram } from '../support/program.ts';
 
 const root = new URL('../../', import.meta.url).pathname;
 const folder = mkdtempSync(join(tmpdir(), 'nodekeeper-proof-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-interface Said {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function run(script: string, args: readonly string[], interruptAfterMs?: number): Promise<Said> {
-  return new Promise((resolve) => {
-    const child = spawn(join(root, 'scripts', script), args, { cwd: folder });
-    let stdout = '';
-    let stderr = '';
-    child.stdout.on('data', (text) => (stdout += String(text)));
-    child.stderr.on('data', (text) => (stderr += String(text)));
-    child.on('close', (code) => resolve({ code, stdout, stderr }));
-    if (interruptAfterMs !== undefined) setTimeout(() => child.kill('SIGINT'), interruptAfterMs);
-  });
-}
+const run = (script: string, args: readonly string[], interruptAfterMs?: number) =>
+  runProgram(join(root, 'scripts', script), args, { cwd: folder, interruptAfterMs });
 
 describe('scripts/sim', () => {
   it('runs what is asked for, and the same command again has nothing left to do', async () => {

@@ -1,12 +1,12 @@
 /** nodectl simulate as a person uses it, wrong turns included; and its sums. */
 import { parseXml } from '@rgrove/parse-xml';
 import fc from 'fast-check';
-import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { plotSvg } from '../../src/cli/commands/simulate/plot.ts';
 import { spreadOf, tallyOf } from '../../src/cli/commands/simulate/tally.ts';
+import { runProgram } from '../support/program.ts';
 import type { Trial } from '../../src/sim/trial/trial.ts';
 import { situations } from '../../src/sim/trial/situations.ts';
 
@@ -14,25 +14,8 @@ const nodectl = new URL('../../dist/cli/launch.cjs', import.meta.url).pathname;
 const folder = mkdtempSync(join(tmpdir(), 'nodekeeper-simulate-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-interface Said {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function run(args: readonly string[], interruptAfterMs?: number): Promise<Said> {
-  return new Promise((resolve) => {
-    const env = { ...process.env, NODEKEEPER_CONFIG: '' };
-    delete (env as Record<string, string | undefined>)['NODEKEEPER_CONFIG'];
-    const child = spawn(nodectl, ['simulate', ...args], { cwd: folder, env });
-    let stdout = '';
-    let stderr = '';
-    child.stdout.on('data', (text) => (stdout += String(text)));
-    child.stderr.on('data', (text) => (stderr += String(text)));
-    child.on('close', (code) => resolve({ code, stdout, stderr }));
-    if (interruptAfterMs !== undefined) setTimeout(() => child.kill('SIGINT'), interruptAfterMs);
-  });
-}
+const run = (args: readonly string[], interruptAfterMs?: number) =>
+  runProgram(nodectl, ['simulate', ...args], { cwd: folder, interruptAfterMs });
 
 function file(name: string, text: string): string {
   const path = join(folder, name);

@@ -154,7 +154,7 @@ export class LabDriver {
   }
 
   /** The host whose ZooKeeper server leads. */
-  private async leader(hosts: readonly string[]): Promise<string> {
+  async leader(hosts: readonly string[]): Promise<string> {
     const ask = 'exec 3<>/dev/tcp/$(hostname)/2181; echo srvr >&3; timeout 2 cat <&3';
     for (let tries = 0; tries < 50; tries += 1) {
       const said = await Promise.all(hosts.map((host) => this.say(['exec', host, '--', 'bash', '-c', ask])));

@@ -101,7 +101,11 @@ export class Lab {
   }
 
   makeDirs(nodes: readonly string[]): void {
-    mkdirSync(this.dir, { recursive: true, mode: 0o700 });
+    try {
+      mkdirSync(this.dir, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      throw new LabError(`no lab can live in ${this.dir}: ${(error as Error).message}`);
+    }
     for (const dir of ['log', 'hosts', 'bmc', 'conf', ...nodes.map((node) => `conf/${node}`)])
       mkdirSync(this.path(dir), { recursive: true });
   }

@@ -88,11 +88,11 @@ describe('the fault matrix', () => {
       'detection.savingThrows=3',
       'fencing.levelDeadline=10s',
       'fencing.retryBackoff=3s',
-      'fencing.maxFencesPerHour=1000',
+      'fencing.maxFencesPerHour=100',
       'primary.checkInterval=1s',
       'primary.barAfterFailure=2s',
       'vms.stallTimeout=5s',
-      'vms.maxStarts=1000',
+      'vms.maxStarts=100',
       `primary.resources=[{type: address, name: vip, address: 10.77.0.200/24, interface: eth0}, ${app}]`,
     ];
     await lab.do('up', '--nodes', String(hosts.length), '--vms', ...set.flatMap((word) => ['--set', word]));

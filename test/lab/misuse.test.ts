@@ -2,8 +2,10 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { LabDriver } from '../support/lab.ts';
+import { runProgram } from '../support/program.ts';
 import { pause } from '../support/zookeeper.ts';
 
+const script = new URL('../../scripts/lab', import.meta.url).pathname;
 const lab = new LabDriver();
 afterAll(() => lab.end());
 const cgroup = () => readFileSync(`${lab.dir}/cgroup`, 'utf8').trim();
@@ -45,7 +47,6 @@ it('wrong words are refused with what is known', async () => {
 });
 
 it('Ctrl-C in the middle of up takes everything down again', async () => {
-  const script = new URL('../../scripts/lab', import.meta.url).pathname;
   const child = spawn(script, ['--dir', lab.dir, 'up', '--nodes', '2'], { stdio: 'ignore' });
   while (!existsSync(`${lab.dir}/ready`)) await pause(20);
   const group = cgroup();
@@ -92,4 +93,16 @@ it('up twice is refused and harms nothing; commands on unknown hosts and modes a
   expect(existsSync(group)).toBe(false);
   const mounts = readFileSync('/proc/mounts', 'utf8');
   expect(mounts).not.toContain(lab.dir);
+});
+
+it('a folder that cannot be one is said in a sentence', async () => {
+  for (const dir of ['/etc/hostname', '/etc/hostname/lab']) {
+    const said = await runProgram(script, ['--dir', dir, 'up', '--nodes', '1'], { cwd: '/' });
+    expect(said).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringMatching(/^lab: no lab can live in/m) as string,
+    });
+    expect(said.stderr).not.toMatch(/node:fs|^ +at /m);
+  }
 });

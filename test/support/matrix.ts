@@ -2,6 +2,7 @@
  * The fault matrix on real hosts: what strikes, whom, and in the middle of what. What comes of it is judged from outside: by the
  * addresses on the hosts, the counts of the guest, the orders that reached the BMCs; never by what the product says.
  */
+import { QemuWatcher } from './guests.ts';
 import type { LabDriver } from './lab.ts';
 import { pause } from './zookeeper.ts';
 
@@ -164,8 +165,10 @@ const transfer = (role: 'source' | 'target'): Moment => ({
 const migration = (role: 'source' | 'target'): Moment => ({
   name: `VM ${role}, in the middle of a live migration`,
   async begin(lab, { home, other }) {
+    const watcher = new QemuWatcher();
     const moving = lab.say(['ctl', 'vm', 'migrate', guest, '--force-live', '--target', other]);
-    await pause(600); // nodectl has started and written; libvirt copies
+    await lab.until('its target has a QEMU of it', 20_000, () => Promise.resolve(watcher.firstNewMs.size > 0));
+    watcher.stop();
     return { victim: role === 'source' ? home : other, free: [], finish: () => moving };
   },
 });

@@ -136,8 +136,10 @@ export class World {
 
   /** SIGTERM to a node's noded; a second one is `fast`. */
   stopNoded(name: string, kind: 'graceful' | 'fast' = 'graceful'): void {
-    this.machine(name).stoppedOnPurpose = true;
-    this.agents.get(name)?.stop(kind, 'SIGTERM');
+    const machine = this.machine(name);
+    machine.stoppedOnPurpose = true;
+    const agent = this.agents.get(name);
+    machine.process?.deliver(() => agent?.stop(kind, 'SIGTERM')); // who is frozen hears of it afterwards
   }
 
   private addMachine(node: SimNode): void {

@@ -17,6 +17,7 @@ export interface Fault {
 
 const nothing = () => Promise.resolve();
 const inHost = (lab: LabDriver, host: string, words: string) => lab.say(['exec', host, '--', 'bash', '-c', words]);
+/** Words that would match the shell that they are given to are written so that they do not. */
 const startNoded = 'setsid /opt/lab/host/noded.sh $(hostname) > /dev/null 2>&1 &';
 
 const bmcFault = (mode: string): Fault => ({
@@ -52,7 +53,7 @@ export const faults: readonly Fault[] = [
   {
     name: 'noded killed',
     isSilent: false, // it is started again
-    strike: (lab, host) => inHost(lab, host, 'pkill -KILL -f daemon/main.js'),
+    strike: (lab, host) => inHost(lab, host, 'pkill -KILL -f [d]aemon/main.js'),
     undo: nothing,
   },
   frozen('noded', true),
@@ -76,14 +77,14 @@ export const faults: readonly Fault[] = [
   {
     name: 'zookeeper killed',
     isSilent: false,
-    strike: (lab, host) => inHost(lab, host, 'pkill -KILL -f QuorumPeerMain'),
+    strike: (lab, host) => inHost(lab, host, 'pkill -KILL -f [Q]uorumPeerMain'),
     undo: nothing,
   },
   frozen('zookeeper', false),
   {
     name: 'zookeeper leader killed',
     isSilent: false,
-    strike: async (lab) => inHost(lab, await lab.leader(zookeepers), 'pkill -KILL -f QuorumPeerMain'),
+    strike: async (lab) => inHost(lab, await lab.leader(zookeepers), 'pkill -KILL -f [Q]uorumPeerMain'),
     undo: nothing,
   },
   {
@@ -200,9 +201,9 @@ export const moments: readonly Moment[] = [
   {
     name: 'node, just starting',
     async begin(lab, { other }) {
-      await inHost(lab, other, 'pkill -STOP -f noded.sh; pkill -TERM -f daemon/main.js');
+      await inHost(lab, other, 'pkill -TERM -f [d]aemon/main.js');
       await lab.do('ctl', 'wait', '--for', 'stop', '--node', other, '--timeout', '20s');
-      await inHost(lab, other, `pkill -KILL -f noded.sh; ${startNoded}`);
+      await inHost(lab, other, startNoded);
       await pause(300);
       return { victim: other, free: [], finish: nothing };
     },
@@ -210,14 +211,14 @@ export const moments: readonly Moment[] = [
   {
     name: 'primary, just stopping',
     async begin(lab, { primary }) {
-      await inHost(lab, primary, 'pkill -TERM -f daemon/main.js');
+      await inHost(lab, primary, 'pkill -TERM -f [d]aemon/main.js');
       await pause(300);
-      const finish = () =>
-        inHost(
-          lab,
-          primary,
-          `sleep 1; pgrep -f daemon/main.js > /dev/null || pgrep -f noded.sh > /dev/null || (${startNoded})`,
-        );
+      const finish = async () => {
+        // Whatever has become of its stop: it may have been fenced, and started since.
+        const ended =
+          'for i in 1 2 3 4 5 6 7 8 9 10; do pgrep -f [n]oded.sh > /dev/null || exit 0; sleep 1; done; exit 1';
+        if ((await inHost(lab, primary, ended)).code === 0) await inHost(lab, primary, startNoded);
+      };
       return { victim: primary, free: [], finish };
     },
   },

@@ -12,6 +12,7 @@ import type { Registration } from '../../records/registration.ts';
 import type { Context } from '../context.ts';
 import { contactAgeMs } from '../context.ts';
 import type { FenceFile } from './fence-file.ts';
+import { amendLateOrder } from './late-order.ts';
 import type { LastSign } from './life-sign.ts';
 import { readSign } from './life-sign.ts';
 import { wasSeenOn } from './proofs.ts';
@@ -38,12 +39,26 @@ export async function powerLevel(
   devices: readonly FenceDevice[],
   file: FenceFile,
 ): Promise<LevelOutcome | null> {
-  const { env, config, duties, board } = context;
   const seenOn = await wasSeenOn(context, registration, target);
+  const handled = devices.map((device): Handled => ({ device, requests: 0, requestedAtMs: 0, lastFault: '', seenOn }));
+  const outcome = await handleAll(context, target, level, handled, file);
+  const ordered = handled.filter(({ requests }) => requests > 0).map(({ device }) => device);
+  if (outcome === null && ordered.length > 0) void amendLateOrder(context, target, ordered, file);
+  return outcome;
+}
+
+async function handleAll(
+  context: Context,
+  target: string,
+  level: string,
+  handled: readonly Handled[],
+  file: FenceFile,
+): Promise<LevelOutcome | null> {
+  const { env, config, duties, board } = context;
+  const devices = handled.map(({ device }) => device);
   const startMs = env.clock.monotonicMs();
   const slowestMs = Math.max(...devices.map((device) => device.commandTimeoutMs));
   const deadlineMs = Math.max(config.fencing.levelDeadline, 2 * slowestMs);
-  const handled = devices.map((device): Handled => ({ device, requests: 0, requestedAtMs: 0, lastFault: '', seenOn }));
   for (;;) {
     if (!file.lockStands() || duties.aborted || board.steppedDown !== null) return null;
     const readings = await Promise.all(devices.map((device) => env.power.read(device, device.commandTimeoutMs)));

@@ -8,6 +8,8 @@ import { isConfirmedOff } from '../../core/fencing.ts';
 import type { Placed } from '../../core/placement.ts';
 import { placeAll } from '../../core/placement.ts';
 import { runningStates } from '../../core/vm.ts';
+import type { Operation } from '../../environment/store.ts';
+import { tree } from '../../records/tree.ts';
 import type { Context } from '../context.ts';
 import type { FenceFile } from '../fencing/fence-file.ts';
 import { readFence } from '../fencing/fence-file.ts';
@@ -37,7 +39,7 @@ export async function recoverVms(context: Context, peers: Peers, target: string,
   while (fence.lockStands() && !duties.aborted) {
     const all = await readAllVms(context);
     if (all !== null) {
-      left = all.filter(({ record }) => record.node === target && (record.active || isWanted(record)));
+      left = all.filter(({ record }) => isLeftOn(record, target));
       if (left.length === 0) return;
       if (!isCutOff) {
         const done = await cutFromStorage(context, target, fence);
@@ -45,7 +47,7 @@ export async function recoverVms(context: Context, peers: Peers, target: string,
         if (why !== done.because) fence.note('storage', done.because);
         why = done.because;
         if (isCutOff) continue; // that took its time: the records are read again
-      } else if (await giveAllAway(context, peers, target, fence, all, left)) continue; // and look whether that was all
+      } else if (await giveInTurn(context, peers, target, fence, all)) continue; // and look whether that was all
     }
     if (env.clock.monotonicMs() > endMs) break;
     await env.clock.sleep(isCutOff ? retryMs : storageRetryMs, duties);
@@ -53,6 +55,38 @@ export async function recoverVms(context: Context, peers: Peers, target: string,
   const names = left.map(({ record }) => record.name).join(', ');
   const because = `${names} could not be given away: ${why}; ${target} starts them when it is back`;
   if (names !== '' && fence.lockStands()) history.happened('vm-failed', because, { node: target });
+}
+
+/**
+ * Two nodes that are off are recovered side by side, perhaps by two fencers, each with its own plan. VMs that are kept apart are
+ * therefore given away one at a time in the whole cluster: each transaction writes `/vms` by the version that was read before the
+ * records were, so that a plan which does not know of the last one fails, and is made anew (S2).
+ */
+interface Turn {
+  version: number;
+}
+
+/** The write that only one plan can make. */
+function stamp(turn: Turn | null): Operation[] {
+  if (turn === null) return [];
+  const { version } = turn;
+  turn.version += 1; // as it is after this write
+  return [{ kind: 'write', path: tree.vms, text: '', version }];
+}
+
+async function giveInTurn(
+  context: Context,
+  peers: Peers,
+  target: string,
+  fence: FenceFile,
+  all: readonly VmFile[],
+): Promise<boolean> {
+  const isApart = all.some(({ record }) => record.node === target && record.antiAffinity.length > 0);
+  if (!isApart) return giveAllAway(context, peers, target, fence, all, null);
+  const read = await context.env.store.read(tree.vms);
+  const again = read.ok ? await readAllVms(context) : null;
+  if (!read.ok || again === null) return false;
+  return giveAllAway(context, peers, target, fence, again, { version: read.version });
 }
 
 async function cutFromStorage(
@@ -73,25 +107,36 @@ async function giveAllAway(
   target: string,
   fence: FenceFile,
   all: readonly VmFile[],
-  left: readonly VmFile[],
+  turn: Turn | null,
 ): Promise<boolean> {
+  const left = all.filter(({ record }) => isLeftOn(record, target));
   const records = all.map(({ record }) => record);
   const nodes = await surveyNodes(context, peers, records);
   const onTheirWay = new Set<VmFile>();
   for (const file of left) if (await mayHaveArrived(context, file)) onTheirWay.add(file);
   const wanted = left.filter((file) => isWanted(file.record) && !onTheirWay.has(file)).map(({ record }) => record);
   const plan = placeAll(wanted, nodes, target);
-  const queue = [...left];
+  const give = (file: VmFile, also: readonly Operation[]) => {
+    const to = onTheirWay.has(file) ? (file.record.move?.target ?? null) : null;
+    return giveAway(context, target, [...fence.stands(), ...also], file, to, plan.get(file.record.name) ?? null);
+  };
+  const inTurn = turn === null ? [] : left.filter(({ record }) => record.antiAffinity.length > 0);
+  for (const file of inTurn) if (!(await give(file, stamp(turn)))) return false;
+  const queue = left.filter((file) => !inTurn.includes(file));
   let isDone = true;
   const worker = async () => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-      const to = onTheirWay.has(next) ? (next.record.move?.target ?? null) : null;
-      const given = await giveAway(context, target, fence, next, to, plan.get(next.record.name) ?? null);
+      const given = await give(next, []);
       isDone = isDone && given;
     }
   };
   await Promise.all(Array.from({ length: atOnce }, worker));
   return isDone;
+}
+
+/** It may run there, or shall. */
+function isLeftOn(record: VmFile['record'], node: string): boolean {
+  return record.node === node && (record.active || isWanted(record));
 }
 
 function isWanted({ state }: VmFile['record']): boolean {
@@ -113,7 +158,7 @@ async function mayHaveArrived(context: Context, { record: { move } }: VmFile): P
 async function giveAway(
   context: Context,
   target: string,
-  fence: FenceFile,
+  stands: readonly Operation[],
   file: VmFile,
   onItsWayTo: string | null,
   placed: Placed | null,
@@ -121,7 +166,7 @@ async function giveAway(
   const { record } = file;
   const unlock = await lockRemoval(context, record.uuid, target);
   if (unlock === null) return false;
-  const also = [...fence.stands(), ...unlock];
+  const also = [...stands, ...unlock];
   const over = { active: false, move: null, lastMove: lastMoveOf(file, target) };
   const cameFrom = record.cameFrom ?? target;
   const give = async (event: 'recovered' | 'stranded', because: string, changes: VmChanges) =>

@@ -1,0 +1,60 @@
+/**
+ * An order that struck late. Whoever stands still with an order under way (its machine frozen, its ipmitool not scheduled) loses the
+ * fence to another coordinator, which switches the node off and on again; then the old order arrives, and switches off a
+ * node that has just come back. Nobody can call it back, and nobody else knows of it: who sent it makes good for it. Found
+ * by random stories (scenario `order-that-strikes-late`).
+ */
+import type { FenceDevice } from '../../records/device.ts';
+import type { Context } from '../context.ts';
+import { readFence } from './fence-file.ts';
+import type { FenceFile } from './fence-file.ts';
+
+/** The store is found again within this, or somebody else's turn has come. */
+const findMs = 60_000;
+/** A BMC takes its time between the order and what it reads. */
+const watchMs = 10_000;
+
+/**
+ * To be called when `file` was lost with an order under way. Powers the node on again if its fence is over, it was to come
+ * back, and it reads off now; a fence that goes on, or a newer one, is left to whoever holds it. Never throws.
+ */
+export async function amendLateOrder(
+  context: Context,
+  target: string,
+  devices: readonly FenceDevice[],
+  file: FenceFile,
+): Promise<void> {
+  const { env, config, duties } = context;
+  const endMs = env.clock.monotonicMs() + findMs;
+  let untilMs: number | null = null;
+  while (!duties.aborted && env.clock.monotonicMs() < (untilMs ?? endMs)) {
+    const isThere = env.store.session().state === 'connected';
+    const fence = isThere ? await readFence(context, target) : null;
+    if (fence !== null) {
+      const { id, state, action } = fence.record;
+      if (id !== file.record.id || action !== 'reboot' || state === 'closed' || state === 'cancelled') return;
+      if (state === 'finished') {
+        untilMs ??= env.clock.monotonicMs() + watchMs;
+        if (await orderedOn(context, target, devices, id)) return;
+      }
+    }
+    await env.clock.sleep(config.fencing.pollInterval, duties);
+  }
+}
+
+async function orderedOn(
+  { env, history, self }: Context,
+  target: string,
+  devices: readonly FenceDevice[],
+  fenceId: string,
+): Promise<boolean> {
+  const readings = await Promise.all(
+    devices.map(async (device) => ({ device, ...(await env.power.read(device, device.commandTimeoutMs)) })),
+  );
+  const off = readings.filter(({ power }) => power === 'off');
+  if (off.length === 0) return false;
+  const because = `${target} reads off although its fence is over: an order of ${self.name} was under way when it lost the fence, and may have struck late; it is powered on again`;
+  history.happened('power-on', because, { node: target, fenceId });
+  await Promise.all(off.map(({ device }) => env.power.order(device, 'on', device.commandTimeoutMs)));
+  return true;
+}

@@ -65,6 +65,8 @@ export class FenceStarter {
       this.context.history.happened('verdict-withdrawn', because, { node: target });
       return false;
     }
+    // What cannot be read is no sign of life, and none of death: neither let go nor tried again.
+    if (trigger.kind === 'retry' && sign.version !== null && sign.incarnation === null) return false;
     const lives = sign.incarnation !== file.record.incarnation || sign.sequence !== file.record.sequence;
     // What an operator asked for is tried from every path once, also on a node that lives; then it is over.
     if (trigger.kind === 'retry' && lives && (file.record.requestId === null || trigger.newRound)) {

@@ -11,12 +11,14 @@ import type { FenceFile } from './fence-file.ts';
 
 /** The store is found again within this, or somebody else's turn has come. */
 const findMs = 60_000;
+/** The step of a restore that worked (restore.ts). */
+export const wasOnAgain = 'power reads on';
 /** A BMC takes its time between the order and what it reads. */
 const watchMs = 10_000;
 
 /**
- * To be called when `file` was lost with an order under way. Powers the node on again if its fence is over, it was to come
- * back, and it reads off now; a fence that goes on, or a newer one, is left to whoever holds it. Never throws.
+ * To be called when `file` was lost with an order under way. Powers the node on again if its fence is over, it had been powered
+ * on, and it reads off now; a fence that goes on, or a newer one, is left to whoever holds it. Never throws.
  */
 export async function amendLateOrder(
   context: Context,
@@ -31,9 +33,11 @@ export async function amendLateOrder(
     const isThere = env.store.session().state === 'connected';
     const fence = isThere ? await readFence(context, target) : null;
     if (fence !== null) {
-      const { id, state, action } = fence.record;
-      if (id !== file.record.id || action !== 'reboot' || state === 'closed' || state === 'cancelled') return;
+      const { id, state, steps } = fence.record;
+      if (id !== file.record.id || state === 'closed' || state === 'cancelled') return;
       if (state === 'finished') {
+        // Who was left off on purpose (its action, the loop guard) stays off.
+        if (!steps.some(({ what }) => what === wasOnAgain)) return;
         untilMs ??= env.clock.monotonicMs() + watchMs;
         if (await orderedOn(context, target, devices, id)) return;
       }

@@ -7,6 +7,7 @@ import type { Context } from '../context.ts';
 import type { Peers } from '../peers.ts';
 import { devicesOf } from './devices.ts';
 import type { FenceFile } from './fence-file.ts';
+import { wasOnAgain } from './late-order.ts';
 import { mayShoot } from './power-level.ts';
 
 /** How long power may take to read on before the restore is called failed. */
@@ -39,7 +40,7 @@ export async function restore(context: Context, peers: Peers, target: string, fi
     ? await powerOn(context, devices.value, file)
     : { on: false, because: `level ${level}: ${devices.because}` };
   if (on === null) return;
-  file.note(on.on ? 'power reads on' : 'power on failed', on.because);
+  file.note(on.on ? wasOnAgain : 'power on failed', on.because);
   const moved = await file.move(on.on ? 'powerReadsOn' : 'powerOnFailed', {}, [], true);
   if (moved.ok || moved.code === 'bad-version') {
     // bad-version: the node was faster than we and has closed the record itself

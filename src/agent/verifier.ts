@@ -124,6 +124,9 @@ export class Verifier {
       const read = await store.read(`${tree.requests}/${id}`);
       if (!read.ok) continue;
       const parsed = parseRecord(OperatorRequest, read.text);
+      const isVerify = parsed.ok && parsed.record.kind === 'verify';
+      // A node that has just joined knows nobody yet: its answer would say that it can fence nobody.
+      if (isVerify && (await this.peers.refresh()) === null) continue;
       this.answered.add(id);
       if (!parsed.ok || parsed.record.kind !== 'verify') continue;
       const { node } = parsed.record;

@@ -352,20 +352,7 @@ describe('what must not be taken for a death', () => {
       .filter(([name]) => name.startsWith('noded-'))
       .flatMap(([, text]) => text.split('\n'))
       .filter((line) => line.includes('saving throw failed')).length;
-  const leader = async () => {
-    for (const host of ['node1', 'node2', 'node3']) {
-      const said = await lab.say([
-        'exec',
-        host,
-        '--',
-        'bash',
-        '-c',
-        'exec 3<>/dev/tcp/127.0.0.1/2181; echo srvr >&3; timeout 2 cat <&3',
-      ]);
-      if (/Mode: leader/.test(said.stdout)) return host;
-    }
-    throw new Error('no leader');
-  };
+  const leader = () => lab.leader(['node1', 'node2', 'node3']);
   const zookeeper = async (host: string, word: 'kill' | 'freeze') => {
     if (word === 'kill') await lab.do('exec', host, '--', 'pkill', '-KILL', '-f', 'QuorumPeerMain');
     else await lab.do('freeze', host, '--process', 'zookeeper');

@@ -68,10 +68,13 @@ export function inOneSentence(words: readonly ServerWord[]): string | null {
     if (mode === null) return `${server} has no quorum`;
     return `${server} is ${mode}${outstanding === null || outstanding === 0 ? '' : ` (${outstanding} requests wait)`}`;
   });
+  return `${each.join(', ')}; ${meaningOf(words)}`;
+}
+
+/** To restart a leader is said only of one that has taken requests and does not get on with them. */
+function meaningOf(words: readonly ServerWord[]): string {
   const leader = words.find(({ mode }) => mode === 'leader');
-  const meaning =
-    leader === undefined
-      ? 'none of them gives a session'
-      : `they agree on a leader and yet commit nothing: restart ${leader.server} (docs/FAILURES.md)`;
-  return `${each.join(', ')}; ${meaning}`;
+  if (leader === undefined) return 'none of them gives a session';
+  if ((leader.outstanding ?? 0) === 0) return `${leader.server} leads, and yet none of them gave a session: try again`;
+  return `they agree on a leader and yet commit nothing: if it stays so, restart ${leader.server} (docs/FAILURES.md)`;
 }

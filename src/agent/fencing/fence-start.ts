@@ -37,6 +37,8 @@ export class FenceStarter {
   /** Who could go on with a fence right now. */
   private readonly present: () => readonly Candidate[];
   private readonly refusals: Refusals;
+  /** When (own monotonic clock) a fence whose node's keepalive cannot be read is looked at again: once in each beat. */
+  readonly notBeforeMs = new Map<string, number>();
 
   constructor(
     context: Context,
@@ -66,7 +68,11 @@ export class FenceStarter {
       return false;
     }
     // What cannot be read is no sign of life, and none of death: neither let go nor tried again.
-    if (trigger.kind === 'retry' && sign.version !== null && sign.incarnation === null) return false;
+    if (trigger.kind === 'retry' && sign.version !== null && sign.incarnation === null) {
+      const { env, config } = this.context;
+      this.notBeforeMs.set(target, env.clock.monotonicMs() + config.keepalive.interval);
+      return false;
+    }
     const lives = sign.incarnation !== file.record.incarnation || sign.sequence !== file.record.sequence;
     // What an operator asked for is tried from every path once, also on a node that lives; then it is over.
     if (trigger.kind === 'retry' && lives && (file.record.requestId === null || trigger.newRound)) {

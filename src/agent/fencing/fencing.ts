@@ -134,7 +134,8 @@ export class FencingLoop {
 
   /** A fence between two attempts: it is let go when the node lives, and tried again when it is our turn. */
   private async tryAgain(name: string, record: FenceRecord, sinceMs: number): Promise<void> {
-    const { self, config, board } = this.context;
+    const { self, config, board, env } = this.context;
+    if (env.clock.monotonicMs() < (this.starter.notBeforeMs.get(name) ?? -Infinity)) return;
     const turn = fencersTurn({
       ...(await planFacts(this.context, this.peers, name, this.presentCoordinators())),
       self: self.name,

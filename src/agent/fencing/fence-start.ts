@@ -67,18 +67,7 @@ export class FenceStarter {
       this.context.history.happened('verdict-withdrawn', because, { node: target });
       return false;
     }
-    // What cannot be read is no sign of life, and none of death: neither let go nor tried again.
-    if (trigger.kind === 'retry' && sign.version !== null && sign.incarnation === null) {
-      const { env, config } = this.context;
-      this.notBeforeMs.set(target, env.clock.monotonicMs() + config.keepalive.interval);
-      return false;
-    }
-    const lives = sign.incarnation !== file.record.incarnation || sign.sequence !== file.record.sequence;
-    // What an operator asked for is tried from every path once, also on a node that lives; then it is over.
-    if (trigger.kind === 'retry' && lives && (file.record.requestId === null || trigger.newRound)) {
-      await this.letGo(target, file);
-      return false;
-    }
+    if (trigger.kind === 'retry' && !(await this.goesOn(target, trigger, sign, file))) return false;
     const held = refusals(await this.guardFacts(target, sign, trigger.kind === 'request'));
     if (held.length > 0) {
       await this.refusals.tell(target, trigger, held);
@@ -127,6 +116,26 @@ export class FenceStarter {
       );
     if (own.attempt !== null || own.next === null) return true;
     await this.passOn(target, file, own.next);
+    return false;
+  }
+
+  /** False: the retry waits, because the keepalive cannot be read, or its fence is let go, because the node lives. */
+  private async goesOn(
+    target: string,
+    trigger: Extract<Trigger, { kind: 'retry' }>,
+    sign: LastSign,
+    file: FenceFile,
+  ): Promise<boolean> {
+    // What cannot be read is no sign of life, and none of death: neither let go nor tried again.
+    if (sign.version !== null && sign.incarnation === null) {
+      const { env, config } = this.context;
+      this.notBeforeMs.set(target, env.clock.monotonicMs() + config.keepalive.interval);
+      return false;
+    }
+    const lives = sign.incarnation !== file.record.incarnation || sign.sequence !== file.record.sequence;
+    // What an operator asked for is tried from every path once, also on a node that lives; then it is over.
+    if (!lives || (file.record.requestId !== null && !trigger.newRound)) return true;
+    await this.letGo(target, file);
     return false;
   }
 

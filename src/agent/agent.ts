@@ -68,7 +68,15 @@ export class Agent {
     this.identity = { name, role: config.node.role, priority: config.node.priority, incarnation, version };
     this.board = newBoard(config.node.role);
     const history = createHistory(name, env, config.history.maxEvents);
-    this.context = { env, config, self: this.identity, board: this.board, history, duties: this.duties.signal };
+    this.context = {
+      env,
+      config,
+      self: this.identity,
+      board: this.board,
+      history,
+      duties: this.duties.signal,
+      life: this.beating.signal,
+    };
   }
 
   /** Lives until told to stop, or until this life must end. */

@@ -62,6 +62,8 @@ export interface Board {
   watchdogArmed: boolean; // self-fence
   /** Why a node that is held for dead is not fenced right now. */
   heldBack: Map<string, string>; // fence-start
+  /** Nodes that somebody is fencing right now: their devices are left to that fence. */
+  underFence: ReadonlySet<string>; // fencing
   /** Whether a guest of a VM may run on this machine. */
   guestsHeld: boolean; // vms
   /** Why this node shall hold nothing: it is being emptied. */
@@ -91,6 +93,8 @@ export interface Context {
   readonly history: History;
   /** Aborted when the agent's duties end; the keepalive outlives it. */
   readonly duties: AbortSignal;
+  /** Aborted when the keepalive ends: what must be made good although the duties are over goes on until then. */
+  readonly life: AbortSignal;
 }
 
 export function newBoard(role: NodeRole): Board {
@@ -102,6 +106,7 @@ export function newBoard(role: NodeRole): Board {
     peers: new Map(),
     lastSeen: new Map(),
     heldBack: new Map(),
+    underFence: new Set(),
     agreedAtMs: -Infinity,
     provedOn: new Map(),
     keepaliveTurnMs: 0,

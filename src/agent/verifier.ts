@@ -47,6 +47,8 @@ export class Verifier {
   private readonly seenOnAt = new Map<string, string>();
   /** Found saying off while the node lived: stays so until they say on. */
   private readonly lying = new Set<string>();
+  /** Who was left out of a round because a fence of it was under way. */
+  private readonly leftOut = new Set<string>();
   /** Whom the last round of proofs was about. */
   private checked: readonly Registration[] = [];
   private readonly bell: Bell;
@@ -70,9 +72,11 @@ export class Verifier {
       const isHinted = this.bell.hasRung();
       this.bell.listen();
       const registrations = this.wanted();
-      if (registrations.length > 0 && (nowMs >= dueMs || this.hasChanged(registrations))) {
+      const isDue = registrations.length > 0 && (nowMs >= dueMs || this.hasChanged(registrations));
+      if (!isDue) await this.checkFree(registrations.filter(({ name }) => this.leftOut.has(name)));
+      else {
         this.checked = registrations;
-        await this.checkAll(registrations, null);
+        await this.checkFree(registrations);
         dueMs = env.clock.monotonicMs() + config.fencing.verifyInterval * (0.9 + 0.2 * env.random.fraction());
       }
       if (this.unpublished !== null) await this.publish(this.unpublished.answers);
@@ -144,6 +148,16 @@ export class Verifier {
     if (self.role === 'coordinator') return this.peers.all();
     const own = this.peers.get(self.name);
     return own === null ? [] : [own];
+  }
+
+  /** A BMC has few sessions and little speed: while a fence needs it, no proof gets in its way, and is made up for afterwards. */
+  private async checkFree(registrations: readonly Registration[]): Promise<void> {
+    const { underFence } = this.context.board;
+    const free = registrations.filter(({ name }) => !underFence.has(name));
+    for (const { name } of registrations)
+      if (underFence.has(name)) this.leftOut.add(name);
+      else this.leftOut.delete(name);
+    if (free.length > 0) await this.checkAll(free, null);
   }
 
   private async checkAll(registrations: readonly Registration[], answers: string | null): Promise<void> {

@@ -23,6 +23,8 @@ export interface SimBmc {
   slowMs: number;
   /** For the checkers: every order that arrived. */
   readonly orders: { readonly atMs: number; readonly power: 'on' | 'off'; readonly by: string }[];
+  /** For the tests: every proof that began. */
+  readonly probes: { readonly atMs: number; readonly by: string }[];
 }
 
 export interface SimPowerOptions {
@@ -76,6 +78,8 @@ export class SimPower implements Power {
   }
 
   async probe(reference: FenceDevice, deadlineMs: number): Promise<BmcProbe> {
+    const { bmcs, process, self } = this.options;
+    bmcs.get(addressOf(reference))?.probes.push({ atMs: process.monotonicMs(), by: self });
     const { bmc, fault, tookMs } = await this.talk(reference, deadlineMs);
     const proved = {
       address: 'proved',

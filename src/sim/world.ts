@@ -158,10 +158,10 @@ export class World {
     });
     this.machines.set(node.name, machine);
     const address = `bmc-${node.name}`;
-    this.bmcs.set(address, { address, machine, outlet: null, mode: 'ok', slowMs: 0, orders: [] });
+    this.bmcs.set(address, { address, machine, outlet: null, mode: 'ok', slowMs: 0, orders: [], probes: [] });
     for (const { options } of node.config.fencing.devices) {
       const at = options['ip'] ?? '';
-      this.bmcs.set(at, { address: at, machine, outlet: { on: true }, mode: 'ok', slowMs: 0, orders: [] });
+      this.bmcs.set(at, { address: at, machine, outlet: { on: true }, mode: 'ok', slowMs: 0, orders: [], probes: [] });
     }
   }
 

@@ -7,6 +7,7 @@ import type { FenceAction, FenceEvent, FenceState } from '../../core/fencing.ts'
 import { fenceTable, isUnderWay } from '../../core/fencing.ts';
 import { step } from '../../core/machine.ts';
 import type { Operation, StoreFailure } from '../../environment/store.ts';
+import type { FenceDevice } from '../../records/device.ts';
 import type { FenceLedger, FenceStep } from '../../records/fence.ts';
 import { FenceLedger as FenceLedgerSchema, FenceRecord, emptyLedger, noFence, withSteps } from '../../records/fence.ts';
 import { parseRecord, printRecord } from '../../records/record.ts';
@@ -36,6 +37,8 @@ export class FenceFile {
   private readonly lock: HeldLock;
   private readonly target: string;
   record: FenceRecord;
+  /** The devices that had an order to switch off under way when the fence was lost (late-order.ts). */
+  mayStrikeLate: readonly FenceDevice[] = [];
   private version: number;
 
   private constructor(context: Context, lock: HeldLock, target: string, record: FenceRecord, version: number) {

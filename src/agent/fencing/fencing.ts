@@ -8,7 +8,7 @@
 import { inWords } from '../../core/decision.ts';
 import type { PeerMemory } from '../../core/detection.ts';
 import { fencersTurn } from '../../core/fencers.ts';
-import { isConfirmedOff } from '../../core/fencing.ts';
+import { isConfirmedOff, isUnderWay } from '../../core/fencing.ts';
 import type { FenceRecord } from '../../records/fence.ts';
 import { tree } from '../../records/tree.ts';
 import type { Context } from '../context.ts';
@@ -18,6 +18,7 @@ import { FenceRequests } from './fence-requests.ts';
 import { FenceStarter } from './fence-start.ts';
 import type { Trigger } from './fence-intent.ts';
 import { takesWord } from './fence-word.ts';
+import { amendLateOrder } from './late-order.ts';
 import { Refusals } from './refusals.ts';
 import { acquire, release } from '../lock.ts';
 import type { HeldLock } from '../lock.ts';
@@ -42,6 +43,8 @@ export class FencingLoop {
   private readonly toldMissing = new Map<string, string>();
   private readonly requests: FenceRequests;
   private readonly onHint = () => void this.tick();
+  /** Orders of lost fences that are being made good. */
+  private readonly amends = new Set<Promise<void>>();
   private ticking = false;
 
   constructor(
@@ -79,8 +82,11 @@ export class FencingLoop {
         this.begin(node, trigger);
       const ledger = await readLedger(this.context, this.onHint);
       if (ledger === null) return;
-      for (const name of [...this.seen.keys()]) if (!(name in ledger.ledger.entries)) this.seen.delete(name);
-      for (const name of Object.keys(ledger.ledger.entries).sort()) await this.lookAfter(name);
+      const { entries } = ledger.ledger;
+      for (const name of [...this.seen.keys()]) if (!(name in entries)) this.seen.delete(name);
+      const inWork = Object.entries(entries).filter(([, state]) => isUnderWay(state) && state !== 'failed');
+      this.context.board.underFence = new Set(inWork.map(([name]) => name));
+      for (const name of Object.keys(entries).sort()) await this.lookAfter(name);
     } finally {
       this.ticking = false;
     }
@@ -92,9 +98,10 @@ export class FencingLoop {
     return self.role === 'coordinator' && !duties.aborted && board.steppedDown === null;
   }
 
-  /** Waits until the fences that this node is carrying out have come to a safe point. */
+  /** Waits until the fences that this node is carrying out have come to a safe point, and until no order of its can strike late. */
   async settle(): Promise<void> {
     await Promise.all(this.active.values());
+    await Promise.all(this.amends);
   }
 
   private begin(target: string, trigger: Trigger): void {
@@ -237,6 +244,10 @@ export class FencingLoop {
 
   private async finish(target: string, file: FenceFile): Promise<void> {
     await shoot(this.context, this.peers, target, file);
+    if (file.mayStrikeLate.length > 0) {
+      const amend = amendLateOrder(this.context, target, file).finally(() => this.amends.delete(amend));
+      this.amends.add(amend);
+    }
     this.remember(target, file.record);
   }
 }

@@ -17,19 +17,14 @@ export const wasOnAgain = 'power reads on';
 const watchMs = 10_000;
 
 /**
- * To be called when `file` was lost with an order under way. Powers the node on again if its fence is over, it had been powered
+ * To be called when `file` was lost with an order under way; goes on when the duties end, as long as the keepalive does. Powers the node on again if its fence is over, it had been powered
  * on, and it reads off now; a fence that goes on, or a newer one, is left to whoever holds it. Never throws.
  */
-export async function amendLateOrder(
-  context: Context,
-  target: string,
-  devices: readonly FenceDevice[],
-  file: FenceFile,
-): Promise<void> {
-  const { env, config, duties } = context;
+export async function amendLateOrder(context: Context, target: string, file: FenceFile): Promise<void> {
+  const { env, config, life } = context;
   const endMs = env.clock.monotonicMs() + findMs;
   let untilMs: number | null = null;
-  while (!duties.aborted && env.clock.monotonicMs() < (untilMs ?? endMs)) {
+  while (!life.aborted && env.clock.monotonicMs() < (untilMs ?? endMs)) {
     const isThere = env.store.session().state === 'connected';
     const fence = isThere ? await readFence(context, target) : null;
     if (fence !== null) {
@@ -39,10 +34,10 @@ export async function amendLateOrder(
         // Who was left off on purpose (its action, the loop guard) stays off.
         if (!steps.some(({ what }) => what === wasOnAgain)) return;
         untilMs ??= env.clock.monotonicMs() + watchMs;
-        if (await orderedOn(context, target, devices, id)) return;
+        if (await orderedOn(context, target, file.mayStrikeLate, id)) return;
       }
     }
-    await env.clock.sleep(config.fencing.pollInterval, duties);
+    await env.clock.sleep(config.fencing.pollInterval, life);
   }
 }
 

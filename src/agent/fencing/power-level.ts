@@ -12,7 +12,6 @@ import type { Registration } from '../../records/registration.ts';
 import type { Context } from '../context.ts';
 import { contactAgeMs } from '../context.ts';
 import type { FenceFile } from './fence-file.ts';
-import { amendLateOrder } from './late-order.ts';
 import type { LastSign } from './life-sign.ts';
 import { readSign } from './life-sign.ts';
 import { wasSeenOn } from './proofs.ts';
@@ -42,8 +41,9 @@ export async function powerLevel(
   const seenOn = await wasSeenOn(context, registration, target);
   const handled = devices.map((device): Handled => ({ device, requests: 0, requestedAtMs: 0, lastFault: '', seenOn }));
   const outcome = await handleAll(context, target, level, handled, file);
-  const ordered = handled.filter(({ requests }) => requests > 0).map(({ device }) => device);
-  if (outcome === null && ordered.length > 0) void amendLateOrder(context, target, ordered, file);
+  // An order that was answered while the lock was surely ours cannot have overtaken anybody's.
+  if (outcome === null && !mayShoot(context, file))
+    file.mayStrikeLate = handled.filter(({ requests }) => requests > 0).map(({ device }) => device);
   return outcome;
 }
 

@@ -65,7 +65,12 @@ export const fencing = z.strictObject({
     'Whether power that reads off twice ends the wait for the other saving throws. Only a BMC that read on while the node lived is believed.',
     true,
   ),
-  verifyInterval: durationOr('5m', 'How often it is proved anew that fencing would work.', 5000, 86_400_000),
+  verifyInterval: durationOr(
+    '5m',
+    'How often it is proved anew that fencing would work. A node that is being fenced is left out until that is over.',
+    5000,
+    86_400_000,
+  ),
   quorumRecovery: choice(
     'While ZooKeeper has no quorum, the coordinators that still reach each other may switch machines on that read off (`power-on`), or do nothing (`off`). Nothing is ever switched off then.',
     ['power-on', 'off'],

@@ -1,24 +1,14 @@
-/** Fencing that can be trusted, on real hosts: BMC faults, levels, watchdogs, storms, lost quorum, an operator's word. */
+/** Fencing that can be trusted, on real hosts: BMC faults, levels, watchdogs, fencers that die, drills. */
 import { readFileSync } from 'node:fs';
 import { LabDriver } from '../support/lab.ts';
 import { pause } from '../support/zookeeper.ts';
 
 const lab = new LabDriver();
-/** The long form adds the two other ways to fall silent, more moments for a fencer to die, and five coordinators: NODEKEEPER_LONG=1. */
+/** The long form adds the two other ways to fall silent, and more moments for a fencer to die: NODEKEEPER_LONG=1. */
 const isLong = process.env['NODEKEEPER_LONG'] === '1';
 const fast = ['keepalive.interval=1s', 'detection.savingThrows=3', 'fencing.maxFencesPerHour=100'];
-const up = (options: readonly string[], set: readonly string[]) =>
-  lab.do('up', ...options, ...[...fast, ...set].flatMap((word) => ['--set', word]));
+const up = (options: readonly string[], set: readonly string[]) => lab.up(options, [...fast, ...set]);
 const fencedOf = async (node: string) => (await lab.fences()).filter((fence) => fence.node === node);
-const eventsOf = async (kind: string, node?: string) =>
-  (await lab.events()).filter((event) => event.kind === kind && (node === undefined || event.node === node));
-const powerOf = async () => new Map((await lab.hosts()).map((host) => [host.name, host.power]));
-
-/** What the lab itself did, by its own log. */
-const did = (node: string, what: string) =>
-  (lab.logs().get('lab.jsonl') ?? '')
-    .split('\n')
-    .filter((line) => line.includes(`"node":"${node}"`) && line.includes(`"what":"${what}"`)).length;
 
 afterAll(async () => {
   await lab.end();
@@ -170,7 +160,7 @@ describe('levels', () => {
     const story = await lab.do('timeline', '--json');
     const moments = JSON.parse(story) as { wallMs: number; node: string; what: string }[];
     const reset = moments.find((moment) => moment.what.includes('watchdog: not fed'));
-    const taken = (await eventsOf('takeover')).at(-1);
+    const taken = (await lab.eventsOf('takeover')).at(-1);
     expect(reset?.wallMs).toBeLessThan(taken?.wallMs ?? 0);
     expect((await fencedOf(holder))[0]).toMatchObject({ level: 'watchdog' });
     await lab.healthy();
@@ -193,7 +183,7 @@ describe('whoever fences may die', () => {
   const newest = async () => (await fencedOf('node4'))[0]; // newest first
 
   // The moments between "power read as off" and "recorded" are too short for this: test/simulation/faults.test.ts hits them.
-  const ordered = (power: 'off' | 'on') => did('node4', `BMC: power ${power} ordered`);
+  const ordered = (power: 'off' | 'on') => lab.did('node4', `BMC: power ${power} ordered`);
   type Moment = readonly [string, 'noded' | 'plug', (before: { off: number; on: number }) => Promise<boolean>];
   const moments: readonly Moment[] = [
     ['off is sent', 'noded', ({ off }) => Promise.resolve(ordered('off') > off)],
@@ -210,7 +200,7 @@ describe('whoever fences may die', () => {
       await lab.healthy();
       await lab.do('bmc', 'node4', 'slow=2'); // each step takes two seconds at least
       const known = (await newest())?.id;
-      const [offs, ons] = [did('node4', 'power off'), did('node4', 'power on')];
+      const [offs, ons] = [lab.did('node4', 'power off'), lab.did('node4', 'power on')];
       const before = { off: ordered('off'), on: ordered('on') };
       await lab.do('freeze', 'node4', '--process', 'noded');
       await lab.until(
@@ -227,7 +217,7 @@ describe('whoever fences may die', () => {
       // After the last order a node that boots quickly closes the record itself, before anybody has to go on.
       if (step === 'the intent is written' || step === 'off is sent')
         expect(steps.some(({ what }) => what === 'resumed')).toBe(true);
-      expect({ offs: did('node4', 'power off') - offs, ons: did('node4', 'power on') - ons }).toEqual({
+      expect({ offs: lab.did('node4', 'power off') - offs, ons: lab.did('node4', 'power on') - ons }).toEqual({
         offs: 1,
         ons: 1,
       });
@@ -247,7 +237,7 @@ describe('two coordinators', () => {
   it('S6: two nodes are told at the same moment to fence each other, again and again: exactly one goes down', async () => {
     for (let round = 0; round < (isLong ? 5 : 2); round += 1) {
       await lab.healthy();
-      const before = did('node1', 'power off') + did('node2', 'power off');
+      const before = lab.did('node1', 'power off') + lab.did('node2', 'power off');
       const said = await Promise.all(
         [
           ['node1', 'node2'],
@@ -259,150 +249,10 @@ describe('two coordinators', () => {
       await lab.healthy();
       expect({
         round,
-        downs: did('node1', 'power off') + did('node2', 'power off') - before,
+        downs: lab.did('node1', 'power off') + lab.did('node2', 'power off') - before,
         codes: said.map(({ code }) => code === 0).filter(Boolean).length <= 1,
       }).toEqual({ round, downs: 1, codes: true });
     }
-  });
-});
-
-describe('storms, and an operator', () => {
-  beforeAll(async () => {
-    await up(['--nodes', '5', '--coordinators', '3'], ['fencing.levelDeadline=6s', 'fencing.retryBackoff=60s']);
-  });
-  afterAll(async () => {
-    await lab.do('down');
-  });
-
-  it('S3: half of the nodes silent at once: nobody is fenced, it is said everywhere, and maintenance or an operator resolves it', async () => {
-    await lab.healthy();
-    const silent = ['node3', 'node4', 'node5'];
-    await Promise.all(silent.map((node) => lab.do('freeze', node, '--process', 'noded')));
-    await lab.until('the storm guard holds', 20_000, async () =>
-      (await eventsOf('guard-held')).some((event) => /storm/.test(event.because)),
-    );
-    await pause(4000);
-    expect(await eventsOf('fence-intent')).toEqual([]);
-    expect((await lab.say(['ctl', 'status'])).stdout).toMatch(
-      /it is not fenced: storm: \d of 5 nodes are silent together/,
-    );
-    const explained = await lab.say(['ctl', 'explain', 'node4']);
-    expect(explained.stdout).toMatch(/does not fence it: storm/);
-    expect((await lab.say(['ctl', 'fence', 'simulate', 'node4'])).code).toBe(4);
-    await lab.do('ctl', 'maintenance', 'on', '--reason', 'the switch is being looked at');
-    for (const node of ['node3', 'node4']) await lab.do('thaw', node, '--process', 'noded');
-    const said = await lab.say(['ctl', 'fence', 'node5', '--yes', '--reason', 'it hangs']);
-    expect(said.code).toBe(0); // an operator overrules storm and maintenance
-    await lab.do('ctl', 'maintenance', 'off');
-    await lab.healthy();
-    expect((await lab.fences()).filter((fence) => fence.outcome !== 'none').map((fence) => fence.node)).toEqual([
-      'node5',
-    ]);
-  });
-
-  it("an operator's word: refused while the node lives, asked for by name, recorded with who gave it", async () => {
-    await lab.healthy();
-    const alive = await lab.say(['ctl', 'fence', 'confirm', 'node4', '--yes']);
-    expect(alive).toMatchObject({
-      code: 4,
-      stderr: expect.stringMatching(/"alive": it publishes keepalives/) as string,
-    });
-    expect((await lab.say(['ctl', 'fence', 'confirm', 'node4'])).code).toBe(2); // no terminal to ask on
-    await lab.do('bmc', 'node4', 'down');
-    await lab.do('power', 'node4', 'off');
-    await lab.until('all levels have failed', 60_000, async () => (await lab.node('node4'))?.state === 'fence-failed');
-    const said = await lab.say(['ctl', 'fence', 'confirm', 'node4', '--yes', '--reason', 'I pulled its cords']);
-    expect(said).toMatchObject({
-      code: 0,
-      stdout: expect.stringMatching(/confirmed by hand[\s\S]*I pulled its cords/) as string,
-    });
-    const [fence] = await fencedOf('node4');
-    expect(fence).toMatchObject({ level: 'manual', outcome: 'finished' });
-    expect((await lab.say(['ctl', 'fence', 'confirm', 'node4', '--yes'])).stdout).toMatch(/recorded as off already/);
-    await lab.do('bmc', 'node4', 'ok');
-    await lab.do('power', 'node4', 'on');
-    await lab.healthy();
-  });
-
-  it('S4: the word is not taken while power reads on, unless the device is known to be wrong', async () => {
-    await lab.do('bmc', 'node5', 'stuck');
-    await lab.do('freeze', 'node5', '--process', 'noded');
-    await lab.until('all levels have failed', 60_000, async () => (await lab.node('node5'))?.state === 'fence-failed');
-    const on = await lab.say(['ctl', 'fence', 'confirm', 'node5', '--yes']);
-    expect(on).toMatchObject({
-      code: 4,
-      stderr: expect.stringMatching(/its power reads on.*--despite-reading/) as string,
-    });
-    await lab.do('bmc', 'node5', 'ok');
-    expect((await lab.say(['ctl', 'fence', 'node5', '--yes'])).code).toBe(0);
-    await lab.healthy();
-  });
-});
-
-describe('what must not be taken for a death', () => {
-  beforeAll(async () => {
-    await up(['--nodes', '3'], ['subsystems.ceph.enabled=true', 'subsystems.libvirt.enabled=true']);
-  });
-  afterAll(async () => {
-    await lab.do('down');
-  });
-  /** Saving throws from the second on are lines of every log. */
-  const throwsSeen = () =>
-    [...lab.logs()]
-      .filter(([name]) => name.startsWith('noded-'))
-      .flatMap(([, text]) => text.split('\n'))
-      .filter((line) => line.includes('saving throw failed')).length;
-  const leader = () => lab.leader(['node1', 'node2', 'node3']);
-  const zookeeper = async (host: string, word: 'kill' | 'freeze') => {
-    if (word === 'kill') await lab.do('exec', host, '--', 'pkill', '-KILL', '-f', 'QuorumPeerMain');
-    else await lab.do('freeze', host, '--process', 'zookeeper');
-  };
-
-  it.each<readonly [string, () => Promise<unknown>, () => Promise<unknown>]>([
-    ['a hung ceph', () => lab.do('hang', 'node1', 'ceph'), () => lab.do('unhang', 'node1', 'ceph')],
-    ['a hung libvirtd', () => lab.do('hang', 'node1', 'libvirt'), () => lab.do('unhang', 'node1', 'libvirt')],
-    [
-      'a full disk',
-      () =>
-        lab.do(
-          'exec',
-          'node1',
-          '--',
-          'bash',
-          '-c',
-          'mkdir -p /var/lib/nodekeeper; mount -t tmpfs -o size=4k full /var/lib/nodekeeper; head -c 9000 /dev/zero > /var/lib/nodekeeper/full; true',
-        ),
-      () => lab.do('exec', 'node1', '--', 'umount', '/var/lib/nodekeeper'),
-    ],
-    [
-      'a CPU hog',
-      () =>
-        lab.do(
-          'exec',
-          'node1',
-          '--',
-          'bash',
-          '-c',
-          'for i in 1 2 3; do (setsid timeout 5 bash -c "while :; do :; done" >/dev/null 2>&1 &); done',
-        ),
-      () => Promise.resolve(),
-    ],
-    [
-      'one lost ZooKeeper server',
-      async () => zookeeper((await leader()) === 'node1' ? 'node2' : 'node1', 'kill'),
-      () => Promise.resolve(),
-    ],
-    ['a ZooKeeper leader that is lost', async () => zookeeper(await leader(), 'kill'), () => Promise.resolve()],
-  ])('S3: %s: no saving throw reaches 2, and nobody is fenced', async (_what, begin, end) => {
-    await lab.healthy();
-    await pause(2000);
-    const before = throwsSeen();
-    await begin();
-    await pause(5000);
-    await end();
-    await lab.healthy();
-    expect(throwsSeen() - before).toBe(0);
-    expect((await lab.fences()).filter((fence) => fence.outcome !== 'none')).toEqual([]);
   });
 });
 
@@ -441,55 +291,5 @@ describe('a drill', () => {
       'fence proved',
       'move proved',
     ]);
-  });
-});
-
-describe('a lost quorum', () => {
-  afterEach(async () => {
-    await lab.do('down');
-  });
-  const boots = async () => new Map((await lab.hosts()).map((host) => [host.name, host.initPid]));
-
-  it('2 of 3 plugs pulled: the survivor powers one on, then quorum, then ordinary work; nobody helps', async () => {
-    await up(['--nodes', '3'], []);
-    await pause(2000);
-    for (const node of ['node1', 'node3']) await lab.do('power', node, 'off');
-    const asked = await lab.say(['exec', 'node2', '--', 'nodectl', 'quorum', 'status']);
-    expect(asked).toMatchObject({
-      code: 1,
-      stdout: expect.stringMatching(/no quorum: \d of 3 ZooKeeper servers serve; 2 are needed/) as string,
-    });
-    expect((await lab.say(['exec', 'node2', '--', 'nodectl', 'status', '--stale'])).stdout).toMatch(
-      /nothing of this is certain/,
-    );
-    await lab.healthy(90_000);
-    const revived = (await eventsOf('power-on')).filter((event) => /without a quorum/.test(event.because));
-    expect(revived.map((event) => `${event.by} ${event.node ?? ''}`)).toEqual(['node2 node1']);
-    expect((await lab.say(['exec', 'node2', '--', 'nodectl', 'quorum', 'status'])).code).toBe(0);
-  });
-
-  if (isLong)
-    it('3 of 5 likewise: the two survivors choose different machines', async () => {
-      await up(['--nodes', '5', '--zookeepers', '5'], []);
-      await pause(2000);
-      for (const node of ['node1', 'node2', 'node4']) await lab.do('power', node, 'off');
-      await lab.healthy(120_000);
-      const revived = (await eventsOf('power-on')).filter((event) => /without a quorum/.test(event.because));
-      expect(revived.map((event) => event.by).sort()).toEqual(['node3', 'node5']);
-      expect(new Set(revived.map((event) => event.node)).size).toBe(2);
-    });
-
-  it('the same with a partition: nothing is switched by anyone without a quorum', async () => {
-    await up(['--nodes', '3'], []);
-    await pause(2000);
-    const before = await boots();
-    for (const node of ['node1', 'node2', 'node3']) await lab.do('cut', node);
-    await pause(15_000);
-    expect(await boots()).toEqual(before);
-    expect([...(await powerOf()).values()]).toEqual(['on', 'on', 'on']);
-    await lab.do('heal');
-    await lab.healthy(60_000);
-    expect(await boots()).toEqual(before);
-    expect(await eventsOf('fence-intent')).toEqual([]);
   });
 });

@@ -26,10 +26,9 @@ const traces = `find / -xdev \\( -path /opt -o -path /root -o -path /var/cache/m
 const throwsSeen = () => [...lab.logs().values()].join('').split('saving throw failed').length;
 
 beforeAll(async () => {
-  const first = pack('1.0.0');
+  const first = pack('1.0.0', '--built');
   const second = pack('1.0.1', '--built');
-  const set = ['keepalive.interval=1s', 'detection.savingThrows=5'].flatMap((word) => ['--set', word]);
-  await lab.do('up', '--nodes', '3', '--systemd', '--vms', ...set);
+  await lab.up(['--nodes', '3', '--systemd', '--vms'], ['keepalive.interval=1s', 'detection.savingThrows=5']);
   for (const file of [first, second]) copyFileSync(file, join(lab.dir, 'log', file.split('/').at(-1) ?? ''));
 }, 240_000);
 afterAll(async () => {

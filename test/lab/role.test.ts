@@ -21,7 +21,6 @@ const fast = [
   'fencing.maxFencesPerHour=100',
   'primary.checkInterval=1s',
 ];
-const setOf = (more: readonly string[] = []) => [...fast, ...more].flatMap((word) => ['--set', word]);
 
 const primary = async (): Promise<{ holder: string | null; state: string; epoch: number }> =>
   (
@@ -51,7 +50,7 @@ const movedFrom = (before: string) =>
 
 describe('one address', () => {
   beforeAll(async () => {
-    await lab.do('up', '--nodes', '3', ...setOf());
+    await lab.up(['--nodes', '3'], fast);
     watch = new AddressWatch(lab.dir, hosts);
   });
   afterAll(async () => {
@@ -339,7 +338,7 @@ describe('failsafe, hooks and commands', () => {
     'primary.barAfterFailure=2s',
   ];
   beforeAll(async () => {
-    await lab.do('up', '--nodes', '3', ...setOf(more));
+    await lab.up(['--nodes', '3'], [...fast, ...more]);
     watch = new AddressWatch(lab.dir, hosts);
   });
   afterAll(async () => {

@@ -54,7 +54,7 @@ beforeAll(async () => {
     'vms.stallTimeout=5s',
     `vms.storageFence=${JSON.stringify({ command: ['bash', '-c', `echo $NODEKEEPER_NODE >> /opt/lab/log/storage-fence`] })}`,
   ];
-  await lab.do('up', '--nodes', '3', '--vms', ...set.flatMap((word) => ['--set', word]));
+  await lab.up(['--nodes', '3', '--vms'], set);
 }, 120_000);
 afterAll(async () => {
   await lab.end();

@@ -98,6 +98,11 @@ export class LabDriver {
     return said.stdout;
   }
 
+  /** A new lab; `settings` as PATH=VALUE for every node. */
+  async up(options: readonly string[], settings: readonly string[]): Promise<void> {
+    await this.do('up', ...options, ...settings.flatMap((word) => ['--set', word]));
+  }
+
   async nodes(): Promise<StatusNode[]> {
     const said = await this.say(['ctl', 'status', '--json']);
     return said.code === 0 ? (JSON.parse(said.stdout) as { nodes: StatusNode[] }).nodes : [];
@@ -113,6 +118,17 @@ export class LabDriver {
 
   async events(): Promise<Happened[]> {
     return JSON.parse(await this.do('ctl', 'events', '--json', '--limit', '0')) as Happened[];
+  }
+
+  async eventsOf(kind: string, node?: string): Promise<Happened[]> {
+    return (await this.events()).filter((event) => event.kind === kind && (node === undefined || event.node === node));
+  }
+
+  /** How often the lab itself did something to a host, by its own log. */
+  did(node: string, what: string): number {
+    return (this.logs().get('lab.jsonl') ?? '')
+      .split('\n')
+      .filter((line) => line.includes(`"node":"${node}"`) && line.includes(`"what":"${what}"`)).length;
   }
 
   async hosts(): Promise<{ name: string; power: string; initPid: number | null; nodedPid: number | null }[]> {

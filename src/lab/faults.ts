@@ -1,6 +1,7 @@
 /** What can be done to a lab's hosts: plug, network, freezer, BMC, subsystems. */
-import { appendFileSync, existsSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseDuration } from '../config/duration.ts';
 import type { Lab } from './lab.ts';
 import { LabError, pause } from './lab.ts';
 
@@ -153,6 +154,24 @@ export async function bmc(lab: Lab, host: string, mode: string): Promise<void> {
     );
   }
   record(lab, host, `BMC set to ${mode}`);
+}
+
+/** What the nodeds of a host take for the time of day: the machine's, and this much more. */
+export function setClock(lab: Lab, host: string, offsetMs: number): void {
+  const seconds = Math.round(offsetMs / 1000);
+  writeFileSync(lab.path('conf', host, 'clock'), `${seconds < 0 ? '-' : '+'}${Math.abs(seconds)}`);
+}
+
+/** A jump of the wall clock that noded sees, and nobody else. */
+export function clock(lab: Lab, host: string, how: string, by: string | null): void {
+  lab.host(host);
+  if (!/^export CLOCK_LIBRARY='.+'$/m.test(readFileSync(lab.path('lab.env'), 'utf8')))
+    throw new LabError("the clocks of this lab are the machine's; scripts/lab up --clocks gives each noded its own");
+  const ms = how === 'right' && by === null ? 0 : parseDuration(by ?? '');
+  if (ms === null || !['ahead', 'behind', 'right'].includes(how))
+    throw new LabError('clock takes ahead DURATION, behind DURATION (e.g. ahead 1h) or right');
+  setClock(lab, host, how === 'behind' ? -ms : ms);
+  record(lab, host, ms === 0 ? 'clock set right' : `clock set ${how} by ${by ?? ''}`);
 }
 
 /** Subsystem -> the program that is made to hang. */

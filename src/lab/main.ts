@@ -3,7 +3,7 @@
 import yargs from 'yargs';
 import type { Argv } from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import { bmc, cut, freeze, hang, heal, power, thawAll } from './faults.ts';
+import { bmc, clock, cut, freeze, hang, heal, power, thawAll } from './faults.ts';
 import { Lab, LabError, pause } from './lab.ts';
 import { guestXml } from './guest.ts';
 import { hostRows } from './ps.ts';
@@ -44,8 +44,8 @@ async function runUp(args: Args): Promise<void> {
   try {
     const coordinators = args['coordinators'] === undefined ? nodes : Number(args['coordinators']);
     const on = (name: string) => args[name] === true;
-    const [vms, systemd, tls] = [on('vms'), on('systemd'), on('tls')];
-    await up(lab, { nodes, zookeepers, coordinators, vms, systemd, tls, set: list(args, 'set'), say });
+    const parts = { vms: on('vms'), systemd: on('systemd'), tls: on('tls'), clocks: on('clocks') };
+    await up(lab, { nodes, zookeepers, coordinators, ...parts, set: list(args, 'set'), say });
   } catch (error) {
     if (!wasUp) await down(lab, true);
     throw error;
@@ -140,6 +140,11 @@ function lifeCommands(parser: Argv): Argv {
             describe: 'systemd as PID 1 of every host, noded as its unit (scripts/lab exec node1 -- systemctl)',
           })
           .option('tls', { type: 'boolean', default: false, describe: 'ZooKeeper over mutual TLS only' })
+          .option('clocks', {
+            type: 'boolean',
+            default: false,
+            describe: 'each noded has a wall clock of its own (scripts/lab clock)',
+          })
           .option('set', {
             type: 'string',
             array: true,
@@ -205,6 +210,12 @@ function faultCommands(parser: Argv): Argv {
       'a fault of the BMC: ok, down, slow=SECONDS, badpass, user-level, stuck, lies-off',
       host,
       (args) => bmc(labOf(args), str(args, 'host'), str(args, 'mode')),
+    )
+    .command(
+      'clock <host> <how> [by]',
+      "noded's wall clock jumps: ahead 1h, behind 90s, right (of a lab that is up with --clocks)",
+      (y) => host(y).positional('by', { type: 'string' }),
+      (args) => clock(labOf(args), str(args, 'host'), str(args, 'how'), args.by ?? null),
     )
     .command('hang <host> <subsystem>', "the subsystem's command hangs and ignores SIGTERM", host, (args) =>
       hang(labOf(args), str(args, 'host'), str(args, 'subsystem'), true),

@@ -35,7 +35,8 @@ interface Fence {
 }
 
 /** What counts as done to a host, and so as an anchor. */
-const injuries = /^(power off|cut from|host frozen|noded frozen|zookeeper frozen|BMC set to|.* hangs)/;
+const injuries =
+  /^(power off|cut from|host frozen|noded frozen|zookeeper frozen|BMC set to|clock set (ahead|behind)|.* hangs)/;
 /** Kinds whose account stands in the fence's own steps, in more detail. */
 const told = new Set(['fence-step', 'verification']);
 

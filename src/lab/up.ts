@@ -13,6 +13,7 @@ import {
 import { join } from 'node:path';
 import { createHash } from 'node:crypto';
 import { run } from '../real/process/runner.ts';
+import { setClock } from './faults.ts';
 import type { Lab } from './lab.ts';
 import { LabError, isAlive, nodesMax, pause } from './lab.ts';
 import { writeSettings } from './settings.ts';
@@ -29,6 +30,8 @@ export interface UpOptions {
   readonly systemd?: boolean;
   /** ZooKeeper over mutual TLS only. */
   readonly tls?: boolean;
+  /** The wall clock that noded sees can be set, on each host on its own (libfaketime). */
+  readonly clocks?: boolean;
   readonly set: readonly string[];
   readonly say: (text: string) => void;
 }
@@ -52,6 +55,7 @@ export async function up(lab: Lab, options: UpOptions): Promise<void> {
   writeFileSync(lab.path('lab.env'), environmentFile(lab, hosts, options));
   writeFileSync(lab.path('cgroup'), cgroup);
   const { zookeepers, coordinators = options.nodes, vms = false, tls = false, set } = options;
+  for (const host of hosts) setClock(lab, host, 0);
   writeSettings(lab, hosts, { zookeepers, coordinators, vms, tls, set });
   const unsharePid = startInit(lab, cgroup);
   lab.save({ nodes: options.nodes, zookeepers: options.zookeepers, repository: lab.repository, cgroup, unsharePid });
@@ -138,7 +142,11 @@ function startInit(lab: Lab, cgroup: string): number {
   return child.pid;
 }
 
-function environmentFile(lab: Lab, hosts: readonly string[], { zookeepers, vms, systemd, tls }: UpOptions): string {
+function environmentFile(
+  lab: Lab,
+  hosts: readonly string[],
+  { zookeepers, vms, systemd, tls, clocks }: UpOptions,
+): string {
   const lines = {
     HOSTS: hosts.join(' '),
     ZOOKEEPERS: String(zookeepers),
@@ -148,6 +156,7 @@ function environmentFile(lab: Lab, hosts: readonly string[], { zookeepers, vms, 
     VMS: vms === true ? '1' : '',
     ZK_TLS: tls === true ? '1' : '',
     SYSTEMD: systemd === true ? '1' : '',
+    CLOCK_LIBRARY: clocks === true ? (fakeTime() ?? '') : '',
   };
   return Object.entries(lines)
     .map(([name, value]) => `export ${name}='${value}'\n`)
@@ -163,7 +172,15 @@ function cgroupRoot(): string {
   return line[1];
 }
 
-async function checkMachine({ nodes, zookeepers, coordinators, vms, systemd }: UpOptions): Promise<void> {
+/** The library that changes what a process takes for the time of day; null: it is not installed. */
+function fakeTime(): string | null {
+  const found = readdirSync('/usr/lib')
+    .map((dir) => join('/usr/lib', dir, 'faketime', 'libfaketime.so.1'))
+    .find((file) => existsSync(file));
+  return found ?? null;
+}
+
+async function checkMachine({ nodes, zookeepers, coordinators, vms, systemd, clocks }: UpOptions): Promise<void> {
   if (process.getuid?.() !== 0) throw new LabError('the lab needs root: it makes namespaces, bridges and mounts');
   if (!Number.isInteger(nodes) || nodes < 1 || nodes > nodesMax)
     throw new LabError(`--nodes takes a number from 1 to ${nodesMax}`);
@@ -171,6 +188,7 @@ async function checkMachine({ nodes, zookeepers, coordinators, vms, systemd }: U
     throw new LabError(`--zookeepers takes a number from 1 to the number of nodes (${nodes})`);
   if (coordinators !== undefined && !(Number.isInteger(coordinators) && coordinators >= 1 && coordinators <= nodes))
     throw new LabError(`--coordinators takes a number from 1 to the number of nodes (${nodes})`);
+  if (clocks === true && systemd === true) throw new LabError('--clocks does not go with --systemd');
   const missing: string[] = [];
   const wanted = [...needed, ...(vms === true ? neededForVms : []), ...(systemd === true ? neededForSystemd : [])];
   for (const program of wanted) {
@@ -178,6 +196,7 @@ async function checkMachine({ nodes, zookeepers, coordinators, vms, systemd }: U
     if (found.kind !== 'exited' || found.code !== 0) missing.push(program);
   }
   if (!existsSync('/usr/share/java/zookeeper.jar')) missing.push('/usr/share/java/zookeeper.jar');
+  if (clocks === true && fakeTime() === null) missing.push('libfaketime');
   if (missing.length > 0)
     throw new LabError(
       `missing: ${missing.join(', ')}; scripts/demo and scripts/test install what is needed, or: scripts/install-lab`,

@@ -66,6 +66,7 @@ it('up twice is refused and harms nothing; commands on unknown hosts and modes a
     [['power', 'node1', 'perhaps'], /power takes on, off or cycle/],
     [['bmc', 'node1', 'angry'], /bmc takes ok, down/],
     [['freeze', 'node1', '--process', 'bash'], /--process takes noded/],
+    [['clock', 'node1', 'ahead', '1h'], /the clocks of this lab are the machine's/],
     [['hang', 'node1', '../x'], /a subsystem is one of/],
     [['cut', 'node1', '--from', 'node1'], /cannot be cut from itself/],
     [['exec', 'node1'], /say what to run/],

@@ -119,7 +119,7 @@ it('S2: the plug of a host with five guests is pulled: all run elsewhere, none b
   await lab.healthy();
   const names = ['a1', 'a2', 'a3', 'a4', 'a5'];
   await run('node2', ...names);
-  const watcher = new QemuWatcher();
+  const watcher = new QemuWatcher(lab.dir);
   const struckMs = Date.now();
   await lab.do('power', 'node2', 'off');
   await lab.until('all run elsewhere', 40_000, async () =>
@@ -141,7 +141,7 @@ it('S2: the same with a BMC that takes orders and does nothing, on a host that h
   await lab.healthy();
   await run('node3', 'b1');
   await lab.do('bmc', 'node3', 'stuck');
-  const watcher = new QemuWatcher();
+  const watcher = new QemuWatcher(lab.dir);
   await lab.do('freeze', 'node3', '--process', 'noded');
   await lab.until('the fence has failed', 40_000, async () => (await lab.node('node3'))?.state === 'fence-failed');
   await pause(2000);
@@ -163,7 +163,7 @@ it('S2: the same with a BMC that takes orders and does nothing, on a host that h
 it('S2: a host is frozen as a whole, fenced, and thawed in the moment in which its power goes: no guest ran twice', async () => {
   await lab.healthy();
   await run('node2', 'c1');
-  const watcher = new QemuWatcher();
+  const watcher = new QemuWatcher(lab.dir);
   await lab.do('freeze', 'node2', '--process', 'all');
   await lab.until('its fence is recorded', 40_000, async () =>
     (await lab.fences()).some(
@@ -190,7 +190,7 @@ it('a live migration that is begun and fails: migrate-live stays where it is wit
   expect(live).toMatchObject({ code: 1, stderr: expect.stringMatching(/10\.77\.0\.12.*Connection refused/) as string });
   expect(await vm('h1')).toMatchObject({ node: 'node1', state: 'start', health: 'ok' });
   expect(countBoots(ticksOf(lab.dir, 'h1'))).toEqual({ boots: 1, isTorn: false });
-  const watcher = new QemuWatcher();
+  const watcher = new QemuWatcher(lab.dir);
   const moved = await lab.say(['ctl', 'vm', 'migrate', 'h1', '--target', 'node2']);
   expect(moved).toMatchObject({ code: 0, stdout: expect.stringMatching(/it runs on node2/) as string });
   expect(await vm('h1')).toMatchObject({ node: 'node2', cameFrom: 'node1', state: 'start', health: 'ok' });
@@ -211,13 +211,17 @@ it(
       const name = `l${round}`;
       const struck = round % 2 === 0 ? 'node2' : 'node1';
       await run('node1', name);
-      const watcher = new QemuWatcher();
+      const life = (await lab.node(struck))?.incarnation;
+      const watcher = new QemuWatcher(lab.dir);
       const command = lab.say(['ctl', 'vm', 'migrate', name, '--target', 'node2', '--force-live', '--timeout', '40s']);
       await lab.until('its target has a QEMU of it', 20_000, () => Promise.resolve(watcher.firstNewMs.size > 0));
       await pause(30 * round); // another moment each time; the command that pulls the plug takes its time, too
       await lab.do('power', struck, 'off');
       await command;
       watcher.stop();
+      // The move may have been over just before: then its new home falls silent only now.
+      const isBack = async () => ![undefined, null, life].includes((await lab.node(struck))?.incarnation);
+      await lab.until(`${struck} has come back`, 60_000, isBack);
       await lab.until('it runs', 60_000, async () => (await vm(name))?.health === 'ok');
       await lab.healthy();
       const home = (await vm(name))?.node;

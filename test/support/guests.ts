@@ -1,10 +1,10 @@
 /** What really runs: QEMU processes over all hosts of a lab, looked at every 10 ms, and the counters of the lab's guests. */
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 
 const looksMax = 200;
 
-/** Counts QEMU processes by UUID, from outside of all hosts. */
+/** Counts QEMU processes of one lab by UUID, from outside of its hosts; other labs may be up at the same time. */
 export class QemuWatcher {
   samples = 0;
   /** The most that ever ran at once, by UUID. */
@@ -13,8 +13,10 @@ export class QemuWatcher {
   readonly firstNewMs = new Map<string, number>();
   private readonly known = new Map<string, { readonly uuid: string | null; readonly looks: number }>();
   private readonly timer: NodeJS.Timeout;
+  private readonly cgroup: string;
 
-  constructor() {
+  constructor(labDir: string) {
+    this.cgroup = basename(readFileSync(join(labDir, 'cgroup'), 'utf8').trim());
     this.look();
     this.firstNewMs.clear();
     this.timer = setInterval(() => this.look(), 10);
@@ -46,18 +48,19 @@ export class QemuWatcher {
   private identify(pid: string): string | null {
     const before = this.known.get(pid) ?? { uuid: null, looks: 0 };
     if (before.uuid !== null || before.looks > looksMax) return before.uuid;
-    const uuid = qemuUuid(pid);
+    const uuid = qemuUuid(pid, this.cgroup);
     this.known.set(pid, { uuid, looks: before.looks + 1 });
     if (uuid !== null && !this.firstNewMs.has(uuid)) this.firstNewMs.set(uuid, Date.now());
     return uuid;
   }
 }
 
-function qemuUuid(pid: string): string | null {
+function qemuUuid(pid: string, cgroup: string): string | null {
   try {
     const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
     const at = words.indexOf('-uuid'); // libvirt also runs QEMU to ask what it can do
-    return (words[0] ?? '').includes('qemu-system') && at > 0 ? (words[at + 1] ?? null) : null;
+    if (!(words[0] ?? '').includes('qemu-system') || at <= 0) return null;
+    return readFileSync(`/proc/${pid}/cgroup`, 'utf8').includes(`/${cgroup}/`) ? (words[at + 1] ?? null) : null;
   } catch {
     return null; // it has ended in the meantime
   }

@@ -43,6 +43,13 @@ const frozen = (process: string, isSilent: boolean): Fault => ({
 
 let thawEnsemble: () => Promise<void> = nothing;
 
+const clockFault = (how: 'ahead' | 'behind'): Fault => ({
+  name: `clock an hour ${how}`,
+  isSilent: false,
+  strike: (lab, host) => lab.do('clock', host, how, '1h'),
+  undo: (lab, host) => lab.do('clock', host, 'right'),
+});
+
 export const faults: readonly Fault[] = [
   {
     name: 'plug',
@@ -117,6 +124,8 @@ export const faults: readonly Fault[] = [
       inHost(lab, host, 'for i in 1 2 3; do (setsid timeout 8 bash -c "while :; do :; done" > /dev/null 2>&1 &); done'),
     undo: nothing,
   },
+  clockFault('ahead'),
+  clockFault('behind'),
 ];
 
 export const hosts = ['node1', 'node2', 'node3', 'node4'];
@@ -166,7 +175,7 @@ const transfer = (role: 'source' | 'target'): Moment => ({
 const migration = (role: 'source' | 'target'): Moment => ({
   name: `VM ${role}, in the middle of a live migration`,
   async begin(lab, { home, other }) {
-    const watcher = new QemuWatcher();
+    const watcher = new QemuWatcher(lab.dir);
     const moving = lab.say(['ctl', 'vm', 'migrate', guest, '--force-live', '--target', other]);
     await lab.until('its target has a QEMU of it', 20_000, () => Promise.resolve(watcher.firstNewMs.size > 0));
     watcher.stop();

@@ -169,7 +169,7 @@ describe('the fault matrix', () => {
       try {
         tell(`${label} ${await play(cell)}`);
       } catch (error) {
-        tell(`${label} DOES NOT HOLD: ${String(error).split('\n')[0] ?? ''}`);
+        tell(`${label} DOES NOT HOLD: ${String(error).replaceAll(/\s+/g, ' ').slice(0, 400)}`);
         throw error;
       }
       isBroken = false;

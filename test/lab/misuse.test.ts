@@ -57,6 +57,28 @@ it('Ctrl-C in the middle of up takes everything down again', async () => {
   expect(existsSync(group)).toBe(false);
 });
 
+it('clock: noded sees the hour, its host does not, and nothing comes of it', async () => {
+  await lab.up(['--nodes', '1', '--clocks'], ['keepalive.interval=1s', 'detection.savingThrows=3']);
+  expect(await lab.say(['clock', 'node1', 'sideways', '1h'])).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('clock takes ahead DURATION') as string,
+  });
+  await lab.do('clock', 'node1', 'ahead', '1h');
+  // SIGQUIT: noded writes its state into its log, with the time that it sees.
+  await lab.until('noded sees another hour', 10_000, async () => {
+    await lab.do('exec', 'node1', '--', 'pkill', '-QUIT', '-f', '[d]aemon/main.js');
+    await pause(300);
+    const times = [...(lab.logs().get('noded-node1.log') ?? '').matchAll(/"time":"([^"]+)"/g)];
+    const aheadMs = new Date(times.at(-1)?.[1] ?? 0).getTime() - Date.now();
+    return Math.abs(aheadMs - 3_600_000) < 10_000;
+  });
+  const told = Number(await lab.do('exec', 'node1', '--', 'date', '+%s%3N'));
+  expect(Math.abs(told - Date.now())).toBeLessThan(10_000);
+  expect(await lab.node('node1')).toMatchObject({ state: 'run', throws: 0 });
+  await lab.do('clock', 'node1', 'right');
+  await lab.do('down');
+});
+
 it('up twice is refused and harms nothing; commands on unknown hosts and modes are refused; down leaves nothing', async () => {
   await lab.do('up', '--nodes', '1', '--set', 'keepalive.interval=1s', '--set', 'detection.savingThrows=3');
   expect(await lab.say(['up'])).toMatchObject({ code: 1, stderr: expect.stringContaining('already up') as string });

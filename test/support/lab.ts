@@ -188,13 +188,15 @@ export class LabDriver {
    */
   async freezeEnsemble(hosts: readonly string[]): Promise<{ readonly fromMs: number; thaw(): Promise<void> }> {
     const leader = await this.leader(hosts);
+    const others = hosts.filter((host) => host !== leader);
     const fromMs = Date.now();
-    await Promise.all(hosts.map((host) => this.do('freeze', host, '--process', 'zookeeper')));
+    // A host that is off right now has none; that of the leader certainly runs.
+    const freezing = others.map((host) => this.say(['freeze', host, '--process', 'zookeeper']));
+    await Promise.all([this.do('freeze', leader, '--process', 'zookeeper'), ...freezing]);
     const thaw = async () => {
-      await this.do('thaw', leader, '--process', 'zookeeper');
+      await this.say(['thaw', leader, '--process', 'zookeeper']);
       await pause(1000);
-      const others = hosts.filter((host) => host !== leader);
-      await Promise.all(others.map((host) => this.do('thaw', host, '--process', 'zookeeper')));
+      await Promise.all(others.map((host) => this.say(['thaw', host, '--process', 'zookeeper'])));
     };
     return { fromMs, thaw };
   }

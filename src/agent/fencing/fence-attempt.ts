@@ -96,9 +96,10 @@ async function recordFenced(
     return false;
   }
   const { record } = file;
-  const tookMs = Math.max(0, confirmedWallMs - record.verdictWallMs);
-  env.metrics.took('nodekeeper_fence_duration_seconds', tookMs, { level });
-  const because = `${target} is off: ${outcome.because} after ${inWords(confirmedWallMs - record.verdictWallMs)}`;
+  // The verdict may be another node's, by another clock, or a clock was set meanwhile.
+  const tookMs = confirmedWallMs - record.verdictWallMs;
+  env.metrics.took('nodekeeper_fence_duration_seconds', Math.max(0, tookMs), { level });
+  const because = `${target} is off: ${outcome.because}${tookMs < 0 ? '' : ` after ${inWords(tookMs)}`}`;
   history.happened('fenced', because, {
     node: target,
     fenceId: record.id,

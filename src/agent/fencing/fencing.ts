@@ -98,7 +98,7 @@ export class FencingLoop {
     return self.role === 'coordinator' && !duties.aborted && board.steppedDown === null;
   }
 
-  /** Waits until the fences that this node is carrying out have come to a safe point, and until no order of its can strike late. */
+  /** Waits until the fences that this node is carrying out have come to a safe point, and its late orders are made good. */
   async settle(): Promise<void> {
     await Promise.all(this.active.values());
     await Promise.all(this.amends);

@@ -17,8 +17,9 @@ export const wasOnAgain = 'power reads on';
 const watchMs = 10_000;
 
 /**
- * To be called when `file` was lost with an order under way; goes on when the duties end, as long as the keepalive does. Powers the node on again if its fence is over, it had been powered
- * on, and it reads off now; a fence that goes on, or a newer one, is left to whoever holds it. Never throws.
+ * To be called when `file` was lost with an order under way; goes on when the duties end, as long as the keepalive does. Powers
+ * the node on again if its fence is over, it had been powered on, and it reads off now; a fence that goes on, or a newer one, is
+ * left to whoever holds it. Never throws.
  */
 export async function amendLateOrder(context: Context, target: string, file: FenceFile): Promise<void> {
   const { env, config, life } = context;

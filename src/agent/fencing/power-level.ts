@@ -41,7 +41,7 @@ export async function powerLevel(
   const seenOn = await wasSeenOn(context, registration, target);
   const handled = devices.map((device): Handled => ({ device, requests: 0, requestedAtMs: 0, lastFault: '', seenOn }));
   const outcome = await handleAll(context, target, level, handled, file);
-  // An order that was answered while the lock was surely ours cannot have overtaken anybody's.
+  // While the lock is surely ours nobody else has switched anything yet: no order of ours came after theirs.
   if (outcome === null && !mayShoot(context, file))
     file.mayStrikeLate = handled.filter(({ requests }) => requests > 0).map(({ device }) => device);
   return outcome;

@@ -83,6 +83,9 @@ export class Agent {
   async run(): Promise<Ending> {
     const { env, board, context } = this;
     const peers = new Peers(env, context.history);
+    const stopHearing = env.store.onContradiction((because) =>
+      context.history.happened('store-contradicts', because, { node: context.self.name }),
+    );
     const primary = context.self.role === 'coordinator' ? new PrimaryLoop(context, peers, () => this.poke()) : null;
     const quorum = new QuorumLoop(context, peers);
     env.peerApi.serve(answerer(context, peers, primary, quorum));
@@ -131,6 +134,7 @@ export class Agent {
     void collecting; // each collection ends by its own deadline; nobody waits for it here
     const ending = this.ending ?? { kind: 'stopped', because: 'told to stop' };
     await env.peerApi.close();
+    stopHearing();
     await env.store.close(board.daemonState === 'stop' ? 2000 : 500);
     return ending;
   }

@@ -20,6 +20,7 @@ const alarming: readonly EventKind[] = [
   'never-came-up',
   'record-unreadable',
   'store-set-back',
+  'store-contradicts',
   'stepped-down',
   'vm-failed',
   'vm-stranded',

@@ -4,7 +4,8 @@
  *
  * K1 state, sequence and incarnation travel in one write; K2 a beat that was missed is skipped, not sent late in a
  * bunch; K3 the write carries the version of our own last one, so a second noded of this name cannot go unnoticed.
- * K4 a node that holds the primary role writes in between too, to prove its lease; nobody counts those as beats.
+ * K4 a node that holds the primary role writes in between too, to prove its lease; nobody counts those as beats. So does a node
+ * whose last write failed, as soon as the store is back: its silence ends then, and not at its next beat.
  */
 import type { Keepalive, SubsystemReport } from '../records/keepalive.ts';
 import { Keepalive as keepaliveSchema } from '../records/keepalive.ts';
@@ -24,6 +25,8 @@ export class KeepaliveLoop {
   private sequence = 0;
   /** Version of the record as we last wrote or read it; null: must be read again. */
   private version: number | null = null;
+  /** What the former life of this name published last: what our first write has replaced. */
+  private former: { readonly incarnation: string; readonly sequence: number } | null = null;
   private trouble: string | null = null;
   private readonly bell: Bell;
   private publishing: Promise<boolean> | null = null;
@@ -51,7 +54,13 @@ export class KeepaliveLoop {
     return this.publishing;
   }
 
+  /** A foreign write is looked at at once, not a beat later: whoever is refused has no beats to lose (STORE10). */
   private async writeOnce(isBeat: boolean): Promise<boolean> {
+    const written = await this.tryWrite(isBeat);
+    return written === 'overtaken' ? (await this.tryWrite(isBeat)) === true : written;
+  }
+
+  private async tryWrite(isBeat: boolean): Promise<boolean | 'overtaken'> {
     const { env, board, self } = this.context;
     const path = tree.keepalive(self.name);
     if (this.version === null && !(await this.findVersion(path))) return false;
@@ -70,7 +79,7 @@ export class KeepaliveLoop {
     }
     this.version = null;
     this.note(`${written.code}: ${written.because}`);
-    return false;
+    return written.code === 'bad-version' ? 'overtaken' : false;
   }
 
   /** Beats until `signal` is aborted. */
@@ -78,6 +87,9 @@ export class KeepaliveLoop {
     const { env, board, config } = this.context;
     const intervalMs = config.keepalive.interval;
     signal.addEventListener('abort', () => this.poke());
+    const stopListening = env.store.onSession(({ state }) => {
+      if (state === 'connected' && this.trouble !== null) this.poke();
+    });
     let dueMs = env.clock.monotonicMs();
     let suspendedMs = env.clock.suspendedMs();
     while (!signal.aborted) {
@@ -98,6 +110,7 @@ export class KeepaliveLoop {
       while (dueMs <= afterMs) dueMs += intervalMs; // K2
       await this.untilDue(dueMs, signal);
     }
+    stopListening();
   }
 
   /** Waits for the next beat; meanwhile renews the lease, and publishes when it is poked (K4). */
@@ -153,7 +166,7 @@ export class KeepaliveLoop {
 
   /** After a start, a lost answer or a foreign write: reads what stands there. False: the store is away. */
   private async findVersion(path: string): Promise<boolean> {
-    const { env, self, history } = this.context;
+    const { env, self, history, board } = this.context;
     const read = await env.store.read(path);
     if (!read.ok && read.code === 'no-node') {
       const made = await env.store.create(path, '', 'persistent');
@@ -179,14 +192,14 @@ export class KeepaliveLoop {
       });
     }
     if (!parsed.ok) return true;
-    if (parsed.record.incarnation === self.incarnation) this.sequence = Math.max(this.sequence, parsed.record.sequence);
-    else if (this.sequence > 0) {
-      this.onLost(
-        'name-taken',
-        `another life of ${self.name} (${parsed.record.incarnation}) publishes under this name`,
-      );
+    const { incarnation, sequence } = parsed.record;
+    if (incarnation === self.incarnation) this.sequence = Math.max(this.sequence, sequence);
+    else if (board.lastBeat === null) this.former = { incarnation, sequence };
+    else if (incarnation !== this.former?.incarnation || sequence > this.former.sequence) {
+      this.onLost('name-taken', `another life of ${self.name} (${incarnation}) publishes under this name`);
       return false;
     }
+    // The former life's last word, once more: nobody publishes, a server of the store lacks what came after it.
     return true;
   }
 

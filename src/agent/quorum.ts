@@ -4,7 +4,7 @@
  * What it knows of its peers it also keeps on its disk, so that it works for a noded that was started without a store.
  */
 import { inWords } from '../core/decision.ts';
-import { judgeQuorum } from '../core/quorum-recovery.ts';
+import { judgeQuorum, powerByLevels } from '../core/quorum-recovery.ts';
 import type { OtherCoordinator } from '../core/quorum-recovery.ts';
 import type { PowerReading } from '../environment/power.ts';
 import type { QuorumView } from '../records/api.ts';
@@ -14,7 +14,7 @@ import { parseRecord, printRecord } from '../records/record.ts';
 import { tree } from '../records/tree.ts';
 import { Bell } from './bell.ts';
 import type { Context } from './context.ts';
-import { openDevices, powerOf } from './fencing/devices.ts';
+import { openDevices } from './fencing/devices.ts';
 import { readFence } from './fencing/fence-file.ts';
 import { readMaintenance } from './maintenance.ts';
 import type { Peers } from './peers.ts';
@@ -170,7 +170,14 @@ export class QuorumLoop {
   private async powerOf(peer: Registration): Promise<PowerReading['power']> {
     const { env } = this.context;
     const devices = openDevices(env.secrets, peer, peer.name);
-    return devices.ok ? powerOf(env.power, devices.value) : 'unknown';
+    if (!devices.ok) return 'unknown';
+    const readings = await Promise.all(
+      devices.value.map(async (device) => {
+        const { power } = await env.power.read(device, device.commandTimeoutMs);
+        return [device.name, power] as const;
+      }),
+    );
+    return powerByLevels(peer.levels, new Map(readings));
   }
 
   /** Never anything but power on. */

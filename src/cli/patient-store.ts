@@ -20,6 +20,7 @@ export function patientStore(store: Store, withinMs: number): Store {
   return {
     session: () => store.session(),
     onSession: (listener) => store.onSession(listener),
+    onContradiction: (listener) => store.onContradiction(listener),
     read: (path, onChange) => patiently(() => store.read(path, onChange)),
     list: (path, onChange) => patiently(() => store.list(path, onChange)),
     exposure: () => patiently(() => store.exposure()),

@@ -18,6 +18,19 @@ export interface OtherCoordinator {
   readonly power: 'on' | 'off' | 'unknown';
 }
 
+/**
+ * A missing coordinator's power, by what each of its devices reads: off as soon as one whole level reads off, for each level alone
+ * takes the power away (the BMC may be off, and the outlets on, after a fence by the BMC). To power on what is on does nothing.
+ */
+export function powerByLevels(
+  levels: readonly (readonly string[])[],
+  readings: ReadonlyMap<string, OtherCoordinator['power']>,
+): OtherCoordinator['power'] {
+  const isOff = (level: readonly string[]) => level.length > 0 && level.every((name) => readings.get(name) === 'off');
+  if (levels.some(isOff)) return 'off';
+  return [...readings.values()].includes('on') ? 'on' : 'unknown';
+}
+
 export interface QuorumFacts {
   readonly self: string;
   readonly enabled: boolean;

@@ -8,7 +8,8 @@
  *   STORE6 ephemerals vanish with their session, and only with it (or when they are removed);
  *   STORE7 `lastAckSentMs` is the sending time of the last acknowledged write, on the Clock of this environment: reads and pings are no evidence;
  *   STORE8 a watch fires at most once, is a hint only, and may be lost with the session;
- *   STORE9 `exposure` says whether everybody who reaches the store may change our tree: then a record is nobody's word.
+ *   STORE9 `exposure` says whether everybody who reaches the store may change our tree: then a record is nobody's word;
+ *   STORE10 a server that shows what the store then refuses, again and again, is left for the next one (core/contradiction.ts).
  */
 export type StoreFailureCode =
   | 'not-connected' // no live session: nothing was sent
@@ -63,6 +64,8 @@ export interface Store {
   session(): SessionView;
   /** Called after each change of the session's state; must not block. Returns the way to stop it. */
   onSession(listener: (view: SessionView) => void): () => void;
+  /** Called with a sentence when the store contradicts itself (STORE10); must not block. Returns the way to stop it. */
+  onContradiction(listener: (because: string) => void): () => void;
   read(path: string, onChange?: () => void): Promise<StoreResult<StoredValue>>;
   /** Names of the children, sorted. */
   list(path: string, onChange?: () => void): Promise<StoreResult<{ readonly names: string[] }>>;

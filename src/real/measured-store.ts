@@ -15,6 +15,7 @@ export function measuredStore(store: Store, metrics: Metrics): Store {
   return {
     session: () => store.session(),
     onSession: (listener) => store.onSession(listener),
+    onContradiction: (listener) => store.onContradiction(listener),
     read: timed('read', (path, onChange) => store.read(path, onChange)),
     list: timed('list', (path, onChange) => store.list(path, onChange)),
     create: timed('create', (path, text, mode) => store.create(path, text, mode)),

@@ -41,6 +41,7 @@ export const eventKinds = [
   'self-fence',
   'quorum',
   'store-set-back',
+  'store-contradicts',
   'vm',
   'vm-failed',
   'vm-stranded',

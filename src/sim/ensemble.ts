@@ -19,15 +19,37 @@ export type ServerMode = 'up' | 'killed' | 'frozen' | 'stale';
 
 export class SimServer {
   mode: ServerMode = 'up';
+  /** It lacked a change at some time. */
+  hasForgotten = false;
   /** Added to each way of each request. */
   slowMs = 0;
   /** What a stale server still knows. */
   private past: ZnodeTree | null = null;
   private readonly ahead: (() => void)[] = [];
   private readonly now: ZnodeTree;
+  /** Paths of which it lacks the last change, until the next one. */
+  private readonly forgotten = new Map<string, Applied<StoredValue>>();
 
   constructor(now: ZnodeTree) {
     this.now = now;
+  }
+
+  read(path: string): Applied<StoredValue> {
+    return this.forgotten.get(path) ?? this.tree.read(path);
+  }
+
+  /** For faults: from now on it shows `path` as it was before its last change. */
+  forget(path: string): void {
+    const before = this.now.before(path);
+    if (before === null) return;
+    this.hasForgotten = true;
+    this.forgotten.set(path, before);
+  }
+
+  /** `path` has changed; null: everything is known again. */
+  learn(path: string | null): void {
+    if (path === null) this.forgotten.clear();
+    else this.forgotten.delete(path);
   }
 
   get tree(): ZnodeTree {
@@ -46,6 +68,7 @@ export class SimServer {
 
   set(mode: ServerMode): void {
     this.mode = mode;
+    if (mode === 'killed') this.learn(null); // it comes back with a copy of what the others have
     this.past = mode === 'stale' ? (this.past ?? this.now.copy()) : null;
     if (this.past === null) for (const act of this.ahead.splice(0)) act();
   }
@@ -75,8 +98,14 @@ export class SimEnsemble {
     this.time = time;
     this.tickMs = tickMs;
     this.tree = new ZnodeTree(() => time.nowMs);
-    this.tree.onWrite = (path, text) => this.onWrite(path, text);
-    this.tree.onEvent = (kind, path) => this.fire(kind, path);
+    this.tree.onWrite = (path, text) => {
+      this.learn(path);
+      this.onWrite(path, text);
+    };
+    this.tree.onEvent = (kind, path) => {
+      if (kind === 'data') this.learn(path);
+      this.fire(kind, path);
+    };
     this.servers = Array.from({ length: servers }, () => new SimServer(this.tree));
     this.expire();
   }
@@ -189,6 +218,10 @@ export class SimEnsemble {
     const node = this.tree.read(path);
     if (node.ok) this.write(path, text, node.value.version);
     else this.create('', path, text, 'persistent');
+  }
+
+  private learn(path: string): void {
+    for (const server of this.servers) server.learn(path);
   }
 
   private seeQuorum(before: boolean): void {

@@ -16,6 +16,7 @@ export function repair(world: World): void {
   ensemble.setAvailable(true);
   for (const [index, server] of ensemble.servers.entries()) {
     server.slowMs = 0;
+    server.learn(null);
     ensemble.setServer(index + 1, 'up', 0);
   }
   for (const faulty of [

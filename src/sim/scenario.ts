@@ -59,9 +59,14 @@ const verbs: Readonly<Record<string, Verb>> = {
     if (state === 'wiped') world.ensemble.wipe();
     else world.ensemble.setAvailable(state === 'up');
   },
-  /** zookeeper N|leader up|killed|frozen|stale|slow=DURATION; zookeeper elects [DURATION] */
-  zookeeper(world, [which = '', mode = '']) {
+  /** zookeeper N|leader up|killed|frozen|stale|slow=DURATION; zookeeper elects [DURATION]; zookeeper N|all forgets PATH */
+  zookeeper(world, [which = '', mode = '', path = '']) {
     const { ensemble } = world;
+    if (mode === 'forgets') {
+      const forgetful = ensemble.servers.filter((_, index) => which === 'all' || index + 1 === Number(which));
+      for (const server of forgetful) server.forget(path);
+      return;
+    }
     if (which === 'elects') {
       ensemble.changeLeader(parseDuration(mode === '' ? electionTime : mode) ?? 0);
       return;
@@ -72,7 +77,10 @@ const verbs: Readonly<Record<string, Verb>> = {
     if (server !== undefined && slow !== undefined) server.slowMs = parseDuration(slow) ?? 0;
     else if ((serverModes as readonly string[]).includes(mode))
       ensemble.setServer(number, mode as ServerMode, parseDuration(electionTime) ?? 0);
-    else throw new Error(`zookeeper N|leader ${serverModes.join('|')}|slow=DURATION, or zookeeper elects [DURATION]`);
+    else
+      throw new Error(
+        `zookeeper N|leader ${serverModes.join('|')}|slow=DURATION, zookeeper elects [DURATION], or zookeeper N|all forgets PATH`,
+      );
   },
   /** The node's next write is done, and its answer is lost with the connection. */
   'lose-answer': (world, [node = '']) => void world.losingAnswer.add(world.machine(node).name),

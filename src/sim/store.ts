@@ -8,11 +8,12 @@ import type {
   StoreResult,
   StoredValue,
 } from '../environment/store.ts';
+import { Contradictions, contradictionSentence } from '../core/contradiction.ts';
 import type { VirtualTime } from './clock.ts';
 import type { SimEnsemble, SimServer } from './ensemble.ts';
 import type { SimProcess } from './process.ts';
 import type { SeededRandom } from './random.ts';
-import type { Applied, TreeEvent, ZnodeTree } from './znode-tree.ts';
+import type { Applied, TreeEvent } from './znode-tree.ts';
 
 export interface SimStoreOptions {
   readonly time: VirtualTime;
@@ -44,6 +45,8 @@ const roundingMs = 0.001;
 export class SimStore implements Store {
   private readonly options: SimStoreOptions;
   private readonly listeners = new Set<(view: SessionView) => void>();
+  private readonly hearers = new Set<(because: string) => void>();
+  private readonly contradictions = new Contradictions();
   private state: SessionView['state'] = 'connecting';
   private generation = 0;
   private id: string | null = null;
@@ -96,17 +99,23 @@ export class SimStore implements Store {
     return () => this.listeners.delete(listener);
   }
 
+  onContradiction(listener: (because: string) => void): () => void {
+    this.hearers.add(listener);
+    return () => this.hearers.delete(listener);
+  }
+
   async read(path: string, onChange?: () => void): Promise<StoreResult<StoredValue>> {
-    const reply = await this.request(false, (_id, tree) => {
-      const applied = tree.read(path);
+    const reply = await this.request(false, (_id, server) => {
+      const applied = server.read(path);
       if (applied.ok && onChange !== undefined) this.watch('data', path, onChange);
       return applied;
     });
+    this.contradictions.read(path, reply.ok ? { ok: true, version: reply.value.version } : reply);
     return reply.ok ? { ok: true, ...reply.value } : fail(reply.code, path);
   }
 
   async list(path: string, onChange?: () => void): Promise<StoreResult<{ readonly names: string[] }>> {
-    const reply = await this.request(false, (_id, tree) => {
+    const reply = await this.request(false, (_id, { tree }) => {
       const applied = tree.list(path);
       if (applied.ok && onChange !== undefined) this.watch('list', path, onChange);
       return applied;
@@ -116,22 +125,26 @@ export class SimStore implements Store {
 
   async create(path: string, text: string, mode: CreateMode): Promise<StoreResult<{ readonly path: string }>> {
     const reply = await this.request(true, (id) => this.options.ensemble.create(id, path, text, mode));
+    this.look([{ kind: 'create', path, text, mode }], reply);
     return reply.ok ? { ok: true, path: reply.value } : fail(reply.code, path);
   }
 
   async write(path: string, text: string, version: number): Promise<StoreResult<{ readonly version: number }>> {
     const reply = await this.request(true, () => this.options.ensemble.write(path, text, version));
+    this.look([{ kind: 'write', path, text, version }], reply);
     return reply.ok ? { ok: true, version: reply.value } : fail(reply.code, path);
   }
 
   async remove(path: string, version: number): Promise<StoreResult<object>> {
     const reply = await this.request(true, () => this.options.ensemble.remove(path, version));
+    this.look([{ kind: 'remove', path, version }], reply);
     return reply.ok ? { ok: true } : fail(reply.code, path);
   }
 
   async commit(operations: readonly Operation[]): Promise<StoreResult<object>> {
     const reply = await this.request(true, (id) => this.options.ensemble.commit(id, operations));
-    return reply.ok ? { ok: true } : fail(reply.code, operations.map((operation) => operation.path).join(', '));
+    this.look(operations, reply);
+    return reply.ok ? { ok: true } : fail(reply.code, reply.path ?? operations.map(({ path }) => path).join(', '));
   }
 
   exposure(): Promise<StoreResult<{ readonly where: string | null }>> {
@@ -144,6 +157,24 @@ export class SimStore implements Store {
     if (this.id !== null && this.state === 'connected' && this.up()) this.options.ensemble.closeSession(this.id);
     this.change('lost');
     return Promise.resolve();
+  }
+
+  /** STORE10, as the real store does it. */
+  private look(operations: readonly Operation[], reply: Applied<unknown>): void {
+    const { contradictions, server, options } = this;
+    if (reply.ok) {
+      contradictions.done(operations);
+      return;
+    }
+    const refused = operations.length === 1 ? operations[0] : operations.find(({ path }) => path === reply.path);
+    const found = refused === undefined ? null : contradictions.refuses(refused, reply.code);
+    const { servers } = options.ensemble;
+    const turn = found === null ? null : contradictions.turn(options.process.monotonicMs(), servers.length);
+    if (found === null || turn === null) return;
+    const number = servers.indexOf(server) + 1;
+    const because = contradictionSentence(`zookeeper ${number}`, found, turn, servers.length);
+    for (const hear of [...this.hearers]) hear(because);
+    if (turn < servers.length) this.lostConnection();
   }
 
   private up(): boolean {
@@ -172,7 +203,10 @@ export class SimStore implements Store {
     return this.options.random.between(0.3, 2) + this.server.slowMs;
   }
 
-  private request<T>(isWrite: boolean, apply: (sessionId: string, tree: ZnodeTree) => Applied<T>): Promise<Applied<T>> {
+  private request<T>(
+    isWrite: boolean,
+    apply: (sessionId: string, server: SimServer) => Applied<T>,
+  ): Promise<Applied<T>> {
     const { time, process, ensemble, reaches, losesAnswer } = this.options;
     const { id, generation, connection, server } = this;
     if (this.state !== 'connected' || id === null) return Promise.resolve({ ok: false, code: 'not-connected' });
@@ -185,7 +219,7 @@ export class SimStore implements Store {
       time.at(this.lastArrivalMs, () => {
         if (!isThere() || server !== this.server) return; // lost on the way there, or the session has moved
         if (!ensemble.touch(id)) return; // the session is over: the ping will find out
-        const reply = apply(id, server.tree);
+        const reply = apply(id, server);
         const answer = () => {
           if (!isThere() || connection !== this.connection) return; // the answer is lost; the write is not
           this.seenZxid = Math.max(this.seenZxid, server.tree.zxid);
@@ -313,6 +347,7 @@ export class SimStore implements Store {
   private lostConnection(): void {
     if (this.state !== 'connected') return;
     this.suspend();
+    this.contradictions.forget();
     this.server = this.nextServer();
     this.connect();
   }

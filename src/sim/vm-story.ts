@@ -27,7 +27,7 @@ function readSimVms(world: World): VmRecord[] {
   });
 }
 
-/** vm NAME define NODE [MIB] [XML] [apart=GROUP ...] | start | shutdown | stop | restart | disable | migrate [TARGET] | migrate-live [TARGET] | move TARGET | unmigrate | cancel */
+/** vm NAME define NODE [MIB] [XML] [apart=GROUP ...] | start | shutdown | stop | restart | disable | migrate [TARGET] | migrate-live [TARGET] | move TARGET | unmigrate | cancel; misplace NODE: a hand writes another node into its record */
 export function vmVerb(world: World, [name = '', verb = '', ...rest]: readonly string[]): void {
   const uuid = simUuid(name);
   if (verb === 'define') {
@@ -55,6 +55,10 @@ export function vmVerb(world: World, [name = '', verb = '', ...rest]: readonly s
   }
   const record = readSimVm(world, name);
   if (record === null) throw new Error(`there is no VM "${name}"`);
+  if (verb === 'misplace') {
+    world.ensemble.vandalise(tree.vm(uuid), printRecord({ ...record, node: rest[0] ?? '', writeId: 'by hand' }));
+    return;
+  }
   const command = commandOf(verb, rest[0] ?? null, `m${Math.round(world.time.nowMs)}`);
   const changed = commandVm(record, command, 'operator', readSimVms(world).map(claimOf));
   if (!changed.ok) {

@@ -4,6 +4,8 @@ import { wallEpochMs } from './process.ts';
 
 interface Znode {
   text: string;
+  /** Its text one version ago. */
+  textBefore: string;
   version: number;
   modifiedMs: number;
   readonly owner: string | null;
@@ -15,7 +17,9 @@ interface Znode {
 }
 
 export type Applied<T> =
-  { readonly ok: true; readonly value: T } | { readonly ok: false; readonly code: StoreFailureCode };
+  | { readonly ok: true; readonly value: T }
+  /** `path` of a commit that was refused: because of which one. */
+  | { readonly ok: false; readonly code: StoreFailureCode; readonly path?: string };
 
 export type TreeEvent = 'data' | 'list';
 
@@ -59,6 +63,15 @@ export class ZnodeTree {
     return { ok: true, value: { text, version, owner, modifiedWallMs: wallEpochMs + node.modifiedMs } };
   }
 
+  /** What a copy shows that lacks the last change of `path`; null: there is no such path. */
+  before(path: string): Applied<StoredValue> | null {
+    const read = this.read(path);
+    if (!read.ok) return null;
+    if (read.value.version === 0) return { ok: false, code: 'no-node' };
+    const text = this.nodes.get(path)?.textBefore ?? '';
+    return { ok: true, value: { ...read.value, text, version: read.value.version - 1 } };
+  }
+
   list(path: string): Applied<string[]> {
     const node = this.nodes.get(path);
     if (node === undefined) return { ok: false, code: 'no-node' };
@@ -89,6 +102,7 @@ export class ZnodeTree {
     const refusal = this.refuses(path, version);
     const node = this.nodes.get(path);
     if (refusal !== null || node === undefined) return { ok: false, code: refusal ?? 'no-node' };
+    node.textBefore = node.text;
     node.text = text;
     node.version += 1;
     node.modifiedMs = this.nowMs();
@@ -115,7 +129,7 @@ export class ZnodeTree {
             ? 'node-exists'
             : null
           : this.refuses(operation.path, operation.version);
-      if (refusal !== null) return { ok: false, code: refusal };
+      if (refusal !== null) return { ok: false, code: refusal, path: operation.path };
     }
     for (const operation of operations) {
       if (operation.kind === 'create') this.create(owner, operation.path, operation.text, operation.mode);
@@ -144,7 +158,16 @@ export class ZnodeTree {
   }
 
   private newNode(text: string, owner: string | null): Znode {
-    return { text, version: 0, modifiedMs: this.nowMs(), owner, created: 0, children: new Set(), sorted: null };
+    return {
+      text,
+      textBefore: '',
+      version: 0,
+      modifiedMs: this.nowMs(),
+      owner,
+      created: 0,
+      children: new Set(),
+      sorted: null,
+    };
   }
 
   private drop(path: string): void {

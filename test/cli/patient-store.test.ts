@@ -13,6 +13,7 @@ function failing(code: StoreFailureCode, failures: number): { readonly store: St
   const store: Store = {
     session: () => ({ state: 'connected', generation: 1, id: 'a', timeoutMs: 1, lastAckSentMs: null }),
     onSession: () => () => undefined,
+    onContradiction: () => () => undefined,
     read: () => answer({ text: 'here', version: 1, modifiedWallMs: 0, owner: null }),
     list: () => answer({ names: ['here'] }),
     exposure: () => answer({ where: null }),

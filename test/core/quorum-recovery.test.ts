@@ -1,6 +1,6 @@
 import { test as property, fc } from '@fast-check/jest';
 import type { OtherCoordinator, QuorumFacts } from '../../src/core/quorum-recovery.ts';
-import { inNameOrder, judgeQuorum } from '../../src/core/quorum-recovery.ts';
+import { inNameOrder, judgeQuorum, powerByLevels } from '../../src/core/quorum-recovery.ts';
 
 const other = (name: string, more: Partial<OtherCoordinator> = {}): OtherCoordinator => ({
   name,
@@ -97,4 +97,32 @@ it('a noded that was started without the store acts when it is the only one, or 
   expect(judgeQuorum({ ...facts, self: 'node0', startedWithout: true, others, awayMs: 120_000 }).verdict).toBe(
     'power-on',
   );
+});
+
+describe("a missing coordinator's power, by its levels", () => {
+  const levels = [['ipmi'], ['pdu-a', 'pdu-b'], ['watchdog']];
+  it.each([
+    ['off', 'on', 'on', 'off'],
+    ['unknown', 'off', 'off', 'off'],
+    ['on', 'off', 'off', 'off'],
+    ['on', 'off', 'on', 'on'],
+    ['unknown', 'off', 'unknown', 'unknown'],
+    ['unknown', 'unknown', 'unknown', 'unknown'],
+  ] as const)('ipmi %s, outlets %s and %s: %s', (ipmi, a, b, power) => {
+    expect(
+      powerByLevels(
+        levels,
+        new Map([
+          ['ipmi', ipmi],
+          ['pdu-a', a],
+          ['pdu-b', b],
+        ]),
+      ),
+    ).toBe(power);
+  });
+
+  it('without a device nothing is known', () => {
+    expect(powerByLevels([], new Map())).toBe('unknown');
+    expect(powerByLevels([['watchdog'], []], new Map())).toBe('unknown');
+  });
 });

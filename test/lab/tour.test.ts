@@ -41,7 +41,8 @@ async function run(line: string): Promise<string> {
   const [script, ...rest] = split(line);
   expect(script).toBe('scripts/lab');
   const said = await lab.say(rest);
-  expect({ line, code: said.code, stderr: said.code === 0 ? '' : said.stderr }).toEqual({ line, code: 0, stderr: '' });
+  const printed = said.code === 0 ? '' : said.stdout + said.stderr;
+  expect({ line, code: said.code, printed }).toEqual({ line, code: 0, printed: '' });
   return said.stdout.trimEnd();
 }
 

@@ -263,4 +263,18 @@ export const mutations: readonly Mutation[] = [
     edits: [agent('fencing/fence-intent.ts', '    reason,\n', "    reason: '',\n")],
     within: 50,
   },
+  {
+    rule: 'S11',
+    what: 'a server is held for wrong at the first refusal',
+    edits: [core('contradiction.ts', 'if (before?.expected === expected && before.isShownAgain) return', 'return')],
+    within: 20,
+  },
+  {
+    rule: 'S8',
+    what: 'a server that is contradicted is not left',
+    edits: [
+      core('contradiction.ts', 'if (before?.expected === expected && before.isShownAgain) return', 'if (false) return'),
+    ],
+    within: 1000,
+  },
 ];

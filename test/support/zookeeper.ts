@@ -1,7 +1,7 @@
 /** Real ZooKeeper servers on loopback: alone or three together; they can be frozen, killed and started again. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -64,8 +64,14 @@ export class ZooKeeperServers {
     return this.servers.map((server) => `127.0.0.1:${server.port}`);
   }
 
-  boot(index: number): void {
+  /** Starts a server that does not run; `alone`: on its own data, without the others, until it is killed. */
+  boot(index: number, alone = false): void {
     const server = this.at(index);
+    const config = join(server.dir, alone ? 'alone.cfg' : 'zoo.cfg');
+    if (alone) {
+      const lines = readFileSync(join(server.dir, 'zoo.cfg'), 'utf8').split('\n');
+      writeFileSync(config, lines.filter((line) => !line.startsWith('server.')).join('\n'));
+    }
     const jars = ['zookeeper', 'slf4j-log4j12', 'log4j-1.2', ...(this.secure ? netty : [])].map(
       (name) => `/usr/share/java/${name}.jar`,
     );
@@ -79,12 +85,7 @@ export class ZooKeeperServers {
           '-Dzookeeper.jmx.log4j.disable=true',
           '-Dzookeeper.forceSync=no',
         ],
-        ...[
-          '-cp',
-          [server.dir, ...jars].join(':'),
-          'org.apache.zookeeper.server.quorum.QuorumPeerMain',
-          join(server.dir, 'zoo.cfg'),
-        ],
+        ...['-cp', [server.dir, ...jars].join(':'), 'org.apache.zookeeper.server.quorum.QuorumPeerMain', config],
       ],
       { stdio: 'ignore' },
     );
@@ -92,6 +93,16 @@ export class ZooKeeperServers {
 
   kill(index: number): void {
     this.at(index).process?.kill('SIGKILL');
+  }
+
+  /** Kills a server, and returns when it is gone. */
+  async end(index: number): Promise<void> {
+    const child = this.at(index).process;
+    if (child === null || child.exitCode !== null || child.signalCode !== null) return;
+    await new Promise<void>((resolve) => {
+      child.once('exit', () => resolve());
+      child.kill('SIGKILL');
+    });
   }
 
   /** All data of a server that does not run is lost. */
@@ -129,20 +140,7 @@ export class ZooKeeperServers {
   }
 
   async stop(): Promise<void> {
-    await Promise.all(
-      this.servers.map(
-        (server) =>
-          new Promise<void>((resolve) => {
-            const child = server.process;
-            if (child === null || child.exitCode !== null || child.signalCode !== null) {
-              resolve();
-              return;
-            }
-            child.once('exit', () => resolve());
-            child.kill('SIGKILL');
-          }),
-      ),
-    );
+    await Promise.all(this.servers.map((_, index) => this.end(index)));
     rmSync(this.dir, { recursive: true, force: true });
   }
 

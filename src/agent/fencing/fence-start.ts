@@ -73,8 +73,6 @@ export class FenceStarter {
       await this.refusals.tell(target, trigger, held);
       return false;
     }
-    this.refusals.pass(target);
-
     const plan = await planFacts(this.context, this.peers, target, this.present());
     const own =
       trigger.kind === 'retry'
@@ -96,9 +94,10 @@ export class FenceStarter {
       (ledger) => this.ledgerForbids(target, ledger),
     );
     if (!intended.ok) {
-      this.context.env.log.warn('fence not begun', { node: target, code: intended.code, because: intended.because });
+      this.refusals.notWritten(target, intended.code, intended.because);
       return false;
     }
+    this.refusals.pass(target);
     const { record } = file;
     this.context.history.happened('fence-intent', `${this.context.self.name} fences ${target}: ${record.reason}`, {
       node: target,

@@ -203,6 +203,8 @@ export class FencingLoop {
       case 'intent':
       case 'fenced':
       case 'restoring':
+        // What was read may be an old copy: who goes on without a write of its own asks the store itself (S6).
+        if (!(await this.context.env.store.commit(file.stands())).ok) return;
         if (file.record.fencerIncarnation !== this.context.self.incarnation || trigger.kind === 'resume') {
           const because = `${this.context.self.name} goes on with the fence that ${file.record.fencer} left in "${state}"`;
           this.context.history.happened('fence-resumed', because, { node: target, fenceId: file.record.id });

@@ -1,4 +1,4 @@
-/** Guards that hold a fence back: told once for as long as they hold for the same reason, and shown in every status (S11). */
+/** What holds a fence back: guards, told once for as long as they hold for the same reason; shown in every status (S11). */
 import type { Refusal } from '../../core/guards.ts';
 import { printRecord } from '../../records/record.ts';
 import { tree } from '../../records/tree.ts';
@@ -14,10 +14,19 @@ export class Refusals {
     this.context = context;
   }
 
-  /** All guards let the fence of `target` pass. */
+  /** The fence of `target` is begun. */
   pass(target: string): void {
     this.told.delete(target);
     this.context.board.heldBack.delete(target);
+  }
+
+  /** All guards let it pass, and the intent was not written. */
+  notWritten(target: string, code: string, because: string): void {
+    const { env, board } = this.context;
+    board.heldBack.set(target, `store: the intent could not be written: ${because}`);
+    const mark = `store ${because}`;
+    if (this.told.get(target) !== mark) env.log.warn('fence not begun', { node: target, code, because });
+    this.told.set(target, mark);
   }
 
   async tell(target: string, trigger: Trigger, held: readonly Refusal[]): Promise<void> {
@@ -40,6 +49,7 @@ export class Refusals {
       evidence: { guards: mark },
     });
   }
+
   /** An operator is told at once why it is not done. */
   async refuse(trigger: Asking, { guard, because }: Refusal, sentence: string): Promise<void> {
     const { env, self, history } = this.context;

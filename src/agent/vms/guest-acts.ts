@@ -13,11 +13,11 @@ import { VmDefinition } from '../../records/vm.ts';
 import type { Context } from '../context.ts';
 import { contactAgeMs } from '../context.ts';
 import type { VmCatalog } from './catalog.ts';
-import { lockRemoval, takeGuestLock } from './guest-lock.ts';
+import { dropGuestLock, lockRemoval, takeGuestLock } from './guest-lock.ts';
 import { askAgainMs } from './shut-guest.ts';
 import type { MoveSource } from './source.ts';
 import type { VmFile } from './vm-file.ts';
-import { changeVm, moveVm, readVm } from './vm-file.ts';
+import { changeVm, moveVm, readVm, standsUnchanged } from './vm-file.ts';
 
 const startsWindowMs = 600_000;
 
@@ -73,12 +73,12 @@ export class GuestActs {
 
   async carryOut(judged: VmFile, guest: Guest | null, decision: Decision<GuestStep>): Promise<void> {
     const { uuid } = judged.record;
+    if (decision.verdict === 'nothing') return;
     const file = await readVm(this.context, uuid);
     if (file === null || file === 'none' || file.version !== judged.version) return;
+    if (!(await standsUnchanged(this.context, file))) return;
     const { because } = decision;
     switch (decision.verdict) {
-      case 'nothing':
-        return;
       case 'check':
         return this.check(file);
       case 'start':
@@ -239,7 +239,10 @@ export class GuestActs {
         return;
       }
     }
-    await this.hypervisor.remove(uuid);
+    const removed = await this.hypervisor.remove(uuid);
+    if (!removed.ok) return;
+    this.lockedIn.delete(uuid);
+    await dropGuestLock(this.context, uuid); // else its node may never start it
   }
 
   /** In each session anew: the lock is gone with the old one. */

@@ -42,3 +42,9 @@ export async function lockRemoval(context: Context, uuid: string, owner: string)
   if (parsed.ok && parsed.record.node !== owner) return [];
   return [{ kind: 'remove', path: tree.vmLock(uuid), version: read.version }];
 }
+
+/** Gives up the lock of a VM that has no guest here any more, if it is this node's. */
+export async function dropGuestLock(context: Context, uuid: string): Promise<void> {
+  const removal = await lockRemoval(context, uuid, context.self.name);
+  if (removal !== null && removal.length > 0) await context.env.store.commit(removal);
+}

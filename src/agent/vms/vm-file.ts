@@ -24,6 +24,11 @@ export async function readVm(context: Context, uuid: string, onChange?: () => vo
   return null;
 }
 
+/** Whether the store itself holds the record for unchanged, and not only the server that was read from (docs/decisions/0010). */
+export async function standsUnchanged({ env }: Context, { record, version }: VmFile): Promise<boolean> {
+  return (await env.store.commit([{ kind: 'check', path: tree.vm(record.uuid), version }])).ok;
+}
+
 export type VmChanges = Partial<Omit<VmRecord, 'schema' | 'uuid' | 'writeId'>>;
 
 /** Moves the record by an event of the table. Null: not written; whoever asked reads it again. */

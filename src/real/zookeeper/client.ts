@@ -31,6 +31,8 @@ export type Reply<T> =
 export interface HardenedClient {
   connect(): void;
   isConnected(): boolean;
+  /** Address and port of the server that it is connected to. */
+  server(): string;
   sessionId(): string;
   sessionTimeoutMs(): number;
   /** Sends one request; settles within `deadlineMs`. A missed deadline cuts the connection: its reply would be lost. */
@@ -80,6 +82,7 @@ export function hardenedClient(options: ClientOptions): HardenedClient {
   return {
     connect: () => client.connect(),
     isConnected,
+    server: () => `${manager.socket?.remoteAddress ?? '?'}:${manager.socket?.remotePort ?? '?'}`,
     sessionId: () => client.getSessionId().toString('hex'),
     sessionTimeoutMs: () => client.getSessionTimeout(),
     request: (deadlineMs, send) => oneRequest(client, isConnected, cut, deadlineMs, send),

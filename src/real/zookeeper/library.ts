@@ -74,7 +74,8 @@ export interface Transaction {
   check(path: string, version: number): Transaction;
   setData(path: string, data: Buffer, version: number): Transaction;
   remove(path: string, version: number): Transaction;
-  commit(callback: (error: LibraryError | null) => void): void;
+  /** The results tell which operation was refused: the first whose `err` is not 0. */
+  commit(callback: (error: LibraryError | null, results?: readonly { readonly err?: number }[]) => void): void;
 }
 
 export interface LibraryAcl {

@@ -40,6 +40,10 @@ export interface Session {
     kind: 'read' | 'write',
     send: (client: LibraryClient, done: (error: LibraryError | null, value: T) => void) => void,
   ): Promise<Reply<T>>;
+  /** Address and port of the server that answers now. */
+  server(): string;
+  /** Goes on with the next server, in the same session; what is under way there is unanswered. */
+  leaveServer(because: string): void;
   close(deadlineMs: number): Promise<void>;
 }
 
@@ -101,6 +105,14 @@ class ZooKeeperSession implements Session {
     if (kind === 'write' && reply.ok && current && sentMs > (this.lastAckSentMs ?? -Infinity))
       this.lastAckSentMs = sentMs;
     return reply;
+  }
+
+  server(): string {
+    return this.client.server();
+  }
+
+  leaveServer(because: string): void {
+    this.client.cut(because);
   }
 
   async close(deadlineMs: number): Promise<void> {

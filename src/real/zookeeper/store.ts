@@ -2,19 +2,15 @@
  * `Store` on ZooKeeper: paths under the cluster's root, digest ACLs for everything, one transaction helper that sets each
  * version explicitly (the library turns version 0 into "any", M11), errors as values.
  */
-import type {
-  CreateMode,
-  Operation,
-  SessionView,
-  Store,
-  StoreFailure,
-  StoreResult,
-  StoredValue,
-} from '../../environment/store.ts';
+import type { Contradiction } from '../../core/contradiction.ts';
+import { Contradictions, contradictionSentence } from '../../core/contradiction.ts';
+import type { CreateMode, Operation, SessionView, Store, StoreResult, StoredValue } from '../../environment/store.ts';
 import { treeRoots } from '../../records/tree.ts';
+import { monotonicMs } from '../clock.ts';
 import type { Owners } from './access.ts';
 import { exposureOf, ownAcl, watchAccess } from './access.ts';
 import type { Reply } from './client.ts';
+import { bytesMax, failure, tooLarge } from './failures.ts';
 import { errorCode, library } from './library.ts';
 import type { LibraryClient, LibraryStat, Transaction } from './library.ts';
 import type { Session, SessionOptions } from './session.ts';
@@ -28,9 +24,6 @@ export interface ZooKeeperStoreOptions extends SessionOptions {
   /** Told of each path of the tree that somebody else may touch. */
   readonly onForeignAccess?: (because: string) => void;
 }
-
-/** ZooKeeper refuses more than 1 MiB by cutting the connection; we refuse before. */
-const bytesMax = 512 * 1024;
 
 const modes: Readonly<Record<CreateMode, number>> = {
   persistent: library.CreateMode.PERSISTENT,
@@ -48,20 +41,25 @@ export function openZooKeeperStore(options: ZooKeeperStoreOptions): Store {
   const session = openSession(options);
   const owners = { keys, subjects };
   if (onForeignAccess !== undefined) watchAccess(session, rootsOf(root), owners, onForeignAccess);
-  return new ZooKeeperStore(root, session, owners);
+  return new ZooKeeperStore(root, session, owners, options.servers.length);
 }
 
 class ZooKeeperStore implements Store {
   private readonly root: string;
   private readonly link: Session;
   private readonly owners: Owners;
+  private readonly servers: number;
+  private readonly hearers = new Set<(because: string) => void>();
+  private readonly contradictions = new Contradictions();
   /** One stable function per watched path: a new closure each time would pile up listeners in the library. */
   private readonly watches = new Map<string, { fire: () => void; waiting: Set<() => void> }>();
 
-  constructor(root: string, link: Session, owners: Owners) {
+  constructor(root: string, link: Session, owners: Owners, servers: number) {
     this.root = root;
     this.link = link;
     this.owners = owners;
+    this.servers = servers;
+    link.subscribe(({ state }) => state !== 'connected' && this.contradictions.forget());
   }
 
   session(): SessionView {
@@ -72,14 +70,24 @@ class ZooKeeperStore implements Store {
     return this.link.subscribe(listener);
   }
 
+  onContradiction(listener: (because: string) => void): () => void {
+    this.hearers.add(listener);
+    return () => this.hearers.delete(listener);
+  }
+
   async read(path: string, onChange?: () => void): Promise<StoreResult<StoredValue>> {
     const watcher = this.watcher(`data ${path}`, onChange);
     const reply = await this.link.request<{ data: Buffer | null | undefined; stat: LibraryStat }>(
       'read',
       (client, done) => client.getData(this.at(path), watcher, (error, data, stat) => done(error, { data, stat })),
     );
-    if (!reply.ok) return failure(reply, path);
+    if (!reply.ok) {
+      const failed = failure(reply, path);
+      this.contradictions.read(path, failed);
+      return failed;
+    }
     const { data, stat } = reply.value;
+    this.contradictions.read(path, { ok: true, version: stat.version });
     const owner = stat.ephemeralOwner.toString('hex');
     return {
       ok: true,
@@ -106,7 +114,10 @@ class ZooKeeperStore implements Store {
       this.link.request<string>('write', (client, done) => client.create(this.at(path), data, acl, modes[mode], done));
     let reply = await send();
     if (!reply.ok && reply.code === errorCode.noNode && (await this.makeRoot())) reply = await send();
-    return reply.ok ? { ok: true, path: reply.value.slice(this.root.length) } : failure(reply, path);
+    return this.settle([{ kind: 'create', path, text, mode }], reply, (made) => ({
+      ok: true,
+      path: made.slice(this.root.length),
+    }));
   }
 
   async write(path: string, text: string, version: number): Promise<StoreResult<{ readonly version: number }>> {
@@ -116,7 +127,10 @@ class ZooKeeperStore implements Store {
     const reply = await this.link.request<LibraryStat>('write', (client, done) =>
       client.setData(this.at(path), data, version, (error, stat) => done(error, stat)),
     );
-    return reply.ok ? { ok: true, version: reply.value.version } : failure(reply, path);
+    return this.settle([{ kind: 'write', path, text, version }], reply, (stat) => ({
+      ok: true,
+      version: stat.version,
+    }));
   }
 
   async remove(path: string, version: number): Promise<StoreResult<object>> {
@@ -124,16 +138,20 @@ class ZooKeeperStore implements Store {
     const reply = await this.link.request<undefined>('write', (client, done) =>
       client.remove(this.at(path), version, (error) => done(error, undefined)),
     );
-    return reply.ok ? { ok: true } : failure(reply, path);
+    return this.settle([{ kind: 'remove', path, version }], reply, () => ({ ok: true }));
   }
 
   async commit(operations: readonly Operation[]): Promise<StoreResult<object>> {
     for (const operation of operations)
       if (operation.kind !== 'create') assertVersion(operation.path, operation.version);
+    let at = -1;
     const reply = await this.link.request<undefined>('write', (client, done) =>
-      this.transaction(client, operations).commit((error) => done(error, undefined)),
+      this.transaction(client, operations).commit((error, results = []) => {
+        at = results.findIndex(({ err = 0 }) => err !== 0);
+        done(error, undefined);
+      }),
     );
-    return reply.ok ? { ok: true } : failure(reply, operations.map((operation) => operation.path).join(', '));
+    return this.settle(operations, reply, () => ({ ok: true }), at);
   }
 
   async exposure(): Promise<StoreResult<{ readonly where: string | null }>> {
@@ -143,6 +161,33 @@ class ZooKeeperStore implements Store {
 
   close(deadlineMs: number): Promise<void> {
     return this.link.close(deadlineMs);
+  }
+
+  /** What became of `changes`; `at`: which of them was the refused one, if any. */
+  private settle<V, T>(
+    changes: readonly Operation[],
+    reply: Reply<V>,
+    result: (value: V) => StoreResult<T>,
+    at = 0,
+  ): StoreResult<T> {
+    if (reply.ok) {
+      this.contradictions.done(changes);
+      return result(reply.value);
+    }
+    const change = changes[at];
+    const failed = failure(reply, change?.path ?? changes.map(({ path }) => path).join(', '));
+    const found = change === undefined ? null : this.contradictions.refuses(change, failed.code);
+    if (found !== null) this.leave(found);
+    return failed;
+  }
+
+  /** STORE10. */
+  private leave(found: Contradiction): void {
+    const turn = this.contradictions.turn(monotonicMs(), this.servers);
+    if (turn === null) return;
+    const because = contradictionSentence(this.link.server(), found, turn, this.servers);
+    if (turn < this.servers) this.link.leaveServer(because);
+    for (const hear of [...this.hearers]) hear(because);
   }
 
   private at(path: string): string {
@@ -204,33 +249,4 @@ const rootsOf = (root: string): string[] => [root, ...treeRoots.map((path) => `$
 
 function assertVersion(path: string, version: number): void {
   if (!Number.isInteger(version) || version < 0) throw new Error(`a write to ${path} without a version (${version})`);
-}
-
-function tooLarge(path: string, bytes: number): StoreFailure {
-  return { ok: false, code: 'too-large', because: `${path}: ${bytes} bytes (limit ${bytesMax})` };
-}
-
-function failure(reply: Extract<Reply<unknown>, { ok: false }>, path: string): StoreFailure {
-  const fail = (code: StoreFailure['code'], because: string): StoreFailure => ({ ok: false, code, because });
-  switch (reply.code) {
-    case errorCode.connectionLoss:
-    case errorCode.operationTimeout:
-      return fail('unclear', `${path}: ${reply.message}`);
-    case errorCode.sessionExpired:
-      return fail('not-connected', `${path}: ${reply.message}`);
-    case errorCode.noNode:
-      return fail('no-node', `${path} does not exist`);
-    case errorCode.nodeExists:
-      return fail('node-exists', `${path} exists already`);
-    case errorCode.badVersion:
-      return fail('bad-version', `${path} was changed by somebody else`);
-    case errorCode.notEmpty:
-      return fail('not-empty', `${path} has children`);
-    case errorCode.noAuth:
-    case errorCode.authFailed:
-    case errorCode.sessionClosedRequireAuth:
-      return fail('no-auth', `${path}: the store refuses this cluster key`);
-    default:
-      return fail('refused', `${path}: ${reply.message}`);
-  }
 }

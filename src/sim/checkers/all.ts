@@ -1,6 +1,7 @@
 /** Every rule that is watched in random stories. S5 and S7 have none of their own: wrong clocks may not break the others, and whatever does not end keeps a cluster from being well again. */
 import type { Checker } from './checker.ts';
 import { checkActsInThePresent } from './acts-in-the-present.ts';
+import { checkContradictedWithCause } from './contradicted-with-cause.ts';
 import { checkDoubtStepsDown } from './doubt-steps-down.ts';
 import { checkExplained } from './explained.ts';
 import { checkHealthyNeverFenced } from './healthy-never-fenced.ts';
@@ -24,4 +25,5 @@ export const checkers: readonly Checker[] = [
   { rule: 'S9', watch: checkDoubtStepsDown },
   { rule: 'S10', watch: checkSecretsStaySecret },
   { rule: 'S11', watch: checkExplained },
+  { rule: 'S11', watch: checkContradictedWithCause },
 ];

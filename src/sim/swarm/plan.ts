@@ -5,6 +5,7 @@
 import type { ClusterShape, Settings } from '../cluster.ts';
 import { SeededRandom } from '../random.ts';
 import type { StoryStep } from '../scenario.ts';
+import { simUuid } from '../vm-story.ts';
 
 /** A cluster and its story; what test/scenarios/NAME/scenario.yaml says. */
 export interface Scenario {
@@ -59,8 +60,29 @@ export function planOf(seed: number, options: PlanOptions = {}): Scenario {
   }
   const has = { zookeepers: cluster.zookeepers ?? 1, vms: hasVms };
   const lastMs = trouble(chance, names, has, { add, fromMs: calmUntilMs, faults: options.faults });
+  if (has.zookeepers >= 3) forgetting(new Chance(Math.imul(seed, 0x85ebca6b)), names, hasVms, lastMs, add);
   steps.sort((a, b) => a.atMs - b.atMs);
   return { cluster, seed, bootMs, steps, untilMs: lastMs + settleMs };
+}
+
+/** Servers that lack a change (docs/decisions/0010): by a chance of their own, in a third of the stories. */
+function forgetting(
+  chance: Chance,
+  names: readonly string[],
+  hasVms: boolean,
+  untilMs: number,
+  add: Script['add'],
+): void {
+  if (!chance.is(0.33)) return;
+  const folders = ['/nodes/NODE/keepalive', '/nodes/NODE/keepalive', '/fencing/NODE', '/fencing', '/primary'];
+  if (hasVms) folders.push('/vms/VM');
+  for (let count = chance.between(1, 4); count > 0; count -= 1) {
+    const path = chance
+      .pick(folders)
+      .replace('NODE', chance.pick(names))
+      .replace('VM', simUuid(chance.pick(vmNames)));
+    add(chance.between(calmUntilMs, untilMs - 1), `zookeeper ${chance.pick(['1', '2', '3'])} forgets ${path}`);
+  }
 }
 
 /** What a cluster has that may fail: ZooKeeper servers, VMs (vm1 to vm3). */

@@ -1,0 +1,93 @@
+/** When a server of the store is held for wrong: not for lag, not for a race, and not for ever. */
+import { Contradictions, contradictionSentence } from '../../src/core/contradiction.ts';
+
+const write = { kind: 'write', path: '/a', version: 7 };
+const shows = (version: number) => ({ ok: true, version }) as const;
+const nothing = { ok: false, code: 'no-node' } as const;
+
+it('refused, shown again, refused again: contradicted; and the count begins anew', () => {
+  const doubts = new Contradictions();
+  for (let round = 0; round < 2; round += 1) {
+    expect(doubts.refuses(write, 'bad-version')).toBeNull();
+    doubts.read('/a', shows(7));
+    expect(doubts.refuses(write, 'bad-version')).toEqual({ path: '/a', expected: 7 });
+  }
+});
+
+it.each([
+  ['it was not read in between', () => undefined],
+  ['another version was shown', (doubts: Contradictions) => doubts.read('/a', shows(8))],
+  ['nothing was shown', (doubts: Contradictions) => doubts.read('/a', nothing)],
+  ['the read failed', (doubts: Contradictions) => doubts.read('/a', { ok: false, code: 'unclear' })],
+  ['another path was read', (doubts: Contradictions) => doubts.read('/b', shows(7))],
+  [
+    'a write of it was done',
+    (doubts: Contradictions) => {
+      doubts.read('/a', shows(7));
+      doubts.done([write]);
+    },
+  ],
+  [
+    'another server answers',
+    (doubts: Contradictions) => {
+      doubts.read('/a', shows(7));
+      doubts.forget();
+    },
+  ],
+])('no contradiction when %s', (_why, between) => {
+  const doubts = new Contradictions();
+  doubts.refuses(write, 'bad-version');
+  between(doubts);
+  expect(doubts.refuses(write, 'bad-version')).toBeNull();
+});
+
+it.each([
+  ['a check of what is shown, and is not there', { ...write, kind: 'check' }, 'no-node', shows(7), 7],
+  ['a create of what is not shown, and is there', { kind: 'create', path: '/a' }, 'node-exists', nothing, null],
+])('%s', (_what, change, code, shown, expected) => {
+  const doubts = new Contradictions();
+  expect(doubts.refuses(change, code)).toBeNull();
+  doubts.read('/a', shown);
+  expect(doubts.refuses(change, code)).toEqual({ path: '/a', expected });
+});
+
+it.each([
+  ['not-connected', write],
+  ['unclear', write],
+  ['no-auth', write],
+  ['not-empty', { ...write, kind: 'remove' }],
+  ['no-node', { kind: 'create', path: '/a' }],
+])('%s of a change contradicts nothing', (code, change) => {
+  const doubts = new Contradictions();
+  for (let round = 0; round < 3; round += 1) {
+    expect(doubts.refuses(change, code)).toBeNull();
+    doubts.read('/a', change.kind === 'create' ? nothing : shows(7));
+  }
+});
+
+it('no more than a hundred paths are remembered, the newest ones', () => {
+  const doubts = new Contradictions();
+  const at = (index: number) => ({ ...write, path: `/${index}` });
+  for (let index = 0; index <= 100; index += 1) doubts.refuses(at(index), 'bad-version');
+  for (const index of [0, 1, 100]) doubts.read(`/${index}`, shows(7));
+  expect(doubts.refuses(at(1), 'bad-version')).not.toBeNull();
+  expect(doubts.refuses(at(100), 'bad-version')).not.toBeNull();
+  expect(doubts.refuses(at(0), 'bad-version')).toBeNull();
+});
+
+it('every server has its turn once in a minute', () => {
+  const doubts = new Contradictions();
+  expect([0, 1000, 2000, 3000, 59_999].map((nowMs) => doubts.turn(nowMs, 3))).toEqual([1, 2, 3, null, null]);
+  expect([60_000, 60_001].map((nowMs) => doubts.turn(nowMs, 3))).toEqual([3, null]);
+});
+
+it('it is said who shows what, and whether there is another one', () => {
+  const found = { path: '/nodes/node3/keepalive', expected: 57 };
+  expect(contradictionSentence('10.0.0.1:2181', found, 1, 3)).toBe(
+    'ZooKeeper contradicts itself: 10.0.0.1:2181 shows version 57 of /nodes/node3/keepalive, and what rests on that is refused; another server is asked from now on',
+  );
+  expect(contradictionSentence('a:1', { path: '/a', expected: null }, 3, 3)).toMatch(
+    /a:1 shows that there is no \/a, .* that is so of 3 servers in a minute, and none is left to go to$/,
+  );
+  expect(contradictionSentence('a:1', found, 1, 1)).toMatch(/that is so of its only server, and none is left/);
+});

@@ -60,6 +60,8 @@ it('every command prints what the tour says', async () => {
     let now = '```console\n';
     for (const part of parts) {
       const [command = '', ...printed] = part.split('\n');
+      // Whose beat is just late counts as silent for the guard against storms, and that is what would be said.
+      if (command.includes('simulate')) await lab.healthy();
       const output = await run(command.replace('# ', ''));
       now += `${command}\n${output}\n`;
       if (!rewriting) expect({ command, words: words(output) }).toEqual({ command, words: words(printed.join('\n')) });

@@ -203,8 +203,7 @@ export class FencingLoop {
       case 'intent':
       case 'fenced':
       case 'restoring':
-        // What was read may be an old copy: who goes on without a write of its own asks the store itself (S6).
-        if (!(await this.context.env.store.commit(file.stands())).ok) return;
+        if (!(await this.stands(file))) return;
         if (file.record.fencerIncarnation !== this.context.self.incarnation || trigger.kind === 'resume') {
           const because = `${this.context.self.name} goes on with the fence that ${file.record.fencer} left in "${state}"`;
           this.context.history.happened('fence-resumed', because, { node: target, fenceId: file.record.id });
@@ -234,10 +233,18 @@ export class FencingLoop {
   /** An operator's word stands in for a reading, wherever the fence has come to; a node that is recorded as off is off already. */
   private async takeWord(target: string, trigger: Extract<Trigger, { kind: 'word' }>, file: FenceFile): Promise<void> {
     const { state } = file.record;
-    if (state === 'fenced' || state === 'restoring') return this.finish(target, file);
+    if (state === 'fenced' || state === 'restoring') {
+      if (await this.stands(file)) await this.finish(target, file);
+      return;
+    }
     if (!(await takesWord(this.context, this.peers, this.refusals, target, trigger, file))) return;
     await recordWord(this.context, this.peers, target, file, trigger);
     this.remember(target, file.record);
+  }
+
+  /** What was read may be an old copy: who goes on without a write of its own asks the store itself (S6, docs/decisions/0010). */
+  private async stands(file: FenceFile): Promise<boolean> {
+    return (await this.context.env.store.commit(file.stands())).ok;
   }
 
   private async startAndFinish(target: string, trigger: Trigger, file: FenceFile, lock: HeldLock): Promise<void> {

@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { askServers } from '../../src/real/zookeeper/ask-servers.ts';
 
 export interface ServerOptions {
   readonly servers?: number;
@@ -120,7 +121,7 @@ export class ZooKeeperServers {
 
   /** Index of the leader (or of the only server). */
   async leader(): Promise<number> {
-    const modes = await Promise.all(this.servers.map((server) => mode(server.port)));
+    const modes = await this.modes();
     return modes.findIndex((found) => found === 'leader' || found === 'standalone');
   }
 
@@ -131,7 +132,7 @@ export class ZooKeeperServers {
     }
     const endMs = performance.now() + 30_000;
     for (;;) {
-      const modes = await Promise.all(this.servers.map((server) => mode(server.port)));
+      const modes = await this.modes();
       if (modes.every((found) => found !== null) && modes.some((found) => found === 'leader' || found === 'standalone'))
         return;
       if (performance.now() > endMs) throw new Error(`ZooKeeper did not come up: ${modes.join(', ')}`);
@@ -142,6 +143,10 @@ export class ZooKeeperServers {
   async stop(): Promise<void> {
     await Promise.all(this.servers.map((_, index) => this.end(index)));
     rmSync(this.dir, { recursive: true, force: true });
+  }
+
+  private async modes(): Promise<(string | null)[]> {
+    return (await askServers(this.addresses(), 500)).map(({ mode }) => mode);
   }
 
   private at(index: number): Server {
@@ -207,20 +212,4 @@ async function freePorts(count: number): Promise<number[]> {
   const ports = servers.map((server) => (server.address() as { port: number }).port);
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
   return ports;
-}
-
-function mode(port: number): Promise<string | null> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
-    let said = '';
-    const done = () => {
-      socket.destroy();
-      resolve(/^Mode: (\w+)/m.exec(said)?.[1] ?? null);
-    };
-    socket.setTimeout(500, done);
-    socket.on('connect', () => socket.write('srvr'));
-    socket.on('data', (data) => (said += data.toString()));
-    socket.on('close', done);
-    socket.on('error', done);
-  });
 }

@@ -72,6 +72,8 @@ export interface Board {
   /** Since when nobody is there who could go on with the own fence. */
   aloneSince: { readonly fenceId: string; readonly atMs: number } | null; // condemned
   lastBeat: Beat | null; // keepalive
+  /** What the machine had slept (CLOCK4) when the last acknowledged keepalive was sent. */
+  suspendedMs: number; // keepalive
   /** By how much the keepalive's last beat came late. */
   lateMs: number; // keepalive
   /** Monotonic time of the last pause of this process longer than an interval; null: none. */
@@ -122,6 +124,7 @@ export function newBoard(role: NodeRole): Board {
     steppedDown: null,
     aloneSince: null,
     lastBeat: null,
+    suspendedMs: 0,
     lateMs: 0,
     pausedAtMs: null,
     quietUntilMs: 0,
@@ -131,8 +134,12 @@ export function newBoard(role: NodeRole): Board {
   };
 }
 
-/** Age of the last acknowledged write in ms, counted from its sending; null: none in this session. */
-export function contactAgeMs(context: Context): number | null {
-  const { lastAckSentMs } = context.env.store.session();
-  return lastAckSentMs === null ? null : context.env.clock.monotonicMs() - lastAckSentMs;
+/**
+ * Age of the last acknowledged write in ms, counted from its sending; null: none in this session. What the machine slept since the
+ * last acknowledged keepalive was sent counts too, for the clock of the sending stood still meanwhile (CLOCK4).
+ */
+export function contactAgeMs({ env, board }: Context): number | null {
+  const { lastAckSentMs } = env.store.session();
+  if (lastAckSentMs === null) return null;
+  return env.clock.monotonicMs() - lastAckSentMs + env.clock.suspendedMs() - board.suspendedMs;
 }

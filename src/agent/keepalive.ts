@@ -41,6 +41,7 @@ export class KeepaliveLoop {
     this.bell = new Bell(context.env.clock);
     this.onBeat = onBeat;
     this.onLost = onLost;
+    context.board.suspendedMs = context.env.clock.suspendedMs();
   }
 
   /** Publishes between two beats: a change that the others shall see at once. */
@@ -66,11 +67,13 @@ export class KeepaliveLoop {
     if (this.version === null && !(await this.findVersion(path))) return false;
     this.sequence += 1;
     const sentMs = env.clock.monotonicMs();
+    const suspendedMs = env.clock.suspendedMs();
     const written = await env.store.write(path, printRecord(this.record()), this.version ?? 0);
     if (written.ok) {
       this.version = written.version;
       const beat = { sequence: this.sequence, sentMs, ackedMs: env.clock.monotonicMs() };
       board.lastBeat = beat;
+      board.suspendedMs = suspendedMs;
       if (isBeat) env.metrics.took('nodekeeper_keepalive_duration_seconds', beat.ackedMs - sentMs, {});
       env.log.debug('beat', { sequence: beat.sequence, lateMs: board.lateMs, tookMs: beat.ackedMs - beat.sentMs });
       this.note(null);

@@ -25,12 +25,12 @@ interface Change {
 
 /** Paths that are remembered at once; the oldest go first. */
 const pathsMax = 100;
-/** So often every server is left, at most. */
+/** So often every server is left for one path, at most. */
 const roundMs = 60_000;
 
 export class Contradictions {
   private readonly refused = new Map<string, { readonly expected: Expected; isShownAgain: boolean }>();
-  private foundAtMs: readonly number[] = [];
+  private found: readonly { readonly path: string; readonly atMs: number }[] = [];
 
   /** A server answered a read of `path`. */
   read(path: string, shown: Shown): void {
@@ -65,14 +65,15 @@ export class Contradictions {
   }
 
   /**
-   * A contradiction was found at `nowMs`, with one of `servers`: which of them in this round (1: the first)? Null: each had its turn
-   * within the last minute, and to leave one more helps nobody.
+   * A contradiction over `path` was found at `nowMs`, with one of `servers`: which of them in this round (1: the first)? Null: each had
+   * its turn within the last minute, and to leave one more helps nobody.
    */
-  turn(nowMs: number, servers: number): number | null {
-    this.foundAtMs = this.foundAtMs.filter((atMs) => nowMs - atMs < roundMs);
-    if (this.foundAtMs.length >= servers) return null;
-    this.foundAtMs = [...this.foundAtMs, nowMs];
-    return this.foundAtMs.length;
+  turn(path: string, nowMs: number, servers: number): number | null {
+    this.found = this.found.filter(({ atMs }) => nowMs - atMs < roundMs);
+    const turn = this.found.filter((one) => one.path === path).length + 1;
+    if (turn > servers) return null;
+    this.found = [...this.found, { path, atMs: nowMs }];
+    return turn;
   }
 }
 

@@ -169,7 +169,7 @@ export class SimStore implements Store {
     const refused = operations.length === 1 ? operations[0] : operations.find(({ path }) => path === reply.path);
     const found = refused === undefined ? null : contradictions.refuses(refused, reply.code);
     const { servers } = options.ensemble;
-    const turn = found === null ? null : contradictions.turn(options.process.monotonicMs(), servers.length);
+    const turn = found === null ? null : contradictions.turn(found.path, options.process.monotonicMs(), servers.length);
     if (found === null || turn === null) return;
     const number = servers.indexOf(server) + 1;
     const because = contradictionSentence(`zookeeper ${number}`, found, turn, servers.length);

@@ -75,10 +75,11 @@ it('no more than a hundred paths are remembered, the newest ones', () => {
   expect(doubts.refuses(at(0), 'bad-version')).toBeNull();
 });
 
-it('every server has its turn once in a minute', () => {
+it('every server has its turn once in a minute, for each path', () => {
   const doubts = new Contradictions();
-  expect([0, 1000, 2000, 3000, 59_999].map((nowMs) => doubts.turn(nowMs, 3))).toEqual([1, 2, 3, null, null]);
-  expect([60_000, 60_001].map((nowMs) => doubts.turn(nowMs, 3))).toEqual([3, null]);
+  expect([0, 1000, 2000, 3000, 59_999].map((nowMs) => doubts.turn('/a', nowMs, 3))).toEqual([1, 2, 3, null, null]);
+  expect(doubts.turn('/b', 59_999, 3)).toBe(1);
+  expect([60_000, 60_001].map((nowMs) => doubts.turn('/a', nowMs, 3))).toEqual([3, null]);
 });
 
 it('it is said who shows what, and whether there is another one', () => {

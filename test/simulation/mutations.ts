@@ -126,7 +126,7 @@ export const mutations: readonly Mutation[] = [
       agent(
         'fencing/power-level.ts',
         'continue; // read at once: most devices are quick',
-        "return confirm(context, target, level, file, 'it was ordered off');",
+        "return confirm(context, target, level, file, 'it was ordered off', []);",
       ),
     ],
     within: 200,

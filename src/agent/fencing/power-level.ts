@@ -81,7 +81,11 @@ async function handleAll(
       return { device: one.device.name, next: nextLevelStep(facts) };
     });
     const next = levelOutcome(steps);
-    if (next.step === 'confirm') return confirm(context, target, level, file, next.because);
+    if (next.step === 'confirm') {
+      const confirmed = await confirm(context, target, level, file, next.because, devices);
+      if (confirmed !== 'on-again') return confirmed;
+      continue;
+    }
     if (next.step === 'give-up') return { off: false, because: `level ${level}: ${next.because}` };
     if (next.step === 'request-off' && mayShoot(context, file)) {
       const due = handled.filter((_, index) => steps[index]?.next.step === 'request-off');
@@ -123,16 +127,17 @@ export function mayShoot(context: Context, file: FenceFile): boolean {
   );
 }
 
-/** S4: power reads off; a BMC that says so while keepalives go on is lying. */
+/** S4: power reads off; a BMC that says so while keepalives go on is lying. `on-again`: it has to be read, and ordered off, once more. */
 async function confirm(
   context: Context,
   target: string,
   level: string,
   file: FenceFile,
   because: string,
-): Promise<LevelOutcome | null> {
+  devices: readonly FenceDevice[],
+): Promise<LevelOutcome | 'on-again' | null> {
   const { env, history, duties } = context;
-  const confirmedWallMs = env.clock.wallMs();
+  let confirmedWallMs = env.clock.wallMs();
   file.note('power reads off', because);
   const atIntent = { incarnation: file.record.incarnation, sequence: file.record.sequence };
   const first = await signWhileLocked(context, target, file);
@@ -145,6 +150,10 @@ async function confirm(
     const second = await signWhileLocked(context, target, file);
     if (second === null) return null;
     answer = offIsCredible(wasSilent, atIntent, first, second);
+    // Somebody may have powered it on meanwhile.
+    const readings = await Promise.all(devices.map((device) => env.power.read(device, device.commandTimeoutMs)));
+    if (answer.answer !== 'lying' && readings.some(({ power }) => power !== 'off')) return 'on-again';
+    confirmedWallMs = env.clock.wallMs();
   }
   if (answer.answer === 'lying') {
     history.happened('bmc-lies', `${target}: ${answer.because}`, { node: target, fenceId: file.record.id });

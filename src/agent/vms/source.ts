@@ -8,7 +8,8 @@ import { isConfirmedOff } from '../../core/fencing.ts';
 import { placeOne } from '../../core/placement.ts';
 import type { Guest } from '../../core/vm.ts';
 import type { Hypervisor } from '../../environment/hypervisor.ts';
-import { printRecord } from '../../records/record.ts';
+import { parseRecord, printRecord } from '../../records/record.ts';
+import { SessionHolder } from '../../records/registration.ts';
 import { tree } from '../../records/tree.ts';
 import type { VmMove } from '../../records/vm.ts';
 import { VmProgress } from '../../records/vm.ts';
@@ -88,9 +89,9 @@ export class MoveSource {
 
   /** The very life of the target that got ready still has its session. */
   private async isThere(move: VmMove, target: string): Promise<boolean> {
-    await this.peers.refresh();
-    const session = await this.context.env.store.read(tree.session(target));
-    return session.ok && this.peers.get(target)?.incarnation === move.targetIncarnation;
+    const read = await this.context.env.store.read(tree.session(target));
+    const holder = read.ok ? parseRecord(SessionHolder, read.text) : null;
+    return holder?.ok === true && holder.record.incarnation === move.targetIncarnation;
   }
 
   private async live(file: VmFile, move: VmMove): Promise<void> {

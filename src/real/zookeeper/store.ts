@@ -183,7 +183,7 @@ class ZooKeeperStore implements Store {
 
   /** STORE10. */
   private leave(found: Contradiction): void {
-    const turn = this.contradictions.turn(monotonicMs(), this.servers);
+    const turn = this.contradictions.turn(found.path, monotonicMs(), this.servers);
     if (turn === null) return;
     const because = contradictionSentence(this.link.server(), found, turn, this.servers);
     if (turn < this.servers) this.link.leaveServer(because);

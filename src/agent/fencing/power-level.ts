@@ -152,7 +152,7 @@ async function confirm(
     answer = offIsCredible(wasSilent, atIntent, first, second);
     // Somebody may have powered it on meanwhile.
     const readings = await Promise.all(devices.map((device) => env.power.read(device, device.commandTimeoutMs)));
-    if (answer.answer !== 'lying' && readings.some(({ power }) => power !== 'off')) return 'on-again';
+    if (answer.answer !== 'lying' && readings.some(({ power }) => power === 'on')) return 'on-again';
     confirmedWallMs = env.clock.wallMs();
   }
   if (answer.answer === 'lying') {

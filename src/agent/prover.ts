@@ -66,9 +66,17 @@ export class Prover {
     }
   }
 
-  /** Probes everything of these, publishes the row, and marks it as the answer to a request (null: to none). */
-  async prove(registrations: readonly Registration[], answers: string | null): Promise<void> {
-    const { duties } = this.context;
+  /**
+   * Probes everything of these, publishes the row, and marks it as the answer to a request (null: to none). Without a request nothing
+   * is concluded about a node whose fence begins meanwhile: its BMC is left to that fence. Returns who that was.
+   */
+  async prove(registrations: readonly Registration[], answers: string | null): Promise<ReadonlySet<string>> {
+    const { duties, board } = this.context;
+    const calledOff = new Set<string>();
+    const isCalledOff = (name: string) => {
+      if (answers === null && board.underFence.has(name)) calledOff.add(name);
+      return calledOff.has(name);
+    };
     const shared = sharedBmcs(this.places());
     const jobs: (() => Promise<void>)[] = [];
     const done: Promise<void>[] = [];
@@ -76,18 +84,23 @@ export class Prover {
       const probes = this.devicesOf(peer).map(
         (device) =>
           new Promise<Proved>((resolve) =>
-            jobs.push(async () => resolve(await this.checkDevice(peer, device, shared))),
+            jobs.push(async () => resolve(await this.checkDevice(peer, device, shared, () => isCalledOff(peer.name)))),
           ),
       );
-      done.push(Promise.all(probes).then((proved) => this.conclude(peer, proved)));
+      done.push(
+        Promise.all(probes).then((proved) => {
+          if (!isCalledOff(peer.name)) this.conclude(peer, proved);
+        }),
+      );
     }
     const worker = async () => {
       for (let job = jobs.shift(); job !== undefined && !duties.aborted; job = jobs.shift()) await job();
     };
     await Promise.all(Array.from({ length: atOnceMax }, worker));
-    if (duties.aborted) return;
+    if (duties.aborted) return calledOff;
     await Promise.all(done);
     await this.publish(answers);
+    return calledOff;
   }
 
   /** Writes the row that the store did not take. */
@@ -115,6 +128,7 @@ export class Prover {
     peer: Registration,
     device: FenceDevice,
     shared: readonly (readonly string[])[],
+    isCalledOff: () => boolean,
   ): Promise<Proved> {
     const { env } = this.context;
     const group = shared.find((names) => names.includes(peer.name));
@@ -128,10 +142,10 @@ export class Prover {
     const lyingAt = `${device.name} ${whereIs(device)}`;
     const id = liarId(peer.name, lyingAt);
     const before = await readSign(this.context, peer.name);
-    const probe = await env.power.probe(device, device.commandTimeoutMs * probeDeadlineFactor);
+    const probe = await env.power.probe(device, device.commandTimeoutMs * probeDeadlineFactor, isCalledOff);
     let verdict: Verification =
       device.kind === 'ipmi' ? judgeProbe(probe, peer.systemGuid) : judgeAgent(device.agent, judgeProbe(probe, null));
-    if (verdict.canFence && probe.power === 'off' && before !== null) {
+    if (verdict.canFence && probe.power === 'off' && before !== null && !isCalledOff()) {
       // Off, and yet keepalives go on? Then it would be believed in the emergency (S4).
       await env.clock.sleep(Math.round(before.intervalMs * 1.5), this.context.duties);
       const after = await readSign(this.context, peer.name);

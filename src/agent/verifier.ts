@@ -110,10 +110,11 @@ export class Verifier {
   /** A BMC has few sessions and little speed: while a fence needs it, no proof gets in its way, and is made up for afterwards. */
   private async checkFree(registrations: readonly Registration[]): Promise<void> {
     const { underFence } = this.context.board;
-    const free = registrations.filter(({ name }) => !underFence.has(name));
     for (const { name } of registrations)
       if (underFence.has(name)) this.leftOut.add(name);
       else this.leftOut.delete(name);
-    if (free.length > 0) await this.prover.prove(free, null);
+    const free = registrations.filter(({ name }) => !underFence.has(name));
+    if (free.length === 0) return;
+    for (const name of await this.prover.prove(free, null)) this.leftOut.add(name);
   }
 }

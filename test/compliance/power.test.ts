@@ -1,5 +1,5 @@
 /** The promises of environment/power.ts on both sides of the seam, and what only the real one can meet. */
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { judgeProbe } from '../../src/core/verification.ts';
@@ -113,6 +113,25 @@ describe('on a BMC simulator, by ipmitool', () => {
       canFence: false,
       fault: 'no-answer',
     });
+  });
+
+  it('POWER6: a probe that is called off sends no further command', async () => {
+    const said = join(dir, 'said');
+    const counting = tool('counting', `echo "$*" >> ${said}; echo "Chassis Power is on"`);
+    let isCalledOff = false;
+    await counting.probe(bmc.reference('operator'), 6000, () => isCalledOff);
+    expect(
+      readFileSync(said, 'utf8')
+        .split('\n')
+        .filter((line) => line !== ''),
+    ).toHaveLength(3);
+    isCalledOff = true;
+    await counting.probe(bmc.reference('operator'), 6000, () => isCalledOff);
+    expect(
+      readFileSync(said, 'utf8')
+        .split('\n')
+        .filter((line) => line !== ''),
+    ).toHaveLength(4);
   });
 
   it('POWER2, S7: one that hangs and ignores SIGTERM ends within its deadline', async () => {

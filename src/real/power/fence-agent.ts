@@ -45,7 +45,11 @@ export async function orderByAgent(device: AgentDevice, power: 'on' | 'off', dea
 }
 
 /** `monitor`, which proves login and device, then `status`. Whether the account may switch power, no agent can tell. */
-export async function probeByAgent(device: AgentDevice, deadlineMs: number): Promise<BmcProbe> {
+export async function probeByAgent(
+  device: AgentDevice,
+  deadlineMs: number,
+  isCalledOff = () => false,
+): Promise<BmcProbe> {
   const startMs = performance.now();
   const unknown = {
     address: 'unknown',
@@ -62,6 +66,7 @@ export async function probeByAgent(device: AgentDevice, deadlineMs: number): Pro
   // The page allows 2 for a device with a single plug that is off.
   if (monitored.code !== 0 && monitored.code !== 2)
     return { ...nothing, fault: meaningOf(monitored.text), detail: told(device, monitored), tookMs: tookMs() };
+  if (isCalledOff()) return { ...nothing, fault: null, detail: 'called off', tookMs: tookMs() };
   const reading = await readByAgent(device, deadlineMs / 2);
   if (reading.power === 'unknown')
     return { ...nothing, fault: reading.fault ?? 'nonsense', detail: reading.because, tookMs: tookMs() };

@@ -10,7 +10,9 @@ export function realPower(): Power {
       device.kind === 'ipmi' ? ipmitool.read(device, deadlineMs) : readByAgent(device, deadlineMs),
     order: (device, power, deadlineMs) =>
       device.kind === 'ipmi' ? ipmitool.order(device, power, deadlineMs) : orderByAgent(device, power, deadlineMs),
-    probe: (device, deadlineMs) =>
-      device.kind === 'ipmi' ? ipmitool.probe(device, deadlineMs) : probeByAgent(device, deadlineMs),
+    probe: (device, deadlineMs, isCalledOff) =>
+      device.kind === 'ipmi'
+        ? ipmitool.probe(device, deadlineMs, isCalledOff)
+        : probeByAgent(device, deadlineMs, isCalledOff),
   };
 }

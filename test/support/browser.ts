@@ -45,10 +45,17 @@ export class Watched {
     page.on('request', (request) => void this.origins.add(new URL(request.url()).origin));
   }
 
-  /** The text of what a selector finds, one entry for each element that is shown. */
+  /**
+   * The text of what a selector finds, one entry for each element that is shown. In one step: puppeteer's `$$eval` looks for them first, and
+   * a page that draws itself anew in between leaves only elements that are shown no more.
+   */
   texts(selector: string): Promise<string[]> {
-    return this.page.$$eval(selector, (found) =>
-      found.filter((one) => one.checkVisibility()).map((one) => one.textContent.trim()),
+    return this.page.evaluate(
+      (wanted) =>
+        [...document.querySelectorAll(wanted)]
+          .filter((one) => one.checkVisibility())
+          .map((one) => one.textContent.trim()),
+      selector,
     );
   }
 

@@ -25,12 +25,36 @@ interface Change {
 
 /** Paths that are remembered at once; the oldest go first. */
 const pathsMax = 100;
-/** So often every server is left for one path, at most. */
-const roundMs = 60_000;
+/** So long a server counts as wrong about a path. */
+const wrongForMs = 60_000;
+
+/** A server that is wrong about a path. */
+interface Wrong {
+  readonly sinceMs: number;
+  /** When it was left for that. */
+  readonly leftMs: number;
+}
+
+/** What a store does about a contradiction. */
+export interface Judgement {
+  /** It is said: not within the last minute of this server and path. */
+  readonly isNews: boolean;
+  /** This server is left for the next one. */
+  readonly leaves: boolean;
+  /** Servers that are wrong about this path, this one included. */
+  readonly wrong: number;
+}
 
 export class Contradictions {
   private readonly refused = new Map<string, { readonly expected: Expected; isShownAgain: boolean }>();
-  private found: readonly { readonly path: string; readonly atMs: number }[] = [];
+  /** By path, by server. */
+  private readonly wrong = new Map<string, Map<string, Wrong>>();
+  private readonly patienceMs: number;
+
+  /** After so many ms a server is left once more for one that has not been asked yet: that may have been away for a moment. */
+  constructor(patienceMs: number) {
+    this.patienceMs = patienceMs;
+  }
 
   /** A server answered a read of `path`. */
   read(path: string, shown: Shown): void {
@@ -42,7 +66,10 @@ export class Contradictions {
 
   /** The store did all of `changes`. */
   done(changes: readonly Change[]): void {
-    for (const { path } of changes) this.refused.delete(path);
+    for (const { path } of changes) {
+      this.refused.delete(path);
+      this.wrong.delete(path); // it is the same everywhere from now on
+    }
   }
 
   /** The store refused `change`. Returns the contradiction: for the second time, and a read between had shown what it rests on. */
@@ -65,28 +92,35 @@ export class Contradictions {
   }
 
   /**
-   * A contradiction over `path` was found at `nowMs`, with one of `servers`: which of them in this round (1: the first)? Null: each had
-   * its turn within the last minute, and to leave one more helps nobody.
+   * `server`, one of `servers`, contradicted itself over `path` at `nowMs`. It is left as long as one of the others may know better: at
+   * once when it is the first time, else with patience, for whoever is connected nowhere proves nothing. When all of them are wrong, to
+   * leave one more helps nobody.
    */
-  turn(path: string, nowMs: number, servers: number): number | null {
-    this.found = this.found.filter(({ atMs }) => nowMs - atMs < roundMs);
-    const turn = this.found.filter((one) => one.path === path).length + 1;
-    if (turn > servers) return null;
-    this.found = [...this.found, { path, atMs: nowMs }];
-    return turn;
+  judge(path: string, server: string, nowMs: number, servers: number): Judgement {
+    for (const [at, known] of this.wrong) {
+      for (const [name, { sinceMs }] of known) if (nowMs - sinceMs >= wrongForMs) known.delete(name);
+      if (known.size === 0) this.wrong.delete(at);
+    }
+    const known = this.wrong.get(path) ?? new Map<string, Wrong>();
+    this.wrong.set(path, known);
+    const isNews = !known.has(server);
+    const { sinceMs = nowMs, leftMs = -Infinity } = known.get(server) ?? {};
+    const leaves = known.size + (isNews ? 1 : 0) < servers && nowMs - leftMs >= this.patienceMs;
+    known.set(server, { sinceMs, leftMs: leaves ? nowMs : leftMs });
+    return { isNews, leaves, wrong: known.size };
   }
 }
 
-/** For people: what `server` did; `turn` as above. */
+/** For people: what `server` did; `wrong` as above. */
 export function contradictionSentence(
   server: string,
   { path, expected }: Contradiction,
-  turn: number,
+  wrong: number,
   servers: number,
 ): string {
   const shows = expected === null ? `that there is no ${path}` : `version ${expected} of ${path}`;
   const then =
-    turn < servers
+    wrong < servers
       ? 'another server is asked from now on'
       : `that is so of ${servers === 1 ? 'its only server' : `${servers} servers in a minute`}, and none is left to go to`;
   return `ZooKeeper contradicts itself: ${server} shows ${shows}, and what rests on that is refused; ${then}`;

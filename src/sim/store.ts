@@ -46,7 +46,7 @@ export class SimStore implements Store {
   private readonly options: SimStoreOptions;
   private readonly listeners = new Set<(view: SessionView) => void>();
   private readonly hearers = new Set<(because: string) => void>();
-  private readonly contradictions = new Contradictions();
+  private readonly contradictions: Contradictions;
   private state: SessionView['state'] = 'connecting';
   private generation = 0;
   private id: string | null = null;
@@ -76,6 +76,7 @@ export class SimStore implements Store {
 
   constructor(options: SimStoreOptions) {
     this.options = options;
+    this.contradictions = new Contradictions(options.sessionTimeoutMs);
     const { servers } = options.ensemble;
     const first = servers.length === 1 ? 0 : Math.floor(options.random.fraction() * servers.length);
     this.server = servers[first] ?? (servers[0] as SimServer);
@@ -168,13 +169,14 @@ export class SimStore implements Store {
     }
     const refused = operations.length === 1 ? operations[0] : operations.find(({ path }) => path === reply.path);
     const found = refused === undefined ? null : contradictions.refuses(refused, reply.code);
+    if (found === null) return;
     const { servers } = options.ensemble;
-    const turn = found === null ? null : contradictions.turn(found.path, options.process.monotonicMs(), servers.length);
-    if (found === null || turn === null) return;
-    const number = servers.indexOf(server) + 1;
-    const because = contradictionSentence(`zookeeper ${number}`, found, turn, servers.length);
-    for (const hear of [...this.hearers]) hear(because);
-    if (turn < servers.length) this.lostConnection();
+    const name = `zookeeper ${servers.indexOf(server) + 1}`;
+    const nowMs = options.process.monotonicMs();
+    const { isNews, leaves, wrong } = contradictions.judge(found.path, name, nowMs, servers.length);
+    const because = contradictionSentence(name, found, wrong, servers.length);
+    if (isNews) for (const hear of [...this.hearers]) hear(because);
+    if (leaves) this.lostConnection();
   }
 
   private up(): boolean {

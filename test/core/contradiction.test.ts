@@ -6,7 +6,7 @@ const shows = (version: number) => ({ ok: true, version }) as const;
 const nothing = { ok: false, code: 'no-node' } as const;
 
 it('refused, shown again, refused again: contradicted; and the count begins anew', () => {
-  const doubts = new Contradictions();
+  const doubts = new Contradictions(3000);
   for (let round = 0; round < 2; round += 1) {
     expect(doubts.refuses(write, 'bad-version')).toBeNull();
     doubts.read('/a', shows(7));
@@ -35,7 +35,7 @@ it.each([
     },
   ],
 ])('no contradiction when %s', (_why, between) => {
-  const doubts = new Contradictions();
+  const doubts = new Contradictions(3000);
   doubts.refuses(write, 'bad-version');
   between(doubts);
   expect(doubts.refuses(write, 'bad-version')).toBeNull();
@@ -45,7 +45,7 @@ it.each([
   ['a check of what is shown, and is not there', { ...write, kind: 'check' }, 'no-node', shows(7), 7],
   ['a create of what is not shown, and is there', { kind: 'create', path: '/a' }, 'node-exists', nothing, null],
 ])('%s', (_what, change, code, shown, expected) => {
-  const doubts = new Contradictions();
+  const doubts = new Contradictions(3000);
   expect(doubts.refuses(change, code)).toBeNull();
   doubts.read('/a', shown);
   expect(doubts.refuses(change, code)).toEqual({ path: '/a', expected });
@@ -58,7 +58,7 @@ it.each([
   ['not-empty', { ...write, kind: 'remove' }],
   ['no-node', { kind: 'create', path: '/a' }],
 ])('%s of a change contradicts nothing', (code, change) => {
-  const doubts = new Contradictions();
+  const doubts = new Contradictions(3000);
   for (let round = 0; round < 3; round += 1) {
     expect(doubts.refuses(change, code)).toBeNull();
     doubts.read('/a', change.kind === 'create' ? nothing : shows(7));
@@ -66,7 +66,7 @@ it.each([
 });
 
 it('no more than a hundred paths are remembered, the newest ones', () => {
-  const doubts = new Contradictions();
+  const doubts = new Contradictions(3000);
   const at = (index: number) => ({ ...write, path: `/${index}` });
   for (let index = 0; index <= 100; index += 1) doubts.refuses(at(index), 'bad-version');
   for (const index of [0, 1, 100]) doubts.read(`/${index}`, shows(7));
@@ -75,11 +75,44 @@ it('no more than a hundred paths are remembered, the newest ones', () => {
   expect(doubts.refuses(at(0), 'bad-version')).toBeNull();
 });
 
-it('every server has its turn once in a minute, for each path', () => {
-  const doubts = new Contradictions();
-  expect([0, 1000, 2000, 3000, 59_999].map((nowMs) => doubts.turn('/a', nowMs, 3))).toEqual([1, 2, 3, null, null]);
-  expect(doubts.turn('/b', 59_999, 3)).toBe(1);
-  expect([60_000, 60_001].map((nowMs) => doubts.turn('/a', nowMs, 3))).toEqual([3, null]);
+const judged = (doubts: Contradictions, path: string, server: string, nowMs: number) => {
+  const { isNews, leaves, wrong } = doubts.judge(path, server, nowMs, 3);
+  return `${isNews ? 'said' : 'known'}, ${leaves ? 'left' : 'stays'}, ${wrong} wrong`;
+};
+
+it('each server is left once at once; when all three are wrong, none is left', () => {
+  const doubts = new Contradictions(3000);
+  expect(['one', 'two', 'three', 'one'].map((server, at) => judged(doubts, '/a', server, at * 10_000))).toEqual([
+    'said, left, 1 wrong',
+    'said, left, 2 wrong',
+    'said, stays, 3 wrong',
+    'known, stays, 3 wrong',
+  ]);
+  expect(judged(doubts, '/b', 'one', 30_000)).toBe('said, left, 1 wrong'); // for each path anew
+  expect(judged(doubts, '/a', 'two', 60_000)).toBe('known, left, 2 wrong'); // a minute after the first, it may know by now
+  expect(judged(doubts, '/a', 'one', 60_001)).toBe('said, stays, 3 wrong');
+});
+
+it('as long as one of them was not asked, each other one is left again, not more often than every three seconds', () => {
+  const doubts = new Contradictions(3000);
+  const asked = [0, 300, 350, 2999, 3000, 3299, 3300, 3400];
+  expect(asked.map((nowMs, at) => judged(doubts, '/a', at % 2 === 0 ? 'one' : 'two', nowMs))).toEqual([
+    'said, left, 1 wrong',
+    'said, left, 2 wrong',
+    'known, stays, 2 wrong',
+    'known, stays, 2 wrong',
+    'known, left, 2 wrong',
+    'known, stays, 2 wrong',
+    'known, stays, 2 wrong',
+    'known, left, 2 wrong',
+  ]);
+});
+
+it('what is written is the same everywhere: nobody is wrong about it any more', () => {
+  const doubts = new Contradictions(3000);
+  judged(doubts, '/a', 'one', 0);
+  doubts.done([write]);
+  expect(judged(doubts, '/a', 'one', 1)).toBe('said, left, 1 wrong');
 });
 
 it('it is said who shows what, and whether there is another one', () => {

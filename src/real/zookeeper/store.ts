@@ -41,7 +41,7 @@ export function openZooKeeperStore(options: ZooKeeperStoreOptions): Store {
   const session = openSession(options);
   const owners = { keys, subjects };
   if (onForeignAccess !== undefined) watchAccess(session, rootsOf(root), owners, onForeignAccess);
-  return new ZooKeeperStore(root, session, owners, options.servers.length);
+  return new ZooKeeperStore(options, session, owners);
 }
 
 class ZooKeeperStore implements Store {
@@ -50,15 +50,16 @@ class ZooKeeperStore implements Store {
   private readonly owners: Owners;
   private readonly servers: number;
   private readonly hearers = new Set<(because: string) => void>();
-  private readonly contradictions = new Contradictions();
+  private readonly contradictions: Contradictions;
   /** One stable function per watched path: a new closure each time would pile up listeners in the library. */
   private readonly watches = new Map<string, { fire: () => void; waiting: Set<() => void> }>();
 
-  constructor(root: string, link: Session, owners: Owners, servers: number) {
+  constructor({ root, servers, sessionTimeoutMs }: ZooKeeperStoreOptions, link: Session, owners: Owners) {
     this.root = root;
     this.link = link;
     this.owners = owners;
-    this.servers = servers;
+    this.servers = servers.length;
+    this.contradictions = new Contradictions(sessionTimeoutMs);
     link.subscribe(({ state }) => state !== 'connected' && this.contradictions.forget());
   }
 
@@ -183,11 +184,11 @@ class ZooKeeperStore implements Store {
 
   /** STORE10. */
   private leave(found: Contradiction): void {
-    const turn = this.contradictions.turn(found.path, monotonicMs(), this.servers);
-    if (turn === null) return;
-    const because = contradictionSentence(this.link.server(), found, turn, this.servers);
-    if (turn < this.servers) this.link.leaveServer(because);
-    for (const hear of [...this.hearers]) hear(because);
+    const server = this.link.server();
+    const { isNews, leaves, wrong } = this.contradictions.judge(found.path, server, monotonicMs(), this.servers);
+    const because = contradictionSentence(server, found, wrong, this.servers);
+    if (leaves) this.link.leaveServer(because);
+    if (isNews) for (const hear of [...this.hearers]) hear(because);
   }
 
   private at(path: string): string {

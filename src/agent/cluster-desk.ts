@@ -3,8 +3,8 @@
  * they are made once for everybody who asks, and take at most a tenth of the time (S8).
  */
 import type { ClusterPicture } from '../records/api.ts';
-import type { HistoryEvent } from '../records/history.ts';
 import { viewCluster } from '../view/cluster-view.ts';
+import type { NamedEvent } from '../view/events.ts';
 import { viewEvents } from '../view/events.ts';
 import type { Context } from './context.ts';
 
@@ -15,8 +15,7 @@ const eventsKept = 200;
 export class ClusterDesk {
   private readonly context: Context;
   private last: ClusterPicture | null = null;
-  private events: HistoryEvent[] = [];
-  private newest = '';
+  private events: readonly NamedEvent[] = [];
   /** Why the last look gave nothing; null: it did. */
   private trouble: string | null = null;
   /** When (own monotonic clock) the next look may begin. */
@@ -41,15 +40,12 @@ export class ClusterDesk {
     const startMs = env.clock.monotonicMs();
     const [read, found] = await Promise.all([
       viewCluster(env.store, config, env.clock.wallMs()),
-      viewEvents(env.store, this.newest, eventsKept),
+      viewEvents(env.store, this.events.at(-1) ?? null, eventsKept),
     ]);
     const tookMs = env.clock.monotonicMs() - startMs;
     this.notBeforeMs = startMs + Math.max(everyMs, tookMs * readingPart);
     this.trouble = read.ok ? null : read.because;
-    if (found.ok) {
-      this.newest = found.events.at(-1)?.name ?? this.newest;
-      this.events = [...this.events, ...found.events.map(({ event }) => event)].slice(-eventsKept);
-    }
+    if (found.ok) this.events = [...this.events, ...found.events].slice(-eventsKept);
     if (!read.ok) return;
     this.last = {
       seenBy: self.name,
@@ -58,7 +54,7 @@ export class ClusterDesk {
       deadAfterMs: config.timing.detectionMs,
       leaseMs: config.timing.leaseMs,
       view: read.view,
-      events: this.events,
+      events: this.events.map(({ event }) => event),
     };
   }
 }

@@ -1,6 +1,6 @@
 /** `nodectl status --watch`: the cluster on the whole screen, read again and again until q or Ctrl-C. */
-import type { HistoryEvent } from '../records/history.ts';
 import { askNoded } from '../real/http/ask.ts';
+import type { NamedEvent } from '../view/events.ts';
 import type { ClusterView } from './cluster-view.ts';
 import { readCluster } from './cluster-view.ts';
 import { readEvents } from './read-events.ts';
@@ -54,7 +54,7 @@ export async function watchStatus(
   }, draw);
   const look = async () => {
     try {
-      picture = await takePicture(connected, describe, picture?.events ?? []);
+      picture = await takePicture(connected, describe, picture?.known ?? []);
     } catch (error) {
       if (!(error instanceof CommandError) || picture === null) throw error;
       picture = { ...picture, leaseLeftMs: null, staleBecause: error.message };
@@ -84,12 +84,13 @@ async function takePicture(
 ): Promise<Picture> {
   const { config, store } = connected;
   const view = await readCluster(store, config);
-  const found = await readEvents(store, before.at(-1)?.name ?? '', eventsKept);
-  const news = found.map(({ name, event }) => ({ ...event, name }));
+  const news = await readEvents(store, before.at(-1) ?? null, eventsKept);
+  const known = [...before, ...news].slice(-eventsKept);
   return {
     ...(await describe(view)),
     view,
-    events: [...before, ...news].slice(-eventsKept),
+    known,
+    events: known.map(({ event }) => event),
     leaseLeftMs: await leaseOf(connected, view),
     leaseMs: config.timing.leaseMs,
     savingThrows: config.detection.savingThrows,
@@ -98,8 +99,7 @@ async function takePicture(
   };
 }
 
-type NamedEvent = HistoryEvent & { readonly name: string };
-type Picture = Omit<StatusPicture, 'wallMs' | 'events'> & { readonly events: readonly NamedEvent[] };
+type Picture = Omit<StatusPicture, 'wallMs'> & { readonly known: readonly NamedEvent[] };
 
 const steps: Readonly<Record<string, number>> = {
   '\x1b[A': -1,

@@ -15,8 +15,7 @@ afterAll(async () => {
 
 /**
  * What stays the same from one run to the next: words. A dead node's other observers may reach the same verdict before they
- * see the first one's intent, or may not: of equal verdicts one stays. A single saving throw is everyday (two beats that crossed), and
- * may stand beside any node at the moment of a look.
+ * see the first one's intent, or may not: of equal verdicts one stays.
  */
 function words(text: string): string[] {
   const lines = text
@@ -25,7 +24,6 @@ function words(text: string): string[] {
       line
         .replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?/g, 'TIME')
         .replace(/node\d/g, 'NODE')
-        .replace(/(?<= )1\/\d+(?= )/, '-')
         .replace(/root@\S+/g, 'root@HOST')
         .replace(/\d[\d.]*( ?(ms|s|m|h|min|%))?/g, 'N')
         .replace(/[-─]{3,}/g, '---')
@@ -48,6 +46,16 @@ async function run(line: string): Promise<string> {
   return said.stdout.trimEnd();
 }
 
+/** A single saving throw is everyday (two beats that crossed): what shows one of them is looked at again. */
+async function look(line: string): Promise<string> {
+  let output = await run(line);
+  for (let again = 0; again < 5 && / 1\/\d+ |saving throw 1 of/.test(output); again += 1) {
+    await lab.healthy();
+    output = await run(line);
+  }
+  return output;
+}
+
 it('every command prints what the tour says', async () => {
   const text = readFileSync(file, 'utf8');
   let walked = text;
@@ -64,7 +72,7 @@ it('every command prints what the tour says', async () => {
       const [command = '', ...printed] = part.split('\n');
       // Whose beat is just late counts as silent for the guard against storms, and that is what would be said.
       if (command.includes('simulate')) await lab.healthy();
-      const output = await run(command.replace('# ', ''));
+      const output = await look(command.replace('# ', ''));
       now += `${command}\n${output}\n`;
       if (!rewriting) expect({ command, words: words(output) }).toEqual({ command, words: words(printed.join('\n')) });
     }

@@ -144,7 +144,7 @@ async function fromStore(args: Arguments, folder: Folder): Promise<void> {
   await withStore(args, async ({ store, config, keys }) => {
     const view = await readCluster(store, config);
     folder.put('status.json', view);
-    const events = await readEvents(store, '', 0);
+    const events = await readEvents(store, null, 0);
     folder.put('history.jsonl', events.map(({ event }) => `${JSON.stringify(event)}\n`).join(''));
     folder.put('store.json', await dump(store, '/'));
     await fromNodes(folder, view.nodes, keys.first.apiKey);

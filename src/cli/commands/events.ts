@@ -6,6 +6,7 @@ import { pause, withStore } from '../connect.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
 import type { Output } from '../output.ts';
 import { clockTime } from '../output.ts';
+import type { NamedEvent } from '../../view/events.ts';
 import { readEvents } from '../read-events.ts';
 
 const followMs = 300;
@@ -27,10 +28,10 @@ export const events: Command = {
         throw new CommandError(exitCodes.usage, `--limit takes a whole number, got ${String(args['limit'])}`);
       const about = text(args, 'node');
       const json = flag(args, 'json');
-      let seen = '';
+      let last: NamedEvent | null = null;
       const next = async (most: number) => {
-        const found = await readEvents(store, seen, most);
-        seen = found.at(-1)?.name ?? seen;
+        const found = await readEvents(store, last, most);
+        last = found.at(-1) ?? last;
         return found.map(({ event }) => event).filter((event) => about === undefined || event.node === about);
       };
       const first = await next(limit);

@@ -30,7 +30,7 @@ export const explain: Command = {
       const view = await readCluster(store, config);
       const node = findNode(view.nodes, text(args, 'node') ?? '');
       const outlook = await outlookOf(store, config, view, node);
-      const about = (await readEvents(store, '', 0))
+      const about = (await readEvents(store, null, 0))
         .map(({ event }) => event)
         .filter((event) => event.node === node.name);
       if (flag(args, 'json')) {

@@ -27,7 +27,7 @@ export interface PastFence {
 
 /** Newest first. */
 export async function readFenceHistory(store: Store, only: string | null): Promise<PastFence[]> {
-  const events = (await readEvents(store, '', 0)).map(({ event }) => event);
+  const events = (await readEvents(store, null, 0)).map(({ event }) => event);
   const records = await currentRecords(store);
   const known = new Map(records.map((record) => [record.id, fromRecord(record)]));
   const grouped = new Map<string, HistoryEvent[]>();

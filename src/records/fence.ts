@@ -30,6 +30,11 @@ export const FenceRecord = z.object({
   incarnation: z.string().nullable(),
   /** The last keepalive of that life, as the verdict saw it. */
   sequence: z.int().nullable(),
+  /**
+   * The last keepalive there was when power read off after an order of this fence, and none followed for a beat and a half: it is no
+   * sign of life any more. Null or absent (older versions): there was no such moment.
+   */
+  signAtOff: z.object({ incarnation: z.string().nullable(), sequence: z.int().nullable() }).nullish(),
   action: z.enum(['off', 'reboot']),
   reason: z.string().max(1000),
   askedBy: z.string().max(200).nullable(),

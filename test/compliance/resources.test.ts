@@ -179,7 +179,7 @@ describe('real commands', () => {
         {
           type: 'command',
           name: 'noisy',
-          start: ['bash', '-c', 'yes | head -c 5000000; (sleep 20; echo late) & echo ready'],
+          start: ['bash', '-c', 'yes | head -c 5000000; (sleep 7; echo late) & echo ready'],
           stop: ['true'],
           status: ['true'],
         },

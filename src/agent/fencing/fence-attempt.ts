@@ -4,6 +4,7 @@
  */
 import { inWords } from '../../core/decision.ts';
 import type { FenceEvent } from '../../core/fencing.ts';
+import type { LifeSign } from '../../core/levels.ts';
 import { SessionHolder } from '../../records/registration.ts';
 import { parseRecord } from '../../records/record.ts';
 import { tree } from '../../records/tree.ts';
@@ -35,7 +36,7 @@ export async function shoot(context: Context, peers: Peers, target: string, file
     if (outcome === null) return; // not ours any more: whoever has the lock next goes on
     const { metrics } = context.env;
     metrics.count('nodekeeper_fence_attempts_total', { level, outcome: outcome.off ? 'off' : 'failed' });
-    if (!outcome.off) return failed(context, target, file, outcome.because);
+    if (!outcome.off) return failed(context, target, file, outcome.because, outcome.signAtOff ?? null);
     const event = level === 'watchdog' ? 'watchdogCertain' : 'powerReadsOff';
     if (!(await recordFenced(context, target, file, event, level, outcome))) return;
   }
@@ -108,12 +109,18 @@ async function recordFenced(
   return true;
 }
 
-async function failed(context: Context, target: string, file: FenceFile, because: string): Promise<void> {
+async function failed(
+  context: Context,
+  target: string,
+  file: FenceFile,
+  because: string,
+  signAtOff: LifeSign | null = null,
+): Promise<void> {
   const { history, self } = context;
   file.note('attempt failed', because);
   const { attempting, tried: before } = file.record;
   const tried = attempting === null ? before : [...before, { level: attempting, by: self.name }];
-  const moved = await file.move('levelsExhausted', { tried }, [], true);
+  const moved = await file.move('levelsExhausted', { tried, ...(signAtOff === null ? {} : { signAtOff }) }, [], true);
   if (!moved.ok) return;
   const text = `${target} could not be fenced by ${self.name}: ${because}; nothing of it is recovered, it is tried again`;
   history.happened('fence-failed', text, { node: target, fenceId: file.record.id });

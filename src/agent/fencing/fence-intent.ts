@@ -86,6 +86,7 @@ export function intentOf(
     target,
     incarnation: sign.incarnation,
     sequence: sign.sequence,
+    signAtOff: null,
     action: action ?? peers.get(target)?.action ?? config.fencing.action,
     reason,
     askedBy: request?.by ?? null,

@@ -7,8 +7,9 @@ import type { GuardFacts } from '../../core/guards.ts';
 import { maxUnhealthyDefault, refusals } from '../../core/guards.ts';
 import type { Attempt, PlanFacts } from '../../core/fencers.ts';
 import { inWords } from '../../core/decision.ts';
+import type { LifeSign } from '../../core/levels.ts';
 import { hopelessLevels, lyingLevels, ownAttempt } from '../../core/fencers.ts';
-import type { FenceLedger } from '../../records/fence.ts';
+import type { FenceLedger, FenceRecord } from '../../records/fence.ts';
 import { tree } from '../../records/tree.ts';
 import type { Context } from '../context.ts';
 import { contactAgeMs } from '../context.ts';
@@ -68,7 +69,9 @@ export class FenceStarter {
       return false;
     }
     if (trigger.kind === 'retry' && !(await this.goesOn(target, trigger, sign, file))) return false;
-    const held = refusals(await this.guardFacts(target, sign, trigger.kind === 'request'));
+    // Whether it had stopped before says nothing about a node that this fence has ordered off.
+    const state = trigger.kind === 'retry' && wasOrderedOff(file.record, sign) ? 'unknown' : sign.state;
+    const held = refusals(await this.guardFacts(target, state, isOperators(trigger, file.record)));
     if (held.length > 0) {
       await this.refusals.tell(target, trigger, held);
       return false;
@@ -131,9 +134,9 @@ export class FenceStarter {
       this.notBeforeMs.set(target, env.clock.monotonicMs() + config.keepalive.interval);
       return false;
     }
-    const lives = sign.incarnation !== file.record.incarnation || sign.sequence !== file.record.sequence;
-    // What an operator asked for is tried from every path once, also on a node that lives; then it is over.
-    if (!lives || (file.record.requestId !== null && !trigger.newRound)) return true;
+    const { record } = file;
+    const lives = !isSame(record, sign) && !wasOrderedOff(record, sign);
+    if (!lives || isOperators(trigger, record)) return true;
     await this.letGo(target, file);
     return false;
   }
@@ -184,7 +187,7 @@ export class FenceStarter {
     if (moved.ok) this.context.history.happened('fence-cancelled', because, { node: target, fenceId });
   }
 
-  private async guardFacts(target: string, sign: LastSign, askedByOperator: boolean): Promise<GuardFacts> {
+  private async guardFacts(target: string, state: LastSign['state'], askedByOperator: boolean): Promise<GuardFacts> {
     const { env, board, config, self } = this.context;
     const [clusterMaintenance, targetMaintenance, ledger] = await Promise.all([
       readMaintenance(this.context, tree.maintenance),
@@ -206,7 +209,7 @@ export class FenceStarter {
       intervalMs: config.keepalive.interval,
       quietLeftMs: board.quietUntilMs - env.clock.monotonicMs(),
       steppedDown: board.steppedDown !== null,
-      targetState: sign.state,
+      targetState: state,
       clusterMaintenance: reasonOf(clusterMaintenance),
       targetMaintenance: reasonOf(targetMaintenance),
       nodesTotal,
@@ -217,6 +220,20 @@ export class FenceStarter {
       askedByOperator,
     };
   }
+}
+
+/** What an operator asked for is tried from every path once, also on a node that lives or that a guard holds; then it is over. */
+function isOperators(trigger: Trigger, { requestId }: FenceRecord): boolean {
+  return trigger.kind === 'request' || (trigger.kind === 'retry' && requestId !== null && !trigger.newRound);
+}
+
+function isSame(seen: LifeSign, now: LifeSign): boolean {
+  return seen.incarnation === now.incarnation && seen.sequence === now.sequence;
+}
+
+/** Power read off after an order of this fence, and no keepalive came since. */
+function wasOrderedOff({ signAtOff }: FenceRecord, sign: LastSign): boolean {
+  return signAtOff !== undefined && signAtOff !== null && isSame(signAtOff, sign);
 }
 
 /** A pause that could not be read holds the shot: doubt never shoots. */

@@ -5,7 +5,7 @@
  */
 import { inWords } from '../../core/decision.ts';
 import { levelOutcome, nextLevelStep, offIsCredible } from '../../core/levels.ts';
-import type { DeviceStep } from '../../core/levels.ts';
+import type { DeviceStep, LifeSign } from '../../core/levels.ts';
 import type { PowerReading } from '../../environment/power.ts';
 import type { FenceDevice } from '../../records/device.ts';
 import type { Registration } from '../../records/registration.ts';
@@ -18,7 +18,15 @@ import { wasSeenOn } from './proofs.ts';
 
 export type LevelOutcome =
   | { readonly off: true; readonly confirmedWallMs: number; readonly because: string }
-  | { readonly off: false; readonly because: string };
+  | {
+      readonly off: false;
+      readonly because: string;
+      /** As in the fence's record. */
+      readonly signAtOff?: LifeSign | null;
+    };
+
+/** Who lives publishes within so many beats. */
+const beatsWatched = 1.5;
 
 /** What was done to one device in this attempt. */
 interface Handled {
@@ -59,6 +67,7 @@ async function handleAll(
   const startMs = env.clock.monotonicMs();
   const slowestMs = Math.max(...devices.map((device) => device.commandTimeoutMs));
   const deadlineMs = Math.max(config.fencing.levelDeadline, 2 * slowestMs);
+  let readOff: { readonly sign: LastSign; readonly atMs: number } | null = null;
   for (;;) {
     if (!file.lockStands() || duties.aborted || board.steppedDown !== null) return null;
     const readings = await Promise.all(devices.map((device) => env.power.read(device, device.commandTimeoutMs)));
@@ -86,7 +95,20 @@ async function handleAll(
       if (confirmed !== 'on-again') return confirmed;
       continue;
     }
-    if (next.step === 'give-up') return { off: false, because: `level ${level}: ${next.because}` };
+    if (next.step === 'give-up') {
+      const isSilent = readOff !== null && nowMs - readOff.atMs >= beatsWatched * readOff.sign.intervalMs;
+      const { incarnation, sequence } = readOff?.sign ?? { incarnation: null, sequence: null };
+      const signAtOff = isSilent ? { incarnation, sequence } : null;
+      return { off: false, because: `level ${level}: ${next.because}`, signAtOff };
+    }
+    if (
+      readOff === null &&
+      handled.every(({ requests }) => requests > 0) &&
+      readings.every(({ power }) => power === 'off')
+    ) {
+      const sign = await readSign(context, target);
+      readOff = sign === null ? null : { sign, atMs: env.clock.monotonicMs() };
+    }
     if (next.step === 'request-off' && mayShoot(context, file)) {
       const due = handled.filter((_, index) => steps[index]?.next.step === 'request-off');
       await Promise.all(due.map((one) => orderOff(context, one, devices.length > 1, file)));
@@ -146,7 +168,7 @@ async function confirm(
   let answer = offIsCredible(wasSilent, atIntent, first, null);
   if (answer.answer === 'look-again') {
     file.note('watching keepalives', answer.because);
-    await env.clock.sleep(Math.round(first.intervalMs * 1.5), duties);
+    await env.clock.sleep(Math.round(first.intervalMs * beatsWatched), duties);
     const second = await signWhileLocked(context, target, file);
     if (second === null) return null;
     answer = offIsCredible(wasSilent, atIntent, first, second);

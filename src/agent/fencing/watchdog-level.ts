@@ -47,6 +47,7 @@ export async function watchdogLevel(
   if (sign === null) return null;
   if (sign.incarnation !== incarnation || sign.sequence !== sequence)
     return no('the node has published a keepalive meanwhile');
+  if (sign.state === 'stop') return no('the node has stopped in good order, and disarmed its watchdog');
   const because = `the bound of its armed watchdog has run out (${inWords(waitMs)} without a keepalive)`;
   file.note('the watchdog is certain', because);
   return { off: true, confirmedWallMs: env.clock.wallMs(), because };

@@ -69,9 +69,7 @@ export class FenceStarter {
       return false;
     }
     if (trigger.kind === 'retry' && !(await this.goesOn(target, trigger, sign, file))) return false;
-    // Whether it had stopped before says nothing about a node that this fence has ordered off.
-    const state = trigger.kind === 'retry' && wasOrderedOff(file.record, sign) ? 'unknown' : sign.state;
-    const held = refusals(await this.guardFacts(target, state, isOperators(trigger, file.record)));
+    const held = refusals(await this.guardFacts(target, sign, isOperators(trigger, file.record)));
     if (held.length > 0) {
       await this.refusals.tell(target, trigger, held);
       return false;
@@ -135,7 +133,7 @@ export class FenceStarter {
       return false;
     }
     const { record } = file;
-    const lives = !isSame(record, sign) && !wasOrderedOff(record, sign);
+    const lives = !isSame(record, sign) && !stoppedAndOrderedOff(record, sign);
     if (!lives || isOperators(trigger, record)) return true;
     await this.letGo(target, file);
     return false;
@@ -187,7 +185,7 @@ export class FenceStarter {
     if (moved.ok) this.context.history.happened('fence-cancelled', because, { node: target, fenceId });
   }
 
-  private async guardFacts(target: string, state: LastSign['state'], askedByOperator: boolean): Promise<GuardFacts> {
+  private async guardFacts(target: string, sign: LastSign, askedByOperator: boolean): Promise<GuardFacts> {
     const { env, board, config, self } = this.context;
     const [clusterMaintenance, targetMaintenance, ledger] = await Promise.all([
       readMaintenance(this.context, tree.maintenance),
@@ -209,7 +207,7 @@ export class FenceStarter {
       intervalMs: config.keepalive.interval,
       quietLeftMs: board.quietUntilMs - env.clock.monotonicMs(),
       steppedDown: board.steppedDown !== null,
-      targetState: state,
+      targetState: sign.state,
       clusterMaintenance: reasonOf(clusterMaintenance),
       targetMaintenance: reasonOf(targetMaintenance),
       nodesTotal,
@@ -231,9 +229,12 @@ function isSame(seen: LifeSign, now: LifeSign): boolean {
   return seen.incarnation === now.incarnation && seen.sequence === now.sequence;
 }
 
-/** Power read off after an order of this fence, and no keepalive came since. */
-function wasOrderedOff({ signAtOff }: FenceRecord, sign: LastSign): boolean {
-  return signAtOff !== undefined && signAtOff !== null && isSame(signAtOff, sign);
+/**
+ * It said `stop`, and power read off after an order of this fence: no verdict will come of its silence, so the fence stays open for all to
+ * see. (Of any other silence a verdict comes anew, with all its saving throws: the reading itself is not believed.)
+ */
+function stoppedAndOrderedOff({ signAtOff }: FenceRecord, sign: LastSign): boolean {
+  return sign.state === 'stop' && signAtOff !== undefined && signAtOff !== null && isSame(signAtOff, sign);
 }
 
 /** A pause that could not be read holds the shot: doubt never shoots. */

@@ -170,6 +170,10 @@ describe('a lost quorum', () => {
     expect((await lab.say(['exec', 'node2', '--', 'nodectl', 'status', '--stale'])).stdout).toMatch(
       /nothing of this is certain/,
     );
+    // With the quorum back the store shows the former lives' last words first: nothing is well before all plugs have power.
+    await lab.until('everybody has power', 90_000, async () =>
+      (await lab.hosts()).every(({ power }) => power === 'on'),
+    );
     await lab.healthy(90_000);
     const revived = (await lab.eventsOf('power-on')).filter((event) => /without a quorum/.test(event.because));
     expect(revived.map((event) => `${event.by} ${event.node ?? ''}`)).toEqual(['node2 node1']);
@@ -181,6 +185,9 @@ describe('a lost quorum', () => {
       await up(['--nodes', '5', '--zookeepers', '5'], []);
       await pause(2000);
       for (const node of ['node1', 'node2', 'node4']) await lab.do('power', node, 'off');
+      await lab.until('everybody has power', 120_000, async () =>
+        (await lab.hosts()).every(({ power }) => power === 'on'),
+      );
       await lab.healthy(120_000);
       const revived = (await lab.eventsOf('power-on')).filter((event) => /without a quorum/.test(event.because));
       expect(revived.map((event) => event.by).sort()).toEqual(['node3', 'node5']);

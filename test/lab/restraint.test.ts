@@ -161,7 +161,8 @@ describe('a lost quorum', () => {
   it('2 of 3 plugs pulled: the survivor powers one on, then quorum, then ordinary work; nobody helps', async () => {
     await up(['--nodes', '3'], []);
     await pause(2000);
-    for (const node of ['node1', 'node3']) await lab.do('power', node, 'off');
+    // Together: two seconds apart, on a busy machine, the first one is fenced with the quorum that is still there.
+    await Promise.all(['node1', 'node3'].map((node) => lab.do('power', node, 'off')));
     const asked = await lab.say(['exec', 'node2', '--', 'nodectl', 'quorum', 'status']);
     expect(asked).toMatchObject({
       code: 1,
@@ -169,10 +170,6 @@ describe('a lost quorum', () => {
     });
     expect((await lab.say(['exec', 'node2', '--', 'nodectl', 'status', '--stale'])).stdout).toMatch(
       /nothing of this is certain/,
-    );
-    // With the quorum back the store shows the former lives' last words first: nothing is well before all plugs have power.
-    await lab.until('everybody has power', 90_000, async () =>
-      (await lab.hosts()).every(({ power }) => power === 'on'),
     );
     await lab.healthy(90_000);
     const revived = (await lab.eventsOf('power-on')).filter((event) => /without a quorum/.test(event.because));
@@ -184,10 +181,7 @@ describe('a lost quorum', () => {
     it('3 of 5 likewise: the two survivors choose different machines', async () => {
       await up(['--nodes', '5', '--zookeepers', '5'], []);
       await pause(2000);
-      for (const node of ['node1', 'node2', 'node4']) await lab.do('power', node, 'off');
-      await lab.until('everybody has power', 120_000, async () =>
-        (await lab.hosts()).every(({ power }) => power === 'on'),
-      );
+      await Promise.all(['node1', 'node2', 'node4'].map((node) => lab.do('power', node, 'off')));
       await lab.healthy(120_000);
       const revived = (await lab.eventsOf('power-on')).filter((event) => /without a quorum/.test(event.because));
       expect(revived.map((event) => event.by).sort()).toEqual(['node3', 'node5']);

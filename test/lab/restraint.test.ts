@@ -161,7 +161,7 @@ describe('a lost quorum', () => {
   it('2 of 3 plugs pulled: the survivor powers one on, then quorum, then ordinary work; nobody helps', async () => {
     await up(['--nodes', '3'], []);
     await pause(2000);
-    // Together: two seconds apart, on a busy machine, the first one is fenced with the quorum that is still there.
+    // Together: three seconds apart the first one is fenced with the quorum that is still there.
     await Promise.all(['node1', 'node3'].map((node) => lab.do('power', node, 'off')));
     const asked = await lab.say(['exec', 'node2', '--', 'nodectl', 'quorum', 'status']);
     expect(asked).toMatchObject({

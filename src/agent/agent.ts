@@ -110,7 +110,7 @@ export class Agent {
       this.poke = () => keepalive.poke();
       const beating = keepalive.run(this.beating.signal);
       const steering = primary?.run(this.steering.signal) ?? Promise.resolve();
-      const rejoined = this.takeUpDuties();
+      const rejoined = this.takeUpDuties().finally(() => primary?.wake());
       const verifying = rejoined.then((taken) => (taken ? new Verifier(context, peers).run() : undefined));
       const watching = this.holdName();
       const vms = env.hypervisor === null ? null : new VmDuties(context, env.hypervisor, peers);
@@ -182,14 +182,22 @@ export class Agent {
       if (because !== told) env.log.info('waiting to join', { because });
       told = because;
     };
-    while (!this.stopping.signal.aborted) {
-      context.board.keepaliveTurnMs = env.clock.monotonicMs();
-      const hindrance = await this.tryJoin(settings.devices);
-      if (hindrance === null) return true;
-      if (this.ending !== null) return false;
-      tell(hindrance);
-      env.supervisor.alive(hindrance);
-      await env.clock.sleep(joinRetryMs, this.stopping.signal);
+    // A restart is a race against the saving throws: the moment that the store is there, this goes on.
+    const bell = new Bell(env.clock, this.stopping.signal);
+    const stopListening = env.store.onSession(bell.ring);
+    try {
+      while (!this.stopping.signal.aborted) {
+        bell.listen();
+        context.board.keepaliveTurnMs = env.clock.monotonicMs();
+        const hindrance = await this.tryJoin(settings.devices);
+        if (hindrance === null) return true;
+        if (this.ending !== null) return false;
+        tell(hindrance);
+        env.supervisor.alive(hindrance);
+        await bell.wait(joinRetryMs);
+      }
+    } finally {
+      stopListening();
     }
     context.board.daemonState = 'stop';
     return false;

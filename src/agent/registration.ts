@@ -5,6 +5,7 @@
 import { forbidsRejoin } from '../core/fencing.ts';
 import { Keepalive } from '../records/keepalive.ts';
 import { Registration, SessionHolder } from '../records/registration.ts';
+import type { StoreResult } from '../environment/store.ts';
 import type { FenceDevice } from '../records/device.ts';
 import { parseRecord, printRecord } from '../records/record.ts';
 import { tree, treeRoots } from '../records/tree.ts';
@@ -50,19 +51,28 @@ export async function claimName(context: Context): Promise<Claimed> {
   const path = tree.session(self.name);
   const { bootId, machineId, hostname, pid } = env.machine;
   const holder: SessionHolder = { schema: 1, incarnation: self.incarnation, bootId, machineId, hostname, pid };
-  const made = await env.store.create(path, printRecord(holder), 'ephemeral');
-  if (made.ok) return { kind: 'claimed' };
-  if (made.code !== 'node-exists') return { kind: 'wait', because: made.because };
+  const take = () => env.store.create(path, printRecord(holder), 'ephemeral');
+  let made = await take();
+  if (!made.ok && made.code === 'node-exists') {
+    const hindrance = await clearFormerLife(context, path);
+    if (hindrance !== null) return hindrance;
+    made = await take();
+  }
+  return made.ok ? { kind: 'claimed' } : { kind: 'wait', because: made.because };
+}
+
+/** Null: the name is free now. */
+async function clearFormerLife({ env, self }: Context, path: string): Promise<Claimed | null> {
+  const { bootId, machineId } = env.machine;
   const read = await env.store.read(path);
-  if (!read.ok) return { kind: 'wait', because: read.because };
+  if (!read.ok) return read.code === 'no-node' ? null : { kind: 'wait', because: read.because };
   const parsed = parseRecord(SessionHolder, read.text);
   if (!parsed.ok)
     return { kind: 'wait', because: `${path} is held by a session whose record cannot be read: ${parsed.because}` };
   const other = parsed.record;
   if (other.incarnation === self.incarnation) {
     if (read.owner === env.store.session().id) return { kind: 'claimed' };
-    await env.store.remove(path, read.version); // our own, of an older session of this very life
-    return { kind: 'wait', because: 'the name was held by an older session of this life' };
+    return freed(await env.store.remove(path, read.version), 'the name was held by an older session of this life');
   }
   if (other.machineId !== machineId) {
     return {
@@ -73,8 +83,12 @@ export async function claimName(context: Context): Promise<Claimed> {
   if (other.bootId === bootId && env.processLives(other.pid)) {
     return { kind: 'taken', because: `a noded for "${self.name}" already runs on this machine (pid ${other.pid})` };
   }
-  await env.store.remove(path, read.version);
-  return { kind: 'wait', because: 'a former life of this machine held the name; it is certainly over' };
+  return freed(await env.store.remove(path, read.version), 'a former life of this machine held the name');
+}
+
+/** A restart is a race against the saving throws: what is free is taken at once, not with the next try. */
+function freed(removed: StoreResult<object>, because: string): Claimed | null {
+  return removed.ok || removed.code === 'no-node' ? null : { kind: 'wait', because: `${because}: ${removed.because}` };
 }
 
 /** Whether the own fence record lets this life begin; the sentence says why not. */

@@ -28,7 +28,7 @@ export const vms = z.strictObject({
     .meta({ description: 'Further options of `virsh migrate`, word by word, e.g. [--auto-converge].' }),
   checkInterval: durationOr('5s', 'Every so often the guests are compared with the records.', 200, 60_000),
   commandTimeout: durationOr('10s', 'How long a question to libvirt may take.', 500, 300_000),
-  startTimeout: durationOr('60s', 'How long starting a guest, or switching one off, may take.', 1000, 3_600_000),
+  startTimeout: durationOr('60s', 'How long defining, starting or switching off a guest may take.', 1000, 3_600_000),
   shutdownTimeout: durationOr(
     '90s',
     'How long a guest may take to shut down when it is asked to; then it is switched off.',

@@ -133,7 +133,8 @@ export class VirshHypervisor implements Hypervisor {
     const file = join(dir, 'domain.xml');
     try {
       await writeFile(file, xml, { mode: 0o600 });
-      const defined = await this.virsh(['define', '--validate', file]);
+      // The first one after libvirt's start waits for what QEMU says of itself, on a busy machine for many seconds.
+      const defined = await this.virsh(['define', '--validate', file], { deadlineMs: this.settings.startTimeout });
       return defined.ok ? ok : no(defined.because.replace(`Failed to define domain from ${file}; `, ''));
     } finally {
       await rm(dir, { recursive: true, force: true });

@@ -177,7 +177,7 @@ class ZooKeeperSession implements Session {
     // Every server has its turn; and so has the old session, after a new one was taken.
     const roundMs = (this.options.servers.length + 1) * (this.options.connectTimeoutMs + spinMaxMs);
     const taken = isDoubted() && (await this.isNewOneTaken(roundMs));
-    if (taken) await new Promise((resolve) => setTimeout(resolve, roundMs));
+    if (taken) await new Promise((resolve) => setTimeout(resolve, roundMs).unref());
     if (!isDoubted()) return;
     if (taken)
       this.onLost('new sessions are taken, and this one is not: ZooKeeper was rebuilt, or restored from an old copy');
@@ -191,6 +191,7 @@ class ZooKeeperSession implements Session {
     const onState = (state: string) => state === 'connected' && tell(true);
     const other = hardenedClient({ ...this.clientOptions(), onState });
     const timer = setTimeout(() => tell(false), withinMs);
+    timer.unref();
     other.connect();
     const taken = await answer;
     clearTimeout(timer);

@@ -26,6 +26,8 @@ import { drillSteps } from './steps.ts';
 const viaMs = 20_000;
 /** How long the store may be away in the middle of a step. */
 const storeMs = 60_000;
+/** How long a node that has just come back may take until it may be primary. */
+const fitMs = 30_000;
 
 interface Done {
   readonly step: string;
@@ -258,17 +260,26 @@ async function moveThereAndBack(connected: Connected, name: string, withinMs: nu
   return { step: 'move', outcome: 'proved', because: `the role went to ${first.to} and back to ${back.to}`, times };
 }
 
-/** Null: the best candidate. */
+/** `to` null: the best candidate. What was refused was not begun, and is asked for again for a while. */
 async function moveRole(
   { store, config }: Connected,
   to: string | null,
   withinMs: number,
 ): Promise<{ to: string; tookMs: number }> {
-  const startMs = Date.now();
-  const view = await readCluster(store, config);
-  const id = await askForTransfer(store, view, { to, reason: 'drill', withinMs });
-  const record = await followTransfer(store, id, withinMs, null);
-  return { to: record.to ?? '?', tookMs: Date.now() - startMs };
+  const endMs = Date.now() + Math.min(fitMs, withinMs);
+  for (;;) {
+    const startMs = Date.now();
+    try {
+      const view = await steadily(() => readCluster(store, config));
+      const id = await askForTransfer(store, view, { to, reason: 'drill', withinMs });
+      const record = await followTransfer(store, id, withinMs, null);
+      return { to: record.to ?? '?', tookMs: Date.now() - startMs };
+    } catch (error) {
+      const isTooEarly = error instanceof CommandError && error.code === exitCodes.refused;
+      if (!isTooEarly || Date.now() > endMs) throw error;
+      await pause(500);
+    }
+  }
 }
 
 async function nodeNow({ store, config }: Connected, name: string): Promise<NodeView> {

@@ -29,7 +29,7 @@ export const drillSteps: readonly DrillStep[] = [
     describe: (victim) => `${victim} is cut off from ZooKeeper (iptables): ${victim} WILL BE FENCED and must come back`,
     onVictim: ({ zookeeper }) => {
       const ports = [...new Set(zookeeper.servers.map((server) => server.slice(server.lastIndexOf(':') + 1)))];
-      return ports.map((port) => `iptables -I OUTPUT -p tcp --dport ${port} -j DROP`).join(' && ');
+      return ports.map((port) => `iptables -w 5 -I OUTPUT -p tcp --dport ${port} -j DROP`).join(' && ');
     },
     expects: 'fenced-and-back',
   },

@@ -45,7 +45,7 @@ it('plays an own configuration: tables, a picture, and what cannot happen there'
   expect(said.stdout).toMatch(/^leader is left out: it needs at least 3 ZooKeeper servers$/m);
   expect(said.stdout).toMatch(/^! plug: in 2 of 2 runs nothing worked again by itself/m);
   expect(parseXml(readFileSync(svg, 'utf8')).root?.name).toBe('svg');
-}, 60_000);
+});
 
 it('docs/TIMING.md shows what the command says', async () => {
   const path = new URL('../../docs/TIMING.md', import.meta.url).pathname;
@@ -60,7 +60,7 @@ it('docs/TIMING.md shows what the command says', async () => {
       text.replace(said, () => stdout),
     );
   else expect(said).toBe(stdout);
-}, 60_000);
+});
 
 it('the same command says the same, whatever the number of processes; another seed says something else', async () => {
   const args = ['--config', config, '--runs', '8', '--only', 'power,pause', '--json'];
@@ -79,7 +79,7 @@ it('the same command says the same, whatever the number of processes; another se
     ['power', 4],
     ['pause', 4],
   ]);
-}, 60_000);
+});
 
 it('a slower beat is slower: what --set changes is what is played', async () => {
   const median = async (...more: string[]) => {
@@ -87,7 +87,7 @@ it('a slower beat is slower: what --set changes is what is played', async () => 
     return (JSON.parse(stdout) as { situations: { again: { medianMs: number } }[] }).situations[0]?.again.medianMs ?? 0;
   };
   expect(await median('--set', 'keepalive.interval=3s')).toBeGreaterThan((await median()) + 15_000);
-}, 60_000);
+});
 
 it('an own story', async () => {
   const story = file('story.yaml', 'story: [{ at: 0s, do: cut PRIMARY --store }, { at: 5s, do: heal }]\nuntil: 20s\n');

@@ -12,6 +12,9 @@ import { pause } from './zookeeper.ts';
 
 const script = new URL('../../scripts/lab', import.meta.url).pathname;
 
+/** Between two looks at what is waited for. */
+const lookMinMs = 200;
+const lookMaxMs = 1000;
 /** Lines of each log in the message of a failed wait. */
 const wordsKept = 15;
 
@@ -64,11 +67,11 @@ export class LabDriver {
     rmSync(join(this.dir, '..'), { recursive: true, force: true });
   }
 
-  /** One command; a failure is an answer, not an exception. */
-  say(words: readonly string[], deadlineMs = 120_000): Promise<Said> {
+  /** One command; a failure is an answer, not an exception. `onText` hears what it prints as it does so. */
+  say(words: readonly string[], deadlineMs = 120_000, onText?: (text: string) => void): Promise<Said> {
     const [program, args, env] = this.command(words);
     return new Promise((resolve) => {
-      execFile(
+      const child = execFile(
         program,
         args,
         { timeout: deadlineMs, killSignal: 'SIGKILL', maxBuffer: 32 * 1024 * 1024, env: { ...process.env, ...env } },
@@ -77,6 +80,7 @@ export class LabDriver {
           resolve({ code, stdout, stderr });
         },
       );
+      if (onText !== undefined) child.stdout?.on('data', onText);
     });
   }
 
@@ -151,13 +155,15 @@ export class LabDriver {
 
   /** Waits until `holds`; on failure the timeline and the logs' ends are part of the error, so that the story can be read. */
   async until(what: string, withinMs: number, holds: () => Promise<boolean>): Promise<void> {
-    const endMs = performance.now() + withinMs;
+    const startMs = performance.now();
     while (!(await holds())) {
-      if (performance.now() > endMs) {
+      const waitedMs = performance.now() - startMs;
+      if (waitedMs > withinMs) {
         const story = await this.say(['timeline']);
         throw new Error(`not within ${withinMs} ms: ${what}\n${story.stdout}\n${await this.lastWords()}`);
       }
-      await pause(200);
+      // A look is a process of 0.2 s of computing: who waits long looks less often, or it disturbs what it waits for.
+      await pause(Math.min(lookMaxMs, lookMinMs + waitedMs / 10));
     }
   }
 

@@ -4,12 +4,10 @@
  */
 import { statSync } from 'node:fs';
 
-const minutes = ['fencing', 'vms', 'restraint', 'role', 'main-job', 'systemd', 'model', 'package', 'matrix', 'keys'];
+const minutes = ['fencing', 'vms', 'restraint', 'role', 'main-job', 'systemd', 'matrix', 'keys'];
 
 function weight({ path }) {
-  const place = minutes.findIndex(
-    (name) => path.endsWith(`/lab/${name}.test.ts`) || path.endsWith(`/real/${name}.test.ts`),
-  );
+  const place = minutes.findIndex((name) => path.endsWith(`/lab/${name}.test.ts`));
   return place < 0 ? statSync(path).size : 1e9 * (minutes.length - place);
 }
 

@@ -158,16 +158,13 @@ const steady = (role: string, victimOf: (cast: Cast) => string): Moment => ({
   begin: (_lab, cast) => Promise.resolve({ victim: victimOf(cast), free: [], finish: nothing }),
 });
 
-async function roleState(lab: LabDriver): Promise<string> {
-  const said = await lab.say(['ctl', 'status', '--json']);
-  return said.code === 0 ? (JSON.parse(said.stdout) as { primary: { state: string } }).primary.state : '?';
-}
-
 const transfer = (role: 'source' | 'target'): Moment => ({
   name: `transfer ${role}, in the middle`,
   async begin(lab, { primary, other }) {
-    const moving = lab.say(['ctl', 'primary', 'takeover', '--node', other]);
-    await lab.until('it is under way', 10_000, async () => ['relinquish', 'takeover'].includes(await roleState(lab)));
+    let told = '';
+    const moving = lab.say(['ctl', 'primary', 'takeover', '--node', other], 120_000, (text) => (told += text));
+    // That takes a second, and starting it at the other one takes another.
+    await lab.until('the holder stops', 20_000, () => Promise.resolve(/ stopping /.test(told)));
     return { victim: role === 'source' ? primary : other, free: [], finish: () => moving };
   },
 });

@@ -5,25 +5,33 @@
 import type { Config } from '../config/load.ts';
 import { inWords } from '../core/decision.ts';
 import type { Environment } from '../environment/environment.ts';
+import { Disk } from './disk.ts';
 import type { FenceDevice } from '../records/device.ts';
+import { tree } from '../records/tree.ts';
 import { runCollectors } from './collectors.ts';
 import { lookAtOwnFence } from './fencing/condemned.ts';
 import { Bell } from './bell.ts';
 import type { Beat, Board, Context, Identity } from './context.ts';
 import { newBoard } from './context.ts';
-import { FencingLoop } from './fencing/fencing.ts';
+import { DeviceBook } from './fencing/device-book.ts';
 import { createHistory } from './history.ts';
+import { inventory } from './inventory.ts';
 import { KeepaliveLoop } from './keepalive.ts';
-import { Monitor } from './monitor.ts';
+import { pacedStore } from './paced-store.ts';
 import { Peers } from './peers.ts';
 import { claimName, closeOwnFence, makeTree, mayRejoin, mayUseTree, register } from './registration.ts';
 import { PrimaryLoop } from './primary/primary.ts';
 import { answerer } from './primary/answers.ts';
 import { readLeft } from './left.ts';
 import { SelfFence } from './self-fence.ts';
+import { ServerRestarter } from './server-restart.ts';
+import { refusedInWords, storeGate } from './store-gate.ts';
+import { StoreRestore } from './store-restore.ts';
 import { QuorumLoop } from './quorum.ts';
 import { Verifier } from './verifier.ts';
 import { VmDuties } from './vms/vm-duties.ts';
+import { Watch } from './watch.ts';
+import { WitnessedStore } from './witnessed-store.ts';
 
 export interface AgentSettings {
   readonly config: Config;
@@ -41,8 +49,13 @@ export interface Ending {
 
 /** What a graceful stop may take, the hand-over of the primary role not counted, before the keepalive ends. */
 export const stopDeadlineMs = 30_000;
+/** The last keepalive (5 s at most), the history, the end of the session. */
+const stopTailMs = 10_000;
 /** Pause between two tries to join. */
 const joinRetryMs = 500;
+/** So many keepalives are published between two beats after a restore, and so far apart. */
+const keepalivesAfterRestore = 4;
+const keepaliveAfterMs = 300;
 /** How often the hold on the name is looked at without any hint. */
 const holdLookMs = 10_000;
 
@@ -50,8 +63,13 @@ export class Agent {
   readonly identity: Identity;
   readonly board: Board;
   private readonly env: Environment;
+  private readonly store: WitnessedStore;
   private readonly settings: AgentSettings;
   private readonly context: Context;
+  private readonly peers: Peers;
+  private readonly restore: StoreRestore;
+  /** Of what waits for no other loop's reads. */
+  private readonly urgent: Context;
   private readonly duties = new AbortController();
   private readonly beating = new AbortController();
   private readonly stopping = new AbortController();
@@ -59,36 +77,57 @@ export class Agent {
   private readonly ended = new AbortController();
   private poke: () => void = () => undefined;
   private ending: Ending | null = null;
+  /** The loops of this life, for the counts of `state`. */
+  private readonly loops: Record<string, object | null> = {};
 
   constructor(env: Environment, settings: AgentSettings) {
-    this.env = env;
-    this.settings = settings;
     const { config, name, version } = settings;
+    const store = new WitnessedStore({
+      store: env.store,
+      path: tree.keepalive(name),
+      self: name,
+      onSetBack: (because) => this.forgetStore(because),
+      clock: env.clock,
+    });
+    const disk = new Disk(env.journal, env.clock, (trouble) => this.diskChanged(trouble));
+    env = { ...env, store, journal: disk };
+    this.env = env;
+    this.store = store;
+    this.settings = settings;
     const incarnation = `${env.machine.bootId}:${env.random.id()}`;
     this.identity = { name, role: config.node.role, priority: config.node.priority, incarnation, version };
     this.board = newBoard(config.node.role);
-    const history = createHistory(name, env, config.history.maxEvents);
+    const history = createHistory(this.identity, env, config.history.maxEvents);
+    // The keepalive and the own fence are looked at by `urgent`: they wait for nobody's reads.
+    const paced = { ...env, store: pacedStore(store, env.clock, config.timing.requestTimeoutMs) };
+    this.peers = new Peers(paced, history);
     this.context = {
-      env,
+      env: paced,
       config,
       self: this.identity,
       board: this.board,
       history,
+      devices: new DeviceBook(name, paced, history, this.peers),
       duties: this.duties.signal,
       life: this.beating.signal,
     };
+    this.urgent = { ...this.context, env };
+    this.restore = new StoreRestore(this.context, this.peers, store);
+    env.store.guard(storeGate(this.context, (because) => this.forgetStore(because)));
   }
 
   /** Lives until told to stop, or until this life must end. */
   async run(): Promise<Ending> {
-    const { env, board, context } = this;
-    const peers = new Peers(env, context.history);
-    const stopHearing = env.store.onContradiction((because) =>
-      context.history.happened('store-contradicts', because, { node: context.self.name }),
-    );
+    const { env, board, context, peers, restore } = this;
+    const stopContradictions = this.hearContradictions();
     const primary = context.self.role === 'coordinator' ? new PrimaryLoop(context, peers, () => this.poke()) : null;
     const quorum = new QuorumLoop(context, peers);
-    env.peerApi.serve(answerer(context, peers, primary, quorum));
+    const stopAsking = restore.run(quorum.recalled(), {
+      onEpoch: (seen) => primary?.learnEpoch(seen),
+      onAsked: () => primary?.wake(),
+    });
+    env.peerApi.serve(answerer(context, peers, { primary, quorum, witness: () => this.store.witnessed() }));
+    Object.assign(this.loops, { peers, primary, quorum });
     // Before all else: what a former life left running of the primary is stopped.
     await primary?.cleanUp();
     const selfFence = new SelfFence(context, primary?.tenure ?? null);
@@ -97,28 +136,40 @@ export class Agent {
     const collecting = runCollectors(context);
     const recovering = quorum.run(); // also without a store: it is for then
     if (await this.join()) {
-      const fencing: FencingLoop = new FencingLoop(context, peers, () => monitor.presentCoordinators());
-      const monitor: Monitor = new Monitor(context, peers, fencing);
+      const watch = new Watch(context, peers);
       const keepalive = new KeepaliveLoop(
-        context,
+        this.urgent,
         (beat, isBeat) => {
           void primary?.tenure.prove();
-          if (isBeat) void this.afterBeat(beat, monitor);
+          if (isBeat) void this.afterBeat(beat, watch);
         },
-        (kind, because) => this.end({ kind, because }),
+        (kind, because) => this.endByStore({ kind, because }),
+        (replaced) => restore.judgePrevious(replaced),
       );
+      const verifier = new Verifier(context, peers);
+      const vms = env.hypervisor === null ? null : new VmDuties(context, env.hypervisor, peers);
+      const restarter = context.self.role === 'coordinator' ? new ServerRestarter(context, peers) : null;
+      Object.assign(this.loops, { watch, keepalive, verifier, vms, restarter });
       this.poke = () => keepalive.poke();
+      restore.forgetting.push(
+        () => watch.beginAgain(),
+        () => keepalive.forgetStore(),
+        () => primary?.forgetStore(),
+        () => verifier.forgetStore(),
+        () => vms?.forgetStore(),
+      );
       const beating = keepalive.run(this.beating.signal);
       const steering = primary?.run(this.steering.signal) ?? Promise.resolve();
       const rejoined = this.takeUpDuties().finally(() => primary?.wake());
-      const verifying = rejoined.then((taken) => (taken ? new Verifier(context, peers).run() : undefined));
+      const verifying = rejoined.then((taken) => (taken ? verifier.run() : undefined));
       const watching = this.holdName();
-      const vms = env.hypervisor === null ? null : new VmDuties(context, env.hypervisor, peers);
+      // A restart that is under way when duties end goes on until the keepalive does; nobody waits for it.
+      void rejoined.then((taken) => (taken ? restarter?.run() : undefined));
       const keeping = rejoined.then((taken) => (taken ? vms?.run() : undefined));
       await this.stopped();
       await this.shutDown({
         keepalive,
-        fencing,
+        watch,
         primary,
         vms,
         beating,
@@ -134,9 +185,17 @@ export class Agent {
     void collecting; // each collection ends by its own deadline; nobody waits for it here
     const ending = this.ending ?? { kind: 'stopped', because: 'told to stop' };
     await env.peerApi.close();
-    stopHearing();
+    stopAsking();
+    stopContradictions();
     await env.store.close(board.daemonState === 'stop' ? 2000 : 500);
     return ending;
+  }
+
+  private hearContradictions(): () => void {
+    const { history, self } = this.context;
+    return this.env.store.onContradiction((because) =>
+      history.happened('store-contradicts', because, { node: self.name }),
+    );
   }
 
   /** Graceful at first; `fast` waits for nothing any more. */
@@ -162,7 +221,49 @@ export class Agent {
       lateMs: board.lateMs,
       peers: Object.fromEntries(board.peers),
       subsystems: Object.fromEntries(board.subsystems),
+      counts: this.counts(),
     };
+  }
+
+  private diskChanged(trouble: string | null): void {
+    const { board, history, self } = this.context;
+    board.diskTrouble = trouble;
+    const because = trouble ?? 'the disk answers again';
+    history.happened('disk', `${self.name}: ${because}`, { node: self.name });
+  }
+
+  /** How many things each list of this life holds: none of them grows with its age. */
+  counts(): Record<string, number> {
+    const { board, loops, context } = this;
+    return { ...inventory({ board, ...loops }), ...context.env.store.counts?.() };
+  }
+
+  /** ZooKeeper was restored from an old copy: what it says of this node is of the past. A node that has joined registers again. */
+  private forgetStore(because: string): void {
+    this.restore.note(because);
+    if (this.board.lastBeat !== null) void this.registerAgain();
+  }
+
+  private endByStore(ending: Ending): void {
+    if (this.ending !== null) return;
+    this.ending = ending;
+    void this.restore.lifeEnds(ending.because).then(() => this.stopping.abort());
+  }
+
+  private async registerAgain(): Promise<void> {
+    const { env, context, settings } = this;
+    const setBackAtMs = context.board.setBackAtMs;
+    while (!this.duties.signal.aborted && context.board.setBackAtMs === setBackAtMs) {
+      const isRegistered = env.store.session().state === 'connected' && (await register(context, settings.devices));
+      // A fence of a former life stands in the copy, which ended when this one began.
+      if (isRegistered && (await closeOwnFence(context))) break;
+      await env.clock.sleep(100, this.duties.signal);
+    }
+    // The others wait for keepalives of now: a long interval need not make them wait for its whole length.
+    for (let count = 0; count < keepalivesAfterRestore; count += 1) {
+      await env.clock.sleep(keepaliveAfterMs, this.duties.signal);
+      this.poke();
+    }
   }
 
   private end(ending: Ending): void {
@@ -205,7 +306,7 @@ export class Agent {
 
   private async tryJoin(devices: readonly FenceDevice[]): Promise<string | null> {
     const { env, context } = this;
-    if (env.store.session().state !== 'connected') return 'ZooKeeper is not reachable; nobody is fenced from here';
+    if (env.store.session().state !== 'connected') return `${refusedInWords(context)}; nobody is fenced from here`;
     const made = await makeTree(context);
     if (!made.ok) return made.because;
     const exposed = await mayUseTree(context);
@@ -242,16 +343,17 @@ export class Agent {
     return false;
   }
 
-  private async afterBeat(beat: Beat, monitor: Monitor): Promise<void> {
-    const doomed = await lookAtOwnFence(this.context);
+  private async afterBeat(beat: Beat, watch: Watch): Promise<void> {
+    const doomed = await lookAtOwnFence(this.urgent);
     if (doomed !== null) {
       this.env.log.error('this life ends', { because: doomed });
       this.end({ kind: 'fenced-alive', because: doomed });
       return;
     }
-    const left = await readLeft(this.context);
+    const left = await readLeft(this.urgent);
     if (left?.left === true) this.end({ kind: 'left', because: `told to leave: ${left.because}` });
-    if (this.board.daemonState === 'run') await monitor.look(beat);
+    if (this.board.daemonState === 'run') await watch.look(beat);
+    this.restore.look();
     await this.context.history.flush();
   }
 
@@ -267,7 +369,9 @@ export class Agent {
       if (session.state === 'connected' && session.generation !== heldIn) {
         const claimed = await claimName(context);
         if (claimed.kind === 'claimed') heldIn = session.generation;
-        if (claimed.kind === 'taken') this.end({ kind: 'name-taken', because: claimed.because });
+        // In a restored store an older session of this name stands until it expires.
+        if (claimed.kind === 'taken' && !this.restore.oldSessionsStand())
+          this.endByStore({ kind: 'name-taken', because: claimed.because });
       }
       const isHeld = env.store.session().generation === heldIn;
       await bell.wait(isHeld ? holdLookMs : joinRetryMs);
@@ -276,15 +380,14 @@ export class Agent {
   }
 
   /** Says `shutdown`, hands the role on, lets go of everything, says `stop`, and only then stops beating. */
-  private async shutDown({ keepalive, fencing, primary, vms, beating, steering, loops }: Running): Promise<void> {
+  private async shutDown({ keepalive, watch, primary, vms, beating, steering, loops }: Running): Promise<void> {
     const { env, board, context, identity, settings } = this;
     const because = this.ending?.because ?? 'told to stop';
-    env.supervisor.stopping(`stopping: ${because}`);
     const clean = this.ending?.kind === 'stopped' || this.ending?.kind === 'left';
     let released = true;
+    env.supervisor.stopping(`stopping: ${because}`, this.stopWithinMs(clean));
     if (clean) {
-      const { vms: guests, primary: role } = settings.config;
-      board.shutdownMs = stopDeadlineMs + role.handOverTimeout + (guests.flushOnShutdown ? guests.flushTimeout : 0);
+      board.shutdownMs = this.shutdownMs();
       board.daemonState = 'shutdown';
       keepalive.poke();
       context.history.happened('node-stopping', `${identity.name} is stopping: ${because}`, { node: identity.name });
@@ -296,7 +399,7 @@ export class Agent {
     this.duties.abort();
     this.steering.abort();
     primary?.wake();
-    await Promise.race([fencing.settle(), env.clock.sleep(stopDeadlineMs / 2, this.beating.signal)]);
+    await Promise.race([watch.settle(), env.clock.sleep(stopDeadlineMs / 2, this.beating.signal)]);
     // S8: a probe of a slow BMC, or a resource that stops slowly, may still be under way; the keepalive goes on meanwhile.
     await Promise.race([Promise.all(loops), env.clock.sleep(stopDeadlineMs / 2, this.beating.signal)]);
     // In a hurry too: what the primary runs is stopped, within the time that the configuration promises for it.
@@ -309,6 +412,18 @@ export class Agent {
     this.beating.abort();
     await beating;
     if (stops) await this.lastKeepalive(keepalive);
+    if (stops) await this.restore.keepAtStop();
+  }
+
+  /** The promise that the keepalive makes: after this long `shutdown` counts as silence. */
+  private shutdownMs(): number {
+    const { vms, primary } = this.settings.config;
+    return stopDeadlineMs + primary.handOverTimeout + (vms.flushOnShutdown ? vms.flushTimeout : 0);
+  }
+
+  /** The same, and what comes after it: the last resource, the last keepalive, the end of the session. */
+  private stopWithinMs(clean: boolean): number {
+    return (clean ? this.shutdownMs() : stopDeadlineMs) + this.settings.config.timing.stopBoundMs + stopTailMs;
   }
 
   private async lastKeepalive(keepalive: KeepaliveLoop): Promise<void> {
@@ -331,7 +446,7 @@ export class Agent {
 /** The loops of a life that has joined. */
 interface Running {
   readonly keepalive: KeepaliveLoop;
-  readonly fencing: FencingLoop;
+  readonly watch: Watch;
   readonly primary: PrimaryLoop | null;
   readonly vms: VmDuties | null;
   readonly beating: Promise<void>;

@@ -7,8 +7,11 @@ import type { DaemonState, NodeRole } from '../core/node.ts';
 import type { PrimaryState } from '../core/primary.ts';
 import type { GuestPower, VmState } from '../core/vm.ts';
 import type { Environment } from '../environment/environment.ts';
-import type { PeerView } from '../records/keepalive.ts';
+import type { Keepalive, PeerView } from '../records/keepalive.ts';
+import type { DeviceBook } from './fencing/device-book.ts';
 import type { History } from './history.ts';
+import { LivesBefore } from './lives-before.ts';
+import { NodesBefore } from './nodes-before.ts';
 
 export interface Identity {
   readonly name: string;
@@ -32,6 +35,18 @@ export interface Beat {
   readonly sequence: number;
   readonly sentMs: number;
   readonly ackedMs: number;
+  /** The session in which it was written (SessionView.generation). */
+  readonly generation: number;
+}
+
+/** A node's newest keepalive, when (own monotonic clock) it was first seen, and how many of its life this one has seen. */
+export interface LastSeen {
+  readonly incarnation: string;
+  readonly sequence: number;
+  readonly atMs: number;
+  readonly beats: number;
+  /** It says `stop`. */
+  readonly isStopped: boolean;
 }
 
 /** Mutable on purpose: one writer per field, named behind it. */
@@ -41,8 +56,12 @@ export interface Board {
   coordinatorState: PrimaryState | null; // role
   /** The epoch of the primary record as last read. */
   primaryEpoch: number; // primary
+  /** The highest epoch that this machine has ever seen, and which life held the role then. */
+  epochSeen: { readonly epoch: number; readonly holder: Keepalive['epochHolder'] }; // epoch-memory; on a worker seen-epochs
   /** Why this node may not become primary; null: it may. */
   ineligible: string | null; // primary
+  /** Why this node does not take the free role now, or does not free a record of its previous run; null: nothing blocks it. */
+  roleBlocked: string | null; // primary
   ownMaintenance: string | null; // primary
   keepsRoleInMaintenance: boolean; // primary
   /** Until when (monotonic) this node stays out of the contention, and why. */
@@ -51,15 +70,23 @@ export interface Board {
   subsystems: Map<string, CollectedReading>; // collectors
   peers: Map<string, PeerView>; // monitor
   /** The newest keepalive of each peer that this observer saw, and when (monotonic) it saw it first. */
-  lastSeen: Map<string, { readonly incarnation: string; readonly sequence: number; readonly atMs: number }>; // monitor
+  lastSeen: Map<string, LastSeen>; // monitor
+  /** The last life of nodes that were removed from the cluster: a restored store may list them again. */
+  readonly removed: Map<string, LastSeen>; // monitor
   /** When (monotonic) this coordinator last agreed that a primary goes on without the store. */
   agreedAtMs: number; // answers
   /** The life of each node whose devices read on when they were last probed: a reading of off is a change since then. */
   provedOn: Map<string, string>; // verifier
   /** When (monotonic) the keepalive loop turned last. */
   keepaliveTurnMs: number; // keepalive
-  /** Whether this machine's watchdog is armed: the bound may be published. */
+  /** Why the API address of this node does not count: it leads another node elsewhere; null: it is this node's alone. */
+  apiTrouble: string | null; // own-api-address
+  /** Why nothing can be written to the disk; null: it answers. */
+  diskTrouble: string | null; // agent
+  /** Whether this machine's watchdog is open: it ticks, and is fed. */
   watchdogArmed: boolean; // self-fence
+  /** Within what time after its last acknowledged write this node certainly holds nothing; null: nobody may rely on that. */
+  watchdogBoundMs: number | null; // self-fence
   /** Why a node that is held for dead is not fenced right now. */
   heldBack: Map<string, string>; // fence-start
   /** Nodes that somebody is fencing right now: their devices are left to that fence. */
@@ -71,6 +98,8 @@ export interface Board {
   steppedDown: string | null; // condemned
   /** Since when nobody is there who could go on with the own fence. */
   aloneSince: { readonly fenceId: string; readonly atMs: number } | null; // condemned
+  /** ZooKeeper servers that are not used, and why; by server as configured. */
+  refusedServers: Map<string, string>; // store-gate
   lastBeat: Beat | null; // keepalive
   /** What the machine had slept (CLOCK4) when the last acknowledged keepalive was sent. */
   suspendedMs: number; // keepalive
@@ -79,10 +108,28 @@ export interface Board {
   /** Monotonic time of the last pause of this process longer than an interval; null: none. */
   pausedAtMs: number | null; // keepalive
   quietUntilMs: number; // monitor
+  /** When (own monotonic clock) it was seen that the store had been restored from an old copy; null: never. */
+  setBackAtMs: number | null; // agent
+  /** Whether the others have been asked if that happened before this life began. */
+  witnessesAsked: boolean; // agent
+  /** Which lives of each node were seen before that; replaced by those that publish since. It keeps its own order (lives-before.ts). */
+  readonly livesBefore: LivesBefore;
+  /** Whether no other coordinator can be asked for the lives that it has seen. */
+  hasNobodyToAsk: boolean; // store-restore
+  /** Which nodes were registered before that. */
+  readonly nodesBefore: NodesBefore;
+  /** The life of each node that is recorded as off. */
+  confirmedOff: ReadonlyMap<string, string | null>; // fencing
+  /** Of which restore (setBackAtMs) every coordinator has been heard; null: of none. */
+  roleHeardOfMs: number | null; // epoch-memory
+  /** Of which restore (setBackAtMs) every node has said which guests it runs; null: of none. */
+  vmsHeardOfMs: number | null; // vms/restored
   /** This node's row of the verifier's matrix. */
   proofs: ReadonlyMap<string, { readonly canFence: boolean; readonly wallMs: number }>; // verifier
   /** How many VMs whose node this is are in which state. */
   vmStates: ReadonlyMap<VmState, number>; // vms
+  /** Number of the list of guests that was written over the present connection to ZooKeeper; null: none was. */
+  guestList: number | null; // vms
   /** How many guests libvirt shows here with which power; null: it does not answer. */
   guestPowers: ReadonlyMap<GuestPower, number> | null; // vms
 }
@@ -93,6 +140,8 @@ export interface Context {
   readonly self: Identity;
   readonly board: Board;
   readonly history: History;
+  /** What is known of the fence devices of all nodes. */
+  readonly devices: DeviceBook;
   /** Aborted when the agent's duties end; the keepalive outlives it. */
   readonly duties: AbortSignal;
   /** Aborted when the keepalive ends: what must be made good although the duties are over goes on until then. */
@@ -107,14 +156,20 @@ export function newBoard(role: NodeRole): Board {
     subsystems: new Map(),
     peers: new Map(),
     lastSeen: new Map(),
+    removed: new Map(),
     heldBack: new Map(),
     underFence: new Set(),
     agreedAtMs: -Infinity,
     provedOn: new Map(),
     keepaliveTurnMs: 0,
+    diskTrouble: null,
+    apiTrouble: null,
     watchdogArmed: false,
+    watchdogBoundMs: null,
     primaryEpoch: 0,
+    epochSeen: { epoch: 0, holder: null },
     ineligible: role === 'coordinator' ? 'it has just started' : null,
+    roleBlocked: null,
     ownMaintenance: null,
     keepsRoleInMaintenance: false,
     barredUntilMs: 0,
@@ -123,13 +178,23 @@ export function newBoard(role: NodeRole): Board {
     draining: null,
     steppedDown: null,
     aloneSince: null,
+    refusedServers: new Map(),
     lastBeat: null,
     suspendedMs: 0,
     lateMs: 0,
     pausedAtMs: null,
     quietUntilMs: 0,
+    setBackAtMs: null,
+    witnessesAsked: false,
+    livesBefore: new LivesBefore(),
+    hasNobodyToAsk: false,
+    nodesBefore: new NodesBefore(),
+    confirmedOff: new Map(),
+    roleHeardOfMs: null,
+    vmsHeardOfMs: null,
     proofs: new Map(),
     vmStates: new Map(),
+    guestList: null,
     guestPowers: null,
   };
 }
@@ -142,4 +207,19 @@ export function contactAgeMs({ env, board }: Context): number | null {
   const { lastAckSentMs } = env.store.session();
   if (lastAckSentMs === null) return null;
   return env.clock.monotonicMs() - lastAckSentMs + env.clock.suspendedMs() - board.suspendedMs;
+}
+
+/**
+ * When (monotonic) the last acknowledged keepalive of the current session was sent; null: none. The lease counts from it and from
+ * nothing else: other nodes see keepalives only, and whoever waits for this machine's watchdog waits from the last one that it saw.
+ */
+export function keepaliveSentMs({ env, board }: Context): number | null {
+  const { lastBeat } = board;
+  return lastBeat?.generation === env.store.session().generation ? lastBeat.sentMs : null;
+}
+
+/** Age of the last acknowledged keepalive in ms, of any session, what the machine slept since included; null: none yet. */
+export function keepaliveAgeMs({ env, board }: Context): number | null {
+  if (board.lastBeat === null) return null;
+  return env.clock.monotonicMs() - board.lastBeat.sentMs + env.clock.suspendedMs() - board.suspendedMs;
 }

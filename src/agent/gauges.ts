@@ -1,9 +1,10 @@
 /** What this noded holds true right now, as samples for whoever watches. Reads the board only: instant, and decides nothing. */
+import { standingFindings } from '../core/device-trust.ts';
 import { daemonStates } from '../core/node.ts';
 import { primaryStates } from '../core/primary.ts';
 import type { LabelsOf, MetricSample, SampleName } from '../records/metrics.ts';
 import type { Context } from './context.ts';
-import { contactAgeMs } from './context.ts';
+import { keepaliveAgeMs } from './context.ts';
 import type { PrimaryLoop } from './primary/primary.ts';
 
 export function gauges(context: Context, primary: PrimaryLoop | null): MetricSample[] {
@@ -13,6 +14,9 @@ export function gauges(context: Context, primary: PrimaryLoop | null): MetricSam
   put('nodekeeper_info', 1, { node: self.name, role: self.role, version: self.version });
   putLife(context, put);
   putPeers(context, put);
+  for (const [peer, { findings }] of Object.entries(context.devices.allRemembered()))
+    for (const { device, kind, sinceWallMs } of standingFindings(findings))
+      put('nodekeeper_fence_device_distrusted', sinceWallMs / 1000, { peer, device, kind });
   if (primary !== null) putRole(context, primary, put);
   putVms(context, put);
   return samples;
@@ -25,11 +29,13 @@ function putLife(context: Context, put: Put): void {
   const nowMs = env.clock.monotonicMs();
   for (const state of Object.keys(daemonStates))
     put('nodekeeper_daemon_state', state === board.daemonState ? 1 : 0, { state });
-  const ageMs = contactAgeMs(context);
+  const ageMs = keepaliveAgeMs(context);
   if (ageMs !== null) put('nodekeeper_keepalive_age_seconds', ageMs / 1000, {});
   const { state, generation } = env.store.session();
   put('nodekeeper_store_connected', state === 'connected' ? 1 : 0, {});
+  put('nodekeeper_store_servers_refused', board.refusedServers.size, {});
   put('nodekeeper_store_sessions_total', generation, {});
+  put('nodekeeper_api_address_refused', board.apiTrouble === null ? 0 : 1, {});
   put('nodekeeper_watchdog_armed', board.watchdogArmed ? 1 : 0, {});
   for (const [subsystem, { health, takenAtMs }] of board.subsystems) {
     put('nodekeeper_subsystem_healthy', health === 'ok' ? 1 : 0, { subsystem });

@@ -8,19 +8,27 @@ import type { Log } from '../environment/log.ts';
 import type { Metrics } from '../environment/metrics.ts';
 import type { Store } from '../environment/store.ts';
 import type { EventKind, HistoryEvent } from '../records/history.ts';
-import { printRecord } from '../records/record.ts';
+import { HistoryEvent as HistoryEventSchema } from '../records/history.ts';
+import { parseRecord, printRecord } from '../records/record.ts';
 import { tree } from '../records/tree.ts';
 
 const outboxMax = 200;
+/** So many corrupt records are remembered as told. */
+const unreadableMax = 200;
+/** An event whose answer was lost is among so many: every node writes a few in the time of a connection. */
+const newestLooked = 100;
 /** After this many events of its own a node looks whether the history has grown over its limit. */
 const trimEvery = 50;
 const alarming: readonly EventKind[] = [
   'fence-failed',
   'bmc-lies',
+  'device-distrusted',
+  'api-address',
   'never-came-up',
   'record-unreadable',
   'store-set-back',
   'store-contradicts',
+  'store-refused',
   'stepped-down',
   'vm-failed',
   'vm-stranded',
@@ -33,6 +41,7 @@ const notable: readonly EventKind[] = [
   'fence-cancelled',
   'observer-reset',
   'quorum',
+  'zookeeper-restart',
 ];
 
 export interface HappenedFacts {
@@ -55,19 +64,36 @@ interface Means {
   readonly metrics: Metrics;
 }
 
-export function createHistory(by: string, { store, clock, log, metrics }: Means, maxEvents: number): History {
+export function createHistory(
+  { name: by, incarnation }: { readonly name: string; readonly incarnation: string },
+  { store, clock, log, metrics }: Means,
+  maxEvents: number,
+): History {
   const outbox: HistoryEvent[] = [];
   /** A record that cannot be read is told once, not at every beat that reads it. */
   const unreadableTold = new Set<string>();
+  let numbered = 0;
   let dropped = 0;
   let written = 0;
   let flushing: Promise<void> | null = null;
 
+  /** The event whose answer was lost. */
+  let unclear: string | null = null;
+
   const send = async () => {
     for (let event = outbox[0]; event !== undefined; event = outbox[0]) {
-      const made = await store.create(`${tree.history}/e-`, printRecord(event), 'persistent-sequential');
-      // An unclear answer may mean a second copy of an event; a missing one would be worse.
-      if (!made.ok) return;
+      const stands: boolean | null = event.writeId === unclear ? await isWritten(store, event) : false;
+      if (stands === null) return;
+      if (!stands) {
+        const made = await store.create(`${tree.history}/e-`, printRecord(event), 'persistent-sequential');
+        if (!made.ok) {
+          if (made.code === 'unclear') unclear = event.writeId ?? null;
+          // A server that lacks the branch may refuse what the store has done (STORE10): it is found out by this.
+          if (made.code === 'no-node') await store.create(tree.history, '', 'persistent');
+          return;
+        }
+      }
+      unclear = null;
       outbox.shift();
       written += 1;
       if (written % trimEvery === 0) await trim(store, maxEvents);
@@ -79,8 +105,10 @@ export function createHistory(by: string, { store, clock, log, metrics }: Means,
     happened(kind, because, facts = {}) {
       const { node = null, fenceId = null, evidence = {} } = facts;
       if (kind === 'record-unreadable') {
-        if (unreadableTold.has(because) || unreadableTold.size > outboxMax) return;
+        if (unreadableTold.has(because)) return;
         unreadableTold.add(because);
+        // The oldest makes room: a bound that told nothing any more would hide the next corrupt record.
+        if (unreadableTold.size > unreadableMax) unreadableTold.delete([...unreadableTold][0] ?? '');
       }
       metrics.count('nodekeeper_events_total', { kind });
       const level = alarming.includes(kind) ? 'error' : notable.includes(kind) ? 'warn' : 'info';
@@ -97,11 +125,27 @@ export function createHistory(by: string, { store, clock, log, metrics }: Means,
       }
       const plain = structuredClone(evidence) as HistoryEvent['evidence'];
       const text = because.slice(0, 1200);
-      outbox.push({ schema: 1, wallMs: clock.wallMs(), by, kind, node, fenceId, because: text, evidence: plain });
+      numbered += 1;
+      const writeId = `${incarnation} ${numbered}`;
+      const wallMs = clock.wallMs();
+      outbox.push({ schema: 1, wallMs, by, kind, node, fenceId, because: text, writeId, evidence: plain });
       void flush();
     },
     flush,
   };
+}
+
+/** Whether the event stands among the newest ones already; null: the store did not answer. */
+async function isWritten(store: Store, event: HistoryEvent): Promise<boolean | null> {
+  const listed = await store.list(tree.history);
+  if (!listed.ok) return listed.code === 'no-node' ? false : null;
+  for (const name of listed.names.slice(-newestLooked).reverse()) {
+    const read = await store.read(`${tree.history}/${name}`);
+    if (!read.ok && read.code !== 'no-node') return null;
+    const parsed = read.ok ? parseRecord(HistoryEventSchema, read.text) : null;
+    if (parsed?.ok === true && parsed.record.writeId === event.writeId) return true;
+  }
+  return false;
 }
 
 /** Removes the oldest events above the limit; somebody else may be doing the same, which is harmless. */

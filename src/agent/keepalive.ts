@@ -1,5 +1,5 @@
 /**
- * The keepalive (5.1, S8): one write on a fixed beat, whatever hangs. It awaits nothing but the clock and that write; all
+ * The keepalive (S8): one write on a fixed beat, whatever hangs. It awaits nothing but the clock and that write; all
  * values come from the board, with their age. First to start, last to stop.
  *
  * K1 state, sequence and incarnation travel in one write; K2 a beat that was missed is skipped, not sent late in a
@@ -18,6 +18,12 @@ import type { Beat, Context } from './context.ts';
 /** Peers about which there is something to say; more would make the record large in a large cluster. */
 const peersMax = 100;
 
+/** The record as it stood. */
+export interface Replaced {
+  readonly version: number;
+  readonly text: string;
+}
+
 export class KeepaliveLoop {
   private readonly context: Context;
   private readonly onBeat: (beat: Beat, isBeat: boolean) => void;
@@ -25,8 +31,16 @@ export class KeepaliveLoop {
   private sequence = 0;
   /** Version of the record as we last wrote or read it; null: must be read again. */
   private version: number | null = null;
+  /** The newest version that this incarnation has written; -1: none yet. */
+  private newest = -1;
   /** What the former life of this name published last: what our first write has replaced. */
   private former: { readonly incarnation: string; readonly sequence: number } | null = null;
+  /** What stood in the store before this incarnation's first write; called once, when that was acknowledged. */
+  private readonly onFirst: (replaced: Replaced) => void;
+  private read: Replaced = { version: 0, text: '' };
+  private hasPublished = false;
+  /** Nothing was acknowledged yet in this store: what stands there is of a former life. */
+  private isFirst = true;
   private trouble: string | null = null;
   private readonly bell: Bell;
   private publishing: Promise<boolean> | null = null;
@@ -36,12 +50,21 @@ export class KeepaliveLoop {
     context: Context,
     onBeat: (beat: Beat, isBeat: boolean) => void,
     onLost: (kind: 'name-taken' | 'forgotten', because: string) => void,
+    onFirst: (replaced: Replaced) => void,
   ) {
+    this.onFirst = onFirst;
     this.context = context;
     this.bell = new Bell(context.env.clock);
     this.onBeat = onBeat;
     this.onLost = onLost;
     context.board.suspendedMs = context.env.clock.suspendedMs();
+  }
+
+  /** The store was restored from an old copy: what stands under our name is of an earlier time, whoever wrote it. */
+  forgetStore(): void {
+    this.version = null;
+    this.former = null;
+    this.isFirst = true;
   }
 
   /** Publishes between two beats: a change that the others shall see at once. */
@@ -68,10 +91,15 @@ export class KeepaliveLoop {
     this.sequence += 1;
     const sentMs = env.clock.monotonicMs();
     const suspendedMs = env.clock.suspendedMs();
+    const { generation } = env.store.session();
     const written = await env.store.write(path, printRecord(this.record()), this.version ?? 0);
     if (written.ok) {
       this.version = written.version;
-      const beat = { sequence: this.sequence, sentMs, ackedMs: env.clock.monotonicMs() };
+      this.newest = written.version;
+      const beat = { sequence: this.sequence, sentMs, ackedMs: env.clock.monotonicMs(), generation };
+      this.isFirst = false;
+      if (!this.hasPublished) this.onFirst(this.read);
+      this.hasPublished = true;
       board.lastBeat = beat;
       board.suspendedMs = suspendedMs;
       if (isBeat) env.metrics.took('nodekeeper_keepalive_duration_seconds', beat.ackedMs - sentMs, {});
@@ -141,12 +169,16 @@ export class KeepaliveLoop {
       state: board.daemonState,
       coordinatorState: board.coordinatorState,
       ineligible: board.ineligible,
+      roleBlocked: board.roleBlocked,
+      epochSeen: board.epochSeen.epoch,
+      epochHolder: board.epochSeen.holder,
       intervalMs: config.keepalive.interval,
       shutdownMs: board.daemonState === 'shutdown' ? board.shutdownMs : 0,
       wallMs: env.clock.wallMs(),
       subsystems: this.subsystems(),
       peers: Object.fromEntries([...board.peers].filter(([, view]) => view.verdict !== 'alive').slice(0, peersMax)),
       keys: [...env.secrets.keyNames()],
+      guestList: board.guestList,
       steppedDown: board.steppedDown,
     };
   }
@@ -169,7 +201,7 @@ export class KeepaliveLoop {
 
   /** After a start, a lost answer or a foreign write: reads what stands there. False: the store is away. */
   private async findVersion(path: string): Promise<boolean> {
-    const { env, self, history, board } = this.context;
+    const { env, self, history } = this.context;
     const read = await env.store.read(path);
     if (!read.ok && read.code === 'no-node') {
       const made = await env.store.create(path, '', 'persistent');
@@ -188,6 +220,7 @@ export class KeepaliveLoop {
       return false;
     }
     this.version = read.version;
+    this.read = { version: read.version, text: read.text };
     const parsed = parseRecord(keepaliveSchema, read.text);
     if (!parsed.ok && read.text !== '') {
       history.happened('record-unreadable', `${path} could not be read and is written anew: ${parsed.because}`, {
@@ -197,9 +230,15 @@ export class KeepaliveLoop {
     if (!parsed.ok) return true;
     const { incarnation, sequence } = parsed.record;
     if (incarnation === self.incarnation) this.sequence = Math.max(this.sequence, sequence);
-    else if (board.lastBeat === null) this.former = { incarnation, sequence };
+    else if (this.isFirst) this.former = { incarnation, sequence };
     else if (incarnation !== this.former?.incarnation || sequence > this.former.sequence) {
-      this.onLost('name-taken', `another life of ${self.name} (${incarnation}) publishes under this name`);
+      // Versions only grow: one that went back is an old copy. A new incarnation registers, as after an empty store.
+      if (read.version < this.newest)
+        this.onLost(
+          'forgotten',
+          `ZooKeeper was restored from an old copy: ${path} is back at version ${read.version} of incarnation ${incarnation}, and this incarnation wrote version ${this.newest}; a new one registers`,
+        );
+      else this.onLost('name-taken', `another life of ${self.name} (${incarnation}) publishes under this name`);
       return false;
     }
     // The former life's last word, once more: nobody publishes, a server of the store lacks what came after it.

@@ -9,6 +9,10 @@ export async function readLeft(context: Context): Promise<{ readonly left: boole
   const read = await context.env.store.read(tree.left(context.self.name));
   if (!read.ok) return read.code === 'no-node' ? { left: false, because: '' } : null;
   const parsed = read.text === '' ? null : parseRecord(LeftMark, read.text);
+  if (parsed?.ok === false) {
+    const because = `${tree.left(context.self.name)} cannot be read: ${parsed.because}; it is no order to leave`;
+    context.history.happened('record-unreadable', because, { node: context.self.name });
+  }
   if (parsed?.ok !== true) return { left: false, because: '' };
   const { left, by, reason } = parsed.record;
   return { left, because: `by ${by}${reason === '' ? '' : `: ${reason}`}` };

@@ -23,6 +23,11 @@ export async function readMaintenance(context: Context, path: string): Promise<R
   if (!read.ok) return read.code === 'no-node' ? { reason: null, keepsRole: false } : null;
   if (read.text === '') return { reason: null, keepsRole: false };
   const parsed = parseRecord(Maintenance, read.text);
+  if (!parsed.ok)
+    context.history.happened(
+      'record-unreadable',
+      `${path} cannot be read: ${parsed.because}; it counts as maintenance`,
+    );
   if (!parsed.ok) return { reason: `its record cannot be read: ${parsed.because}`, keepsRole: true };
   const { on, reason, forMs, keepsRole, by } = parsed.record;
   if (!on) return { reason: null, keepsRole: false };

@@ -7,7 +7,7 @@
 import { inWords } from '../core/decision.ts';
 import type { ObserverHealth, PeerMemory, Sighting } from '../core/detection.ts';
 import { forgetThrows, observe, unseenPeer } from '../core/detection.ts';
-import type { RankedNode } from '../core/observers.ts';
+import { silentTogether } from '../core/guards.ts';
 import { monitors, observedBy } from '../core/observers.ts';
 import { Keepalive } from '../records/keepalive.ts';
 import type { PeerView } from '../records/keepalive.ts';
@@ -17,6 +17,12 @@ import type { Beat, Context } from './context.ts';
 import { EarlyEvidence } from './early-evidence.ts';
 import type { FencingLoop } from './fencing/fencing.ts';
 import type { Peers } from './peers.ts';
+import { rankedNodes } from './ranked-nodes.ts';
+import { tellsOfRestore } from './recent-restore.ts';
+import { SeenEpochs } from './seen-epochs.ts';
+
+/** Removed nodes that are remembered, the newest. */
+const removedMax = 200;
 
 export class Monitor {
   private readonly context: Context;
@@ -28,12 +34,16 @@ export class Monitor {
   private generation = -1;
   private lastBeatSentMs: number | null = null;
   private lastPauseMs: number | null = null;
+  /** Since when (own monotonic clock) it has looked at every node, with nothing forgotten; null: it does not. */
+  private allSinceMs: number | null = null;
   private readonly early: EarlyEvidence;
+  private readonly seenEpochs: SeenEpochs;
 
   constructor(context: Context, peers: Peers, fencing: FencingLoop) {
     this.context = context;
     this.peers = peers;
     this.fencing = fencing;
+    this.seenEpochs = new SeenEpochs(context);
     this.early = new EarlyEvidence(context, peers, (name, memory, because) => this.foundOff(name, memory, because));
   }
 
@@ -57,8 +67,13 @@ export class Monitor {
 
     const startedMs = env.clock.monotonicMs();
     const names = await this.peers.refresh();
-    if (names === null || this.context.self.role !== 'coordinator') return; // workers observe nobody
-    const watched = observedBy(this.context.self.name, this.ranked());
+    if (this.context.self.role !== 'coordinator') return this.seenEpochs.look(); // workers observe nobody
+    if (names === null) return;
+    this.forgetRemoved();
+    const watched = observedBy(this.context.self.name, rankedNodes(this.context, this.peers));
+    this.allSinceMs = watched.length < names.length - 1 ? null : (this.allSinceMs ?? startedMs);
+    const countedMs = this.allSinceMs === null ? 0 : startedMs - Math.max(this.allSinceMs, board.quietUntilMs);
+    this.fencing.countsEverybody = countedMs >= config.timing.detectionMs;
     const sightings = await Promise.all(watched.map((name) => this.sight(name)));
     const nowMs = env.clock.monotonicMs();
     const session = env.store.session();
@@ -91,7 +106,7 @@ export class Monitor {
       const memory = quiet ? forgetThrows(seen.memory, nowMs) : seen.memory;
       const { verdict, because } = seen.decision;
       this.memories.set(name, memory);
-      this.remember(name, memory);
+      this.remember(name, memory, sighting.kind === 'seen' && sighting.state === 'stop');
       if (quiet && (verdict === 'silent' || verdict === 'dead')) {
         this.show(name, memory, 'unknown', 'the quiet period lasts; nothing is counted', nowMs);
         continue;
@@ -105,14 +120,7 @@ export class Monitor {
       if (verdict === 'dead') dead.push({ name, memory, because: withWord(because, this.early.wordOf(name)) });
     }
     for (const name of [...board.peers.keys()]) if (!watched.includes(name)) board.peers.delete(name);
-    this.fencing.silentNodes = [...board.peers]
-      .filter(
-        ([, view]) =>
-          view.throws >= Math.ceil(config.detection.savingThrows / 2) &&
-          (view.verdict === 'silent' || view.verdict === 'dead'),
-      )
-      .map(([name]) => name)
-      .filter((name) => this.early.offBecause(name) === null);
+    this.fencing.silentNodes = silentTogether(board.peers, config.detection.savingThrows);
     for (const { name, memory, because } of dead) this.fencing.condemn(name, memory, because);
   }
 
@@ -133,14 +141,22 @@ export class Monitor {
 
   /** How many observers ask before this one when `name` falls silent. */
   private placeBeside(name: string): number {
-    const asking = monitors(this.ranked().filter((node) => node.name !== name));
+    const asking = monitors(rankedNodes(this.context, this.peers).filter((node) => node.name !== name));
     const place = asking.indexOf(this.context.self.name);
     return place < 0 ? asking.length : place;
   }
 
-  private remember(name: string, { incarnation, sequence, lastNewAtMs }: PeerMemory): void {
-    if (incarnation !== null && sequence !== null && lastNewAtMs !== null)
-      this.context.board.lastSeen.set(name, { incarnation, sequence, atMs: lastNewAtMs });
+  private remember(name: string, { incarnation, sequence, lastNewAtMs }: PeerMemory, isStopped: boolean): void {
+    if (incarnation === null || sequence === null || lastNewAtMs === null) return;
+    const { lastSeen, livesBefore, removed } = this.context.board;
+    const before = lastSeen.get(name);
+    const isNew = before?.incarnation !== incarnation || before.sequence !== sequence;
+    const beats = before?.incarnation === incarnation ? before.beats + (isNew ? 1 : 0) : 1;
+    // One that cannot be read takes nothing back.
+    const hasStopped = isNew ? isStopped : before.isStopped;
+    lastSeen.set(name, { incarnation, sequence, atMs: lastNewAtMs, beats, isStopped: hasStopped });
+    livesBefore.see({ name, incarnation }, sequence);
+    if (incarnation !== removed.get(name)?.incarnation) removed.delete(name);
   }
 
   private show(name: string, memory: PeerMemory, verdict: PeerView['verdict'], because: string, nowMs: number): void {
@@ -153,6 +169,8 @@ export class Monitor {
       throws: memory.throws,
       silentMs,
       because: because.slice(0, 600),
+      incarnation: memory.incarnation,
+      isOff: this.early.offBecause(name) !== null || this.fencing.isConfirmedOff(name, memory.incarnation),
       held,
     });
   }
@@ -176,6 +194,23 @@ export class Monitor {
     }
   }
 
+  /** Nodes that are not registered any more: nothing is kept of them, however many come and go. */
+  private forgetRemoved(): void {
+    const { board } = this.context;
+    const isRemoved = (name: string) => this.peers.get(name) === null;
+    // In a store that was recreated empty nodes are missing that nobody removed.
+    if (!tellsOfRestore(this.context))
+      for (const [name, seen] of board.lastSeen)
+        if (isRemoved(name)) {
+          board.removed.delete(name);
+          board.removed.set(name, { ...seen, isStopped: true });
+        }
+    for (const name of board.removed.keys()) if (board.removed.size > removedMax) board.removed.delete(name);
+    for (const map of [this.memories, this.unreadable, board.lastSeen, board.heldBack])
+      for (const name of map.keys()) if (isRemoved(name)) map.delete(name);
+    this.early.forgetRemoved(isRemoved);
+  }
+
   /** S3: what was counted before a new session, a pause or a gap says nothing about now. */
   private forgetWhatIsOld(gapMs: number): void {
     const { env, board, config } = this.context;
@@ -189,6 +224,7 @@ export class Monitor {
     this.lastPauseMs = board.pausedAtMs;
     if (!newSession && !paused && gapMs <= 3 * keepalive.interval) return;
     for (const [name, memory] of this.memories) this.memories.set(name, forgetThrows(memory, nowMs));
+    this.allSinceMs = null;
     // In a session that survived, all throws anew are time enough: they outlast a session and a beat (timing.ts).
     if (newSession) board.quietUntilMs = nowMs + timing.quietPeriodMs;
     if (first) return;
@@ -201,23 +237,9 @@ export class Monitor {
     this.context.history.happened('observer-reset', `all saving throws are forgotten after ${cause}${quiet}`, {});
   }
 
-  private ranked(): RankedNode[] {
-    return this.peers.all().map((peer) => ({
-      name: peer.name,
-      role: peer.role,
-      priority: peer.priority,
-      present: this.isPresent(peer.name),
-    }));
-  }
-
-  private isPresent(name: string): boolean {
-    const view = this.context.board.peers.get(name);
-    return name === this.context.self.name || (view?.verdict !== 'dead' && view?.verdict !== 'stopped');
-  }
-
   /** Coordinators that seem able to act right now, for the turns of a failed fence. */
   presentCoordinators(): { name: string; priority: number }[] {
-    return this.ranked().filter((node) => node.role === 'coordinator' && node.present);
+    return rankedNodes(this.context, this.peers).filter((node) => node.role === 'coordinator' && node.present);
   }
 
   /** Null: the read failed; that says nothing about the peer. */
@@ -235,8 +257,10 @@ export class Monitor {
       return { kind: 'unreadable', because: parsed.because };
     }
     this.unreadable.delete(name);
-    const { incarnation, sequence, state, intervalMs, shutdownMs } = parsed.record;
+    const { incarnation, sequence, intervalMs, shutdownMs } = parsed.record;
     this.peers.saw(name, incarnation);
+    const hasStopped = this.context.board.livesBefore.hasStopped(name, incarnation, sequence);
+    const state = hasStopped ? 'stop' : parsed.record.state;
     return { kind: 'seen', incarnation, sequence, state, intervalMs, shutdownMs };
   }
 }

@@ -16,6 +16,10 @@ export class Peers {
   private readonly unreadable = new Map<string, string>();
   /** Nodes whose registration must be read again. */
   private readonly stale = new Set<string>();
+  /** All nodes, as the store listed them last. */
+  private listed: readonly string[] = [];
+  /** Names whose node has not registered yet. */
+  private readonly unregistered = new Set<string>();
   /** With which keys the seal of each registration was opened last. */
   private readonly openedWith = new WeakMap<Registration, string>();
   /** Nothing was left to read the last time: of which names, with which keys, and who of them is known. */
@@ -33,6 +37,17 @@ export class Peers {
 
   all(): Registration[] {
     return [...this.known.values()];
+  }
+
+  others(name: string): Registration[] {
+    return this.all().filter((one) => one.name !== name);
+  }
+
+  /** Listed in the store, or recalled from the disk, and not read from the store as it is now: nothing of it may be relied on. */
+  unknown(): string[] {
+    const names = new Set([...this.listed, ...this.stale]);
+    const isUnknown = (name: string) => this.stale.has(name) || !this.known.has(name);
+    return [...names].filter((name) => isUnknown(name) && !this.unregistered.has(name)).sort();
   }
 
   /** What was kept on the disk: only until the store tells better. */
@@ -54,12 +69,14 @@ export class Peers {
     const listed = await this.env.store.list(tree.nodes);
     if (!listed.ok) return null;
     const names = listed.names;
+    this.listed = names;
     const keys = this.env.secrets.keyNames().join();
     if (this.stale.size === 0 && this.settled?.keys === keys && isSameList(this.settled.listed, names))
       return this.settled.names;
     const there = new Set(names);
     for (const name of [...this.known.keys()]) if (!there.has(name)) this.known.delete(name);
-    for (const name of this.stale) if (!there.has(name)) this.stale.delete(name);
+    for (const set of [this.stale, this.unregistered]) for (const name of set) if (!there.has(name)) set.delete(name);
+    for (const name of this.unreadable.keys()) if (!there.has(name)) this.unreadable.delete(name);
     const wanted = names.filter((name) => this.stale.has(name) || !this.isUsable(name, keys));
     await Promise.all(wanted.map((name) => this.readOne(name)));
     const found = names.filter((name) => this.known.has(name));
@@ -79,6 +96,9 @@ export class Peers {
   private async readOne(name: string): Promise<void> {
     const read = await this.env.store.read(tree.node(name));
     if (!read.ok) return;
+    if (read.text === '') this.unregistered.add(name);
+    else this.unregistered.delete(name);
+    if (read.text === '') return; // that node has made its place and not registered yet
     const parsed = parseRecord(Registration, read.text);
     if (parsed.ok && parsed.record.name === name) {
       this.known.set(name, parsed.record);

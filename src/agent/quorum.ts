@@ -8,15 +8,20 @@ import { judgeQuorum, powerByLevels } from '../core/quorum-recovery.ts';
 import type { OtherCoordinator } from '../core/quorum-recovery.ts';
 import type { PowerReading } from '../environment/power.ts';
 import type { QuorumView } from '../records/api.ts';
-import { KnownPeers, knownFile } from '../records/known.ts';
+import { knownFile, parseKnown, printKnown } from '../records/known.ts';
+import type { FenceDevice } from '../records/device.ts';
+import { whereIs } from '../records/device.ts';
 import type { Registration } from '../records/registration.ts';
-import { parseRecord, printRecord } from '../records/record.ts';
+import { printRecord } from '../records/record.ts';
 import { tree } from '../records/tree.ts';
+import { askAboutStore } from './ask-by-name.ts';
 import { Bell } from './bell.ts';
 import type { Context } from './context.ts';
 import { openDevices } from './fencing/devices.ts';
+import { notForeign, readOwn } from './fencing/whose.ts';
 import { readFence } from './fencing/fence-file.ts';
 import { readMaintenance } from './maintenance.ts';
+import { lookAtOwnApiAddress } from './own-api-address.ts';
 import type { Peers } from './peers.ts';
 import { isSameList } from './peers.ts';
 
@@ -33,6 +38,7 @@ const keepMs = 30_000;
 export class QuorumLoop {
   private readonly context: Context;
   private readonly peers: Peers;
+  private recalling: Promise<readonly Registration[]> | null = null;
   private awaySinceMs: number | null = null;
   /** Whether this life has reached the store. */
   private wasThere = false;
@@ -45,6 +51,8 @@ export class QuorumLoop {
     registrations: [],
   };
   private excused: Readonly<Record<string, string>> = {};
+  /** Whose excuse is only that it was seen stopped: it ends when it was seen started since. */
+  private stopped = new Set<string>();
   private told = '';
   private others: readonly OtherCoordinator[] = [];
   private doing = 'the store is there';
@@ -56,7 +64,7 @@ export class QuorumLoop {
 
   async run(): Promise<void> {
     const { env, duties } = this.context;
-    await this.recall();
+    await this.recalled();
     const bell = new Bell(env.clock, duties);
     const stopListening = env.store.onSession(bell.ring);
     while (!duties.aborted) {
@@ -79,6 +87,7 @@ export class QuorumLoop {
       storeLive: env.store.session().state === 'connected',
       awayMs: this.awaySinceMs === null ? 0 : Math.round(nowMs - this.awaySinceMs),
       doing: this.doing,
+      refused: [...board.refusedServers].map(([server, because]) => ({ server, because })),
       others: this.others.map((other) => ({ ...other })),
       known: this.peers.all().map(({ name, role, apiAddress }) => {
         const seen = board.lastSeen.get(name);
@@ -96,6 +105,7 @@ export class QuorumLoop {
 
   private async storeThere(nowMs: number): Promise<void> {
     const { history, self } = this.context;
+    lookAtOwnApiAddress(this.context, this.peers);
     if (this.told !== '') {
       const because = `the store is back after ${inWords(nowMs - (this.awaySinceMs ?? nowMs))}`;
       history.happened('quorum', `${self.name}: ${because}`, { node: self.name });
@@ -113,13 +123,18 @@ export class QuorumLoop {
   private async storeAway(nowMs: number): Promise<void> {
     const { env, self, config } = this.context;
     this.awaySinceMs ??= nowMs;
+    if (self.role !== 'coordinator') {
+      this.doing = 'the coordinators look for a quorum; a worker powers nothing on';
+      return;
+    }
+    this.forgetStopped();
     const { timing, fencing } = config;
     const patienceMs = timing.sessionTimeoutMs + timing.detectionMs;
     const awayMs = nowMs - this.awaySinceMs;
-    if (self.role === 'coordinator' && awayMs >= patienceMs) this.others = await this.askOthers();
+    if (awayMs >= patienceMs) this.others = await this.askOthers();
     const decision = judgeQuorum({
       self: self.name,
-      enabled: fencing.quorumRecovery === 'power-on' && self.role === 'coordinator',
+      enabled: fencing.quorumRecovery === 'power-on',
       awayMs,
       patienceMs,
       others: this.others,
@@ -133,6 +148,16 @@ export class QuorumLoop {
     if (decision.verdict === 'power-on' && typeof target === 'string') await this.powerOn(target);
   }
 
+  /** Excuses are kept every half minute; a node may have been started again after that. */
+  private forgetStopped(): void {
+    for (const name of this.stopped) {
+      const view = this.context.board.peers.get(name);
+      if (view === undefined || view.verdict === 'stopped') continue;
+      this.stopped.delete(name);
+      this.excused = Object.fromEntries(Object.entries(this.excused).filter(([excused]) => excused !== name));
+    }
+  }
+
   private tell(because: string, target: string): void {
     const mark = `${this.others.map((other) => `${other.name} ${other.answer} ${other.power}`).join(',')} ${target}`;
     if (mark === this.told) return;
@@ -141,16 +166,13 @@ export class QuorumLoop {
   }
 
   private async askOthers(): Promise<OtherCoordinator[]> {
-    const { env, self } = this.context;
+    const { self } = this.context;
     const others = this.peers.all().filter((peer) => peer.role === 'coordinator' && peer.name !== self.name);
     return Promise.all(
       others.map(async (peer) => {
-        const asked =
-          peer.apiAddress === null
-            ? null
-            : await env.peerApi.ask<'quorum'>(peer.apiAddress, { kind: 'quorum' }, apiDeadlineMs);
+        const asked = await askAboutStore(this.context, peer, apiDeadlineMs);
         const excused = this.excused[peer.name] ?? null;
-        if (asked?.ok === true)
+        if (asked.ok)
           return {
             name: peer.name,
             answer: asked.answer.storeLive ? 'store-there' : 'store-away',
@@ -168,25 +190,31 @@ export class QuorumLoop {
   }
 
   private async powerOf(peer: Registration): Promise<PowerReading['power']> {
-    const { env } = this.context;
-    const devices = openDevices(env.secrets, peer, peer.name);
-    if (!devices.ok) return 'unknown';
     const readings = await Promise.all(
-      devices.value.map(async (device) => {
-        const { power } = await env.power.read(device, device.commandTimeoutMs);
+      this.ownDevices(peer).map(async (device) => {
+        const { power } = await readOwn(this.context, peer.name, device);
         return [device.name, power] as const;
       }),
     );
     return powerByLevels(peer.levels, new Map(readings));
   }
 
+  /** What nothing is known against that would make a reading wrong, or its command another machine's. */
+  private ownDevices(peer: Registration): FenceDevice[] {
+    const opened = openDevices(this.context.env.secrets, peer, peer.name);
+    if (!opened.ok) return [];
+    const places = opened.value.map((device) => ({ device: device.name, where: whereIs(device) }));
+    const standings = this.context.devices.rememberedStandings(peer.name, places);
+    return opened.value.filter((device) => standings.get(device.name)?.use !== 'never');
+  }
+
   /** Never anything but power on. */
   private async powerOn(target: string): Promise<void> {
     const { env, history, self } = this.context;
     this.lastPowerOnMs = env.clock.monotonicMs();
-    const devices = openDevices(env.secrets, this.peers.get(target), target);
-    if (!devices.ok) return;
-    for (const device of devices.value) {
+    const peer = this.peers.get(target);
+    const own = peer === null ? [] : await notForeign(this.context, target, this.ownDevices(peer));
+    for (const device of own) {
       const answer = await env.power.order(device, 'on', device.commandTimeoutMs);
       const because = `${self.name} powers ${target} on without a quorum, by ${device.name}: ${answer.because}`;
       history.happened('power-on', because, { node: target });
@@ -201,11 +229,16 @@ export class QuorumLoop {
     const excused = await this.excuses(registrations);
     if (excused === null) return;
     this.excused = excused;
-    const mark = printRecord(excused);
+    const devices = this.context.devices.allRemembered();
+    const mark = printRecord({ excused, devices });
     if (mark === this.keptFrom.mark && isSameList(registrations, this.keptFrom.registrations)) return;
     this.keptFrom = { mark, registrations };
-    const text = printRecord({ schema: 1, registrations, excused: this.excused } satisfies KnownPeers);
+    const { text, left } = printKnown(registrations, this.excused, devices);
     if (text === this.kept) return;
+    if (left.length > 0) {
+      const because = `${knownFile} has no room for ${left.length} of ${registrations.length} nodes (${left.slice(0, 5).join(', ')} ...)`;
+      env.log.warn('not all peers are kept on the disk', { because });
+    }
     const trouble = await env.journal.write(knownFile, text);
     if (trouble === null) this.kept = text;
     else {
@@ -218,6 +251,7 @@ export class QuorumLoop {
   private async excuses(registrations: readonly Registration[]): Promise<Record<string, string> | null> {
     const { context } = this;
     const found: Record<string, string> = {};
+    const stopped = new Set<string>();
     const cluster = await readMaintenance(context, tree.maintenance);
     if (cluster === null) return null;
     for (const { name } of registrations.filter((peer) => peer.role === 'coordinator')) {
@@ -230,23 +264,34 @@ export class QuorumLoop {
       const { state, action, reason } = fence.record;
       if (cluster.reason !== null) found[name] = `the cluster is in maintenance: ${cluster.reason}`;
       else if (own.reason !== null) found[name] = `it is in maintenance: ${own.reason}`;
-      else if (view?.verdict === 'stopped') found[name] = view.because;
-      else if (state === 'finished' && action === 'off') found[name] = `it was switched off on purpose: ${reason}`;
+      else if (view?.verdict === 'stopped') {
+        found[name] = view.because;
+        stopped.add(name);
+      } else if (state === 'finished' && action === 'off') found[name] = `it was switched off on purpose: ${reason}`;
     }
+    this.stopped = stopped;
     return found;
   }
 
-  private async recall(): Promise<void> {
+  /** What this machine has kept of the nodes on its disk; none: it has nothing, or does not answer. */
+  recalled(): Promise<readonly Registration[]> {
+    this.recalling ??= this.recall();
+    return this.recalling;
+  }
+
+  private async recall(): Promise<readonly Registration[]> {
     const { env } = this.context;
     const text = await env.journal.read(knownFile);
-    if (text === null) return;
-    const parsed = parseRecord(KnownPeers, text);
+    if (text === null) return [];
+    const parsed = parseKnown(text);
     if (!parsed.ok) {
       env.log.warn('what was kept of the peers cannot be read', { because: parsed.because });
-      return;
+      return [];
     }
     this.kept = text;
     this.excused = parsed.record.excused;
     this.peers.recall(parsed.record.registrations);
+    this.context.devices.recall(parsed.record.devices);
+    return parsed.record.registrations;
   }
 }

@@ -133,7 +133,7 @@ export async function register(context: Context, devices: readonly FenceDevice[]
     levels: fenceLevels(config).map((level) => [...level]),
     devices: devices.map((device) => ({ name: device.name, kind: device.kind, where: whereIs(device) })),
     devicesSealed: devices.length === 0 ? null : env.secrets.seal(JSON.stringify({ devices }), sealContext(self.name)),
-    watchdogBoundMs: board.watchdogArmed ? config.timing.watchdogBoundMs : null,
+    watchdogBoundMs: board.watchdogBoundMs,
     vms: config.vms.enabled
       ? { address: config.vms.address ?? self.name, reservedMiB: config.vms.reservedMemory }
       : null,

@@ -3,6 +3,7 @@
  * former life left running is stopped: until then that life's bound holds, and nobody may lengthen it.
  */
 import { judgeFeeding } from '../core/self-fence.ts';
+import { judgeWatchdog } from '../core/watchdog.ts';
 import { watchdogFeedMs } from '../config/timing.ts';
 import type { Context } from './context.ts';
 import type { Tenure } from './primary/tenure.ts';
@@ -20,21 +21,32 @@ export class SelfFence {
     this.tenure = tenure;
   }
 
-  /** Arms the watchdog where there is one; the bound is published only if that worked. */
+  /** Arms the watchdog where there is one. Its bound is published only if it holds, with what the device really counts. */
   async arm(): Promise<void> {
     const { env, board, config, history, self } = this.context;
     if (env.watchdog === null) return;
     board.keepaliveTurnMs = env.clock.monotonicMs();
     const armed = await env.watchdog.arm();
-    const asked = config.node.watchdog?.timeout ?? 0;
-    board.watchdogArmed = armed.armed && armed.timeoutMs <= asked;
-    if (board.watchdogArmed) env.log.info('watchdog armed', { timeoutMs: asked });
-    else {
-      const because = armed.armed ? `it counts ${armed.timeoutMs} ms, asked for were ${asked}` : armed.because;
-      history.happened('self-fence', `the watchdog of ${self.name} is not armed: ${because}; nobody may rely on it`, {
-        node: self.name,
-      });
-    }
+    const judged = judgeWatchdog(
+      armed.armed
+        ? {
+            opened: true,
+            countsMs: armed.timeoutMs,
+            askedMs: config.node.watchdog?.timeout ?? 0,
+            feedMs: watchdogFeedMs,
+            boundMs: config.timing.watchdogBoundMs,
+            sleep: armed.sleep,
+          }
+        : { opened: false, because: armed.because },
+    );
+    // What cannot be closed goes on ticking, and is fed.
+    const isClosed = judged.verdict === 'close' && (await env.watchdog.disarm()) === null;
+    board.watchdogArmed = armed.armed && !isClosed;
+    board.watchdogBoundMs = judged.boundMs;
+    const { because } = judged;
+    if (judged.verdict === 'rely')
+      env.log.info('watchdog armed', { ...judged.evidence, ...(because === 'armed' ? {} : { because }) });
+    else history.happened('self-fence', `the watchdog of ${self.name} is ${because}`, { node: self.name });
   }
 
   /** Until `over`: then the keepalive has ended, and nothing is fed any more. */

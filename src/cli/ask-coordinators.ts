@@ -19,10 +19,10 @@ export interface Asking<Kind extends ApiQuestion['kind']> {
   readonly asked: Asked<Kind>;
 }
 
-/** Options: `--node` (only this one) and `--timeout` (of each). */
+/** Options: `--node` (only this one) and `--timeout` (of each). An answer of another node than the one that was asked does not count. */
 export async function askAll<Kind extends 'status' | 'debug' | 'leave-election' | 'quorum'>(
   args: Arguments,
-  question: Extract<ApiQuestion, { kind: Kind }>,
+  questionTo: (node: string) => Extract<ApiQuestion, { kind: Kind }>,
 ): Promise<Asking<Kind>[]> {
   const { config } = loadedConfig(args);
   const key = readClusterKeys(config);
@@ -41,9 +41,17 @@ export async function askAll<Kind extends 'status' | 'debug' | 'leave-election' 
       asked:
         apiAddress === null
           ? ({ ok: false, code: 'refused', because: 'its API is switched off' } as const)
-          : await askNoded<Kind>({ address: apiAddress, key: key.value.first.apiKey }, question, deadlineMs),
+          : ofNode<Kind>(
+              name,
+              await askNoded<Kind>({ address: apiAddress, key: key.value.first.apiKey }, questionTo(name), deadlineMs),
+            ),
     })),
   );
+}
+
+function ofNode<Kind extends ApiQuestion['kind']>(name: string, asked: Asked<Kind>): Asked<Kind> {
+  if (!asked.ok || !('node' in asked.answer) || asked.answer.node === name) return asked;
+  return { ok: false, code: 'failed', because: `${asked.answer.node} answers at the API address of ${name}` };
 }
 
 /** Whom to ask: from the store; when it is away, as the noded of this machine knows them. */

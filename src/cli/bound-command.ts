@@ -1,21 +1,28 @@
 /**
- * A command that may live only while this machine is primary (6.6). The noded is asked again and again; each answer says until
- * when the role is certain, on the clock that both share. SIGTERM early enough, SIGKILL to the whole group, all of it before
- * that moment. If this process is killed, the kernel kills the command (parent death signal).
+ * A command that may live only while this machine is primary. This is the front: it starts the command in its own place in the
+ * terminal (so Ctrl-C, Ctrl-Z and reading from the terminal work as for any command), passes signals on and gives its exit
+ * code. What ends the command in time is a process of its own, which no terminal reaches: guard/guard.ts has the table.
  */
 import { randomBytes } from 'node:crypto';
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import type { Config } from '../config/load.ts';
-import { monotonicMs } from '../real/clock.ts';
+import { endCgroup, signalAll } from '../real/cgroup.ts';
 import { pause } from './connect.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
+import type { FromGuard, ToGuard } from './guard/messages.ts';
+import { guardWord } from './guard/messages.ts';
+import { starterScript } from './guard/reaper.ts';
 import { askLocalNoded } from './local-noded.ts';
 
-/** Between SIGTERM and SIGKILL, at most; and what SIGKILL itself may take. */
-const graceMaxMs = 2000;
-const killMarginMs = 100;
+const guardStartsWithinMs = 10_000;
+const guardEndsWithinMs = 8000;
 const answerMs = 1000;
+const passedOn = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR2'] as const;
+/** The kernel sends these to everything in the terminal's foreground. */
+const ofTerminal: readonly NodeJS.Signals[] = ['SIGINT', 'SIGQUIT'];
 
 export interface BoundResult {
   /** The command's exit code; 128 + signal when it was killed. */
@@ -25,89 +32,111 @@ export interface BoundResult {
   readonly epoch: number;
 }
 
-/** Throws (exit 1) when this machine is not primary to begin with. */
+type MayStart = Extract<FromGuard, { kind: 'may-start' }>;
+
+/** Throws when nothing was run: exit 1 not primary, 3 noded does not answer, 4 its processes could not be ended with the lease. */
 export async function runBound(
   config: Config,
   words: readonly string[],
-  env: Readonly<Record<string, string>> = {},
+  once: string | null = null,
 ): Promise<BoundResult> {
   const id = randomBytes(8).toString('hex');
-  const first = await askLocalNoded(config, { kind: 'hold', id, epoch: null, waitMs: 0 }, answerMs);
-  if (!first.ok)
-    throw new CommandError(
-      exitCodes.unreachable,
-      `the noded of this machine does not answer (${first.because}); nothing was run`,
-    );
-  if (!first.answer.primary)
-    throw new CommandError(exitCodes.failed, `not primary: ${first.answer.because}; nothing was run`);
-  const { epoch } = first.answer;
-  const child = start(words, { ...env, NODEKEEPER_EPOCH: String(epoch), NODEKEEPER_NODE: first.answer.node });
-  const ended = endOf(child, words);
-  const forward = (signal: NodeJS.Signals) => kill(child, signal);
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, forward);
-  try {
-    const lease = keepAsking(config, id, epoch, first.answer.guaranteedUntilMs);
-    const over = await Promise.race([ended.then(() => null), lease.lost, endsInTime(lease, ended)]);
-    lease.stop();
-    if (over !== null) await end(child, ended, lease.untilMs());
-    return { code: await ended, endedBecause: over, epoch };
-  } finally {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(signal, forward);
-    await askLocalNoded(config, { kind: 'release', id }, answerMs);
-  }
-}
-
-interface Lease {
-  /** Resolves with the reason when the noded says that the role goes. */
-  readonly lost: Promise<string>;
-  untilMs(): number;
-  stop(): void;
-}
-
-function keepAsking(config: Config, id: string, epoch: number, untilMs: number): Lease {
-  let guaranteedMs = untilMs;
-  let isOver = false as boolean;
-  const lost = (async () => {
-    while (!isOver) {
-      const waitMs = Math.max(10, Math.min(1000, config.timing.leaseMs / 8));
-      const asked = await askLocalNoded(config, { kind: 'hold', id, epoch, waitMs }, waitMs + answerMs);
-      if (asked.ok && !asked.answer.primary) return asked.answer.because;
-      if (asked.ok) guaranteedMs = Math.max(guaranteedMs, asked.answer.guaranteedUntilMs);
-      else await pause(20); // the noded is away: what it promised still holds until then
-    }
-    return 'over';
-  })();
-  return { lost, untilMs: () => guaranteedMs, stop: () => (isOver = true) };
-}
-
-/** Resolves when the promise is about to run out without a new one. */
-async function endsInTime(lease: Lease, ended: Promise<number>): Promise<string> {
-  let isOver = false as boolean;
-  void ended.then(() => (isOver = true));
-  while (!isOver) {
-    const leftMs = lease.untilMs() - monotonicMs();
-    const neededMs = Math.min(graceMaxMs, leftMs / 2) + killMarginMs;
-    if (leftMs <= neededMs || leftMs <= 2 * killMarginMs) return 'the lease is about to end and was not renewed';
-    await pause(Math.min(20, leftMs - neededMs));
-  }
-  return 'over';
-}
-
-async function end(child: ChildProcess, ended: Promise<number>, untilMs: number): Promise<void> {
-  kill(child, 'SIGTERM');
-  const graceMs = Math.max(0, Math.min(graceMaxMs, untilMs - killMarginMs - monotonicMs()));
-  await Promise.race([ended, pause(graceMs)]);
-  kill(child, 'SIGKILL'); // the whole group, also when the command itself has ended
-  await ended;
-}
-
-function start(words: readonly string[], env: Readonly<Record<string, string>>): ChildProcess {
-  // setpriv: if nodectl is killed, the kernel ends the command; nobody else could.
-  return spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...words], {
-    stdio: 'inherit',
-    detached: true,
-    env: { ...process.env, ...env },
+  const guard = new Guard();
+  const begun = await guard.begin({
+    kind: 'begin',
+    id,
+    socket: config.api.socket,
+    leaseMs: config.timing.leaseMs,
+    once,
   });
+  const child = start(words, begun);
+  const passOn = (signal: NodeJS.Signals) => {
+    if (!(ofTerminal.includes(signal) && isInForeground())) signalAll(begun.cgroup, signal);
+  };
+  for (const signal of passedOn) process.on(signal, passOn);
+  try {
+    const code = await endOf(child, words);
+    const over = await guard.end();
+    if (over === null) {
+      // The guard is stopped, or was killed: what is left is ended from here.
+      await endCgroup(begun.cgroup, guardEndsWithinMs);
+      await askLocalNoded(config, { kind: 'release', id }, answerMs);
+      return { code, endedBecause: 'its guard was stopped or killed', epoch: begun.epoch };
+    }
+    if (over.leftRunning > 0)
+      process.stderr.write(`nodectl: ended ${over.leftRunning} processes that the command had left running\n`);
+    return { code, endedBecause: over.endedBecause, epoch: begun.epoch };
+  } finally {
+    for (const signal of passedOn) process.off(signal, passOn);
+    guard.leave();
+  }
+}
+
+/** The process that ends the command in time. */
+class Guard {
+  private readonly process: ChildProcess;
+  private readonly said: FromGuard[] = [];
+  private hasEnded = false;
+  private onNews: () => void = () => undefined;
+
+  constructor() {
+    // A session of its own: what the terminal does reaches nodectl and the command, but never this one.
+    this.process = spawn(process.execPath, [process.argv[1] ?? '', guardWord], {
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      detached: true,
+    });
+    this.process.on('message', (message: FromGuard) => {
+      this.said.push(message);
+      this.onNews();
+    });
+    const ended = () => {
+      this.hasEnded = true;
+      this.onNews();
+    };
+    this.process.once('exit', ended);
+    this.process.once('error', ended);
+  }
+
+  async begin(message: Extract<ToGuard, { kind: 'begin' }>): Promise<MayStart> {
+    this.process.send(message);
+    const answer = await this.next(guardStartsWithinMs);
+    if (answer?.kind === 'may-start') return answer;
+    this.leave();
+    if (answer?.kind === 'refused') throw new CommandError(answer.code, answer.because);
+    throw new CommandError(exitCodes.failed, 'the guard of the command did not start; nothing was run');
+  }
+
+  /** The command has exited. Null: the guard does not answer. */
+  async end(): Promise<Extract<FromGuard, { kind: 'over' }> | null> {
+    if (!this.hasEnded && this.process.connected) this.process.send({ kind: 'exited' } satisfies ToGuard);
+    const answer = await this.next(guardEndsWithinMs);
+    return answer?.kind === 'over' ? answer : null;
+  }
+
+  leave(): void {
+    if (this.process.connected) this.process.disconnect();
+    this.process.unref();
+  }
+
+  private async next(withinMs: number): Promise<FromGuard | null> {
+    const deadline = new AbortController();
+    const timer = setTimeout(() => {
+      deadline.abort();
+      this.onNews();
+    }, withinMs);
+    while (this.said.length === 0 && !this.hasEnded && !deadline.signal.aborted)
+      await new Promise<void>((resolve) => (this.onNews = resolve));
+    clearTimeout(timer);
+    if (this.said.length === 0 && this.hasEnded) await pause(0); // its last message may be on the way
+    return this.said.shift() ?? null;
+  }
+}
+
+/** setpriv: if nodectl is killed, the kernel ends the command at once, and the guard the rest of it. */
+function start(words: readonly string[], { cgroup, epoch, node }: MayStart): ChildProcess {
+  const env = { ...process.env, NODEKEEPER_EPOCH: String(epoch), NODEKEEPER_NODE: node };
+  const starter = ['--pdeathsig', 'KILL', '--', 'sh', '-c', starterScript, cgroup, ...words];
+  return spawn('setpriv', starter, { stdio: 'inherit', env });
 }
 
 function endOf(child: ChildProcess, words: readonly string[]): Promise<number> {
@@ -115,15 +144,14 @@ function endOf(child: ChildProcess, words: readonly string[]): Promise<number> {
     child.once('error', (error) =>
       reject(new CommandError(exitCodes.usage, `${words[0] ?? ''} could not be started: ${error.message}`)),
     );
-    child.once('exit', (code, signal) => resolve(code ?? 128 + (signal === 'SIGKILL' ? 9 : 15)));
+    child.once('exit', (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
   });
 }
 
-function kill(child: ChildProcess, signal: NodeJS.Signals): void {
-  if (child.pid === undefined) return;
-  try {
-    process.kill(-child.pid, signal);
-  } catch {
-    return; // ESRCH: the group is gone
-  }
+/** Whether this process is in the foreground of its terminal: then the command has every signal of the terminal already. */
+function isInForeground(): boolean {
+  const [, , group, , terminal, foreground] = (
+    /\) (.*)/s.exec(readFileSync('/proc/self/stat', 'utf8'))?.[1] ?? ''
+  ).split(' ');
+  return terminal !== '0' && group === foreground;
 }

@@ -17,7 +17,14 @@ export async function confirmName(args: Arguments, name: string, consequence: st
 export async function ask(question: string): Promise<string> {
   if (!process.stdin.isTTY) throw new CommandError(exitCodes.usage, 'there is nobody to ask: run it on a terminal');
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await terminal.question(question);
-  terminal.close();
-  return answer.trim();
+  try {
+    return (await terminal.question(question)).trim();
+  } catch (error) {
+    // Ctrl-C, or the end of the input.
+    if (error instanceof Error && error.name === 'AbortError')
+      throw new CommandError(exitCodes.refused, '\nnot confirmed; nothing was done');
+    throw error;
+  } finally {
+    terminal.close();
+  }
 }

@@ -12,6 +12,7 @@ import type { Arguments } from './command.ts';
 import { text } from './command.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { patientStore } from './patient-store.ts';
+import { commandGate } from './store-gate.ts';
 
 export interface Connected {
   readonly config: Config;
@@ -31,11 +32,15 @@ export function loadedConfig(args: Arguments): { readonly config: Config; readon
   return { config: read.value, file };
 }
 
-/** Runs `work` with a connected store and closes it afterwards, whatever happens. */
+/**
+ * Runs `work` with a connected store and closes it afterwards, whatever happens. Ctrl-C ends nodectl, unless `takesSignals`: then
+ * `work` has a command running that gets the signal, and notes how that ended.
+ */
 export async function withStore<T>(
   args: Arguments,
   work: (connected: Connected) => Promise<T>,
   withinMs = connectWithinMs,
+  takesSignals = false,
 ): Promise<T> {
   const { config } = loadedConfig(args);
   const keys = readClusterKeys(config);
@@ -45,11 +50,13 @@ export async function withStore<T>(
     ...commandSession(config, keys.value),
     onTrouble: (because) => (trouble = `: ${because}`),
   });
+  const { gate, refused } = commandGate(config);
+  store.guard(gate);
   // Ctrl-C ends the session in good order, so that what was asked for is taken back at once.
-  const interrupted = () => void store.close(500).finally(() => process.exit(130));
+  const interrupted = takesSignals ? () => undefined : () => void store.close(500).finally(() => process.exit(130));
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupted);
   try {
-    await connected(store, config, withinMs, () => trouble);
+    await connected(store, config, withinMs, { trouble: () => trouble, refused });
     return await work({ config, keys: keys.value, store: patientStore(store, withinMs) });
   } finally {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, interrupted);
@@ -69,15 +76,26 @@ export function commandSession(config: Config, keys: KeyRing): ZooKeeperStoreOpt
   };
 }
 
-async function connected(store: Store, config: Config, withinMs: number, trouble: () => string): Promise<void> {
+async function connected(
+  store: Store,
+  config: Config,
+  withinMs: number,
+  { trouble, refused }: { readonly trouble: () => string; readonly refused: ReadonlyMap<string, string> },
+): Promise<void> {
   const endMs = performance.now() + withinMs;
   while (store.session().state !== 'connected') {
+    const isRefused = config.zookeeper.servers.every((server) => refused.has(server));
+    if (isRefused)
+      throw new CommandError(
+        exitCodes.unreachable,
+        `no ZooKeeper server may be used: ${[...refused.values()].join('; ')}; nodectl config check --connect asks all of them`,
+      );
     if (performance.now() > endMs) {
       const { servers, tls } = config.zookeeper;
       const words = tls === undefined ? inOneSentence(await askServers(servers, serversWithinMs)) : null;
       throw new CommandError(
         exitCodes.unreachable,
-        `no ZooKeeper server answers within ${withinMs / 1000} s (tried ${servers.join(', ')}${trouble()}); ${words ?? 'is there a quorum?'}`,
+        `no ZooKeeper server answers within ${withinMs / 1000} s (tried ${servers.join(', ')}${trouble()}); ${[...refused.values(), words ?? 'is there a quorum?'].join('; ')}`,
       );
     }
     await pause(5);

@@ -1,14 +1,14 @@
 /** The documents that are generated from the code, so that they cannot age. Pure. */
 import { configReference } from '../config/reference.ts';
 import { fenceStates, fenceTable } from '../core/fencing.ts';
-import { guards } from '../core/guards.ts';
+import { confirmRefusals, guards } from '../core/guards.ts';
 import type { Table } from '../core/machine.ts';
 import { daemonStates, nodeStates } from '../core/node.ts';
 import { primaryActions, primaryEvents, primaryStates, primaryTable } from '../core/primary.ts';
 import { transferStates, transferTable } from '../core/transfer.ts';
 import { vmStates, vmTable } from '../core/vm.ts';
 import { drainStates } from '../records/vm.ts';
-import { bmcFaults } from '../core/verification.ts';
+import { bmcFaults, deviceFaults, levelProofs, nodeFaults } from '../core/verification.ts';
 import { eventKinds } from '../records/history.ts';
 import { metrics } from '../records/metrics.ts';
 import type { Command } from './command.ts';
@@ -52,7 +52,11 @@ function statesReference(): string {
     '',
     guards.map((guard) => `\`${guard.name}\``).join(', '),
     '',
+    ...sentences('Why a confirmation (`nodectl fence confirm`) is refused', confirmRefusals),
     ...sentences('What can be wrong with a BMC', bmcFaults),
+    ...sentences('Why a fence device is distrusted', deviceFaults),
+    ...sentences('What else a verification says', nodeFaults),
+    ...sentences('What was verified of a level', levelProofs),
     '## Kinds of events',
     '',
     eventKinds.map((kind) => `\`${kind}\``).join(', '),

@@ -8,6 +8,8 @@ import { complete, fishScript } from './completion.ts';
 import { programVersion } from '../real/package.ts';
 import { parseWithoutCompiling } from '../records/record.ts';
 import { CommandError, exitCodeWords, exitCodes } from './exit-codes.ts';
+import { guardCommand } from './guard/guard.ts';
+import { guardWord } from './guard/messages.ts';
 import { createOutput } from './output.ts';
 
 let exitCode: number = exitCodes.done;
@@ -80,6 +82,7 @@ async function start(): Promise<void> {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
   const [first, second] = hideBin(process.argv);
   if (first === 'completion' && second === 'fish') process.stdout.write(fishScript);
+  else if (first === guardWord && process.send !== undefined) await guardCommand();
   else if (first === '--get-yargs-completions')
     for (const word of await complete(process.argv.slice(3))) process.stdout.write(`${word}\n`);
   else await main();

@@ -13,11 +13,14 @@ export function patientStore(store: Store, withinMs: number): Store {
     for (;;) {
       const result = await look();
       const isAway = !result.ok && (result.code === 'not-connected' || result.code === 'unclear');
-      if (!isAway || performance.now() > endMs) return result;
+      if (!isAway) return result;
+      if (performance.now() > endMs)
+        return { ...result, because: `no ZooKeeper server answers for ${withinMs / 1000} s: is there a quorum?` };
       await new Promise((resolve) => setTimeout(resolve, againMs));
     }
   }
   return {
+    guard: (gate) => store.guard(gate),
     session: () => store.session(),
     onSession: (listener) => store.onSession(listener),
     onContradiction: (listener) => store.onContradiction(listener),
@@ -28,6 +31,7 @@ export function patientStore(store: Store, withinMs: number): Store {
     write: (path, text, version) => store.write(path, text, version),
     remove: (path, version) => store.remove(path, version),
     commit: (operations) => store.commit(operations),
+    abandon: (because) => store.abandon(because),
     close: (deadlineMs) => store.close(deadlineMs),
   };
 }

@@ -3,6 +3,7 @@ import type { HistoryEvent } from '../records/history.ts';
 import type { ClusterView, NodeView } from './cluster-view.ts';
 import type { Output } from './output.ts';
 import { age, clip, clockTime, pad } from './output.ts';
+import { shortRole } from './role-words.ts';
 import type { Size } from './screen.ts';
 
 export interface StatusPicture {
@@ -80,11 +81,18 @@ function nodeLine(node: NodeView, { savingThrows, deadAfterMs }: StatusPicture, 
   const silent = bar(node.keepaliveAgeMs ?? deadAfterMs, deadAfterMs, 8, painter);
   const throws = Math.min(node.throws, savingThrows);
   const count = throws === 0 ? '' : `${throws}/${savingThrows}`;
-  const role = node.coordinatorState ?? '-';
+  const role = shortRole(node);
   return [
     pad(clip(node.name, 14), 14),
     pad(paint(isWell ? 'green' : 'red', clip(node.state, 12)), 12),
-    pad(role === 'primary' ? paint('green', role) : role === 'secondary' ? role : paint('yellow', clip(role, 10)), 10),
+    pad(
+      role === 'primary'
+        ? paint('green', role)
+        : role === 'secondary' || role === '-'
+          ? role
+          : paint('yellow', clip(role, 10)),
+      10,
+    ),
     pad(`${pad(age(node.keepaliveAgeMs), 5)} ${silent}`, 14),
     pad(throws === 0 ? '-' : paint('yellow', `${bar(throws, savingThrows, 6, painter)} ${count}`), 11),
     node.fenceability === 'none' ? paint('red', 'nobody can') : fenceOf(node),

@@ -28,6 +28,7 @@ export async function hindrances(store: Store, view: ClusterView, to: string | n
     nodes: view.nodes.map(({ name, ineligible }) => ({ name, hindrance: ineligible })),
     epochSeen: null,
     epoch: view.primary.epoch,
+    blocked: view.primary.blocked,
     underWay: open,
   });
 }

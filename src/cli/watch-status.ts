@@ -116,7 +116,7 @@ async function leaseOf({ keys }: Connected, { nodes, primary }: ClusterView): Pr
   const address = nodes.find(({ name }) => name === primary.holder)?.apiAddress ?? null;
   if (address === null) return null;
   const asked = await askNoded<'status'>({ address, key: keys.first.apiKey }, { kind: 'status' }, leaseAskMs);
-  return asked.ok ? asked.answer.leaseLeftMs : null;
+  return asked.ok && asked.answer.node === primary.holder ? asked.answer.leaseLeftMs : null;
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

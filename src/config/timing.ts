@@ -32,7 +32,7 @@ export interface Timing {
   /** Within what time after the end of its lease everything of the primary has stopped, or the machine resets itself. */
   readonly stopBoundMs: number;
   /**
-   * Within what time after its last acknowledged write this machine certainly holds nothing any more, enforced by its
+   * Within what time after its last acknowledged keepalive this machine certainly holds nothing any more, enforced by its
    * watchdog; null: it has none.
    */
   readonly watchdogBoundMs: number | null;

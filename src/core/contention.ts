@@ -10,6 +10,9 @@ export interface EligibilityFacts {
   readonly role: 'coordinator' | 'worker';
   readonly daemonState: 'starting' | 'run' | 'shutdown' | 'stop';
   readonly sessionLive: boolean;
+  /** Age of its last acknowledged keepalive; null: none yet. Its lease would count from that one. */
+  readonly keepaliveAgeMs: number | null;
+  readonly keepaliveMaxMs: number;
   readonly steppedDown: boolean;
   readonly maintenance: string | null;
   /** For how long this node stays out after it could not run the resources; 0: it is not barred. */
@@ -23,6 +26,9 @@ export function judgeEligibility(facts: EligibilityFacts): Decision<'eligible' |
   if (facts.role !== 'coordinator') return no('it is a worker; only coordinators can be primary');
   if (facts.daemonState !== 'run') return no(`its noded is in "${facts.daemonState}"`);
   if (!facts.sessionLive) return no('its session with the store is not live');
+  const { keepaliveAgeMs: ageMs } = facts;
+  if (ageMs === null) return no('ZooKeeper has not acknowledged a keepalive of it yet');
+  if (ageMs > facts.keepaliveMaxMs) return no(`ZooKeeper has acknowledged no keepalive of it for ${inWords(ageMs)}`);
   if (facts.steppedDown) return no('it is being fenced and has stepped down');
   if (facts.maintenance !== null) return no(`it is in maintenance: ${facts.maintenance}`);
   if (facts.barredMs > 0) return no(`it stays out for ${inWords(facts.barredMs)} more: ${facts.barredBecause}`);

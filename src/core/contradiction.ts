@@ -3,7 +3,8 @@
  * and copies have come to differ (ZOOKEEPER-4712 and its kind; docs/FAILURES.md): then whoever is connected to the wrong one reads a
  * version, is refused with it, reads the same again, for ever. A server answers a refusal when it knows of everything that was
  * done before it, so a read after the refusal that shows the same still is no lag. Two rounds of it count, for a record that is
- * removed and made anew begins with the same version.
+ * removed and made anew begins with the same version. A server that lacks a whole branch refuses what is made below it ("no node"), and the
+ * store refuses to make the branch, which stands; that too is such a read. (The child was made nonetheless: agent/lock.ts.)
  */
 
 /** What a write rests on: the path's version, or (null) that nothing is there. */
@@ -74,6 +75,10 @@ export class Contradictions {
 
   /** The store refused `change`. Returns the contradiction: for the second time, and a read between had shown what it rests on. */
   refuses({ kind, path, version }: Change, code: string): Contradiction | null {
+    if (kind === 'create' && code === 'no-node') {
+      const parent = this.refused.get(path.slice(0, path.lastIndexOf('/')));
+      if (parent?.expected === null) parent.isShownAgain = true;
+    }
     const isAboutThat = kind === 'create' ? code === 'node-exists' : code === 'bad-version' || code === 'no-node';
     if (!isAboutThat) return null;
     const expected = version ?? null;

@@ -1,7 +1,7 @@
 /**
  * Failsafe (6.5): while the store is away for everybody, a primary may go on for as long as *every* other coordinator
  * answers over the API and agrees. Each answer is judged here. Nobody is ever appointed by it. (Idea: Patroni's DCS
- * failsafe mode.)
+ * failsafe mode.) An agreement counts only if it comes from another node, by name and in its known incarnation (core/answerer.ts).
  */
 import type { Decision } from './decision.ts';
 import { decide } from './decision.ts';
@@ -22,6 +22,7 @@ export interface AgreementFacts {
 /** Whether this coordinator agrees that the asking primary goes on for one more lease. */
 export function judgeAgreement(facts: AgreementFacts): Decision<'agree' | 'decline'> {
   const { known, asking } = facts;
+  if (asking.node === facts.self) return decide('decline', `${facts.self} does not agree with itself`);
   if (facts.sessionLive) {
     return decide('decline', `${facts.self} reaches the store: the primary must prove itself there, not to me`);
   }

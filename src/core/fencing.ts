@@ -2,23 +2,27 @@
  * The table of one fence, from the verdict to the node's return. The record in the store carries the state; whoever
  * holds the record's lock may move it, so a fence survives its fencer (R27).
  *
- * F1 (S4) only a power reading of "off", the end of an armed watchdog's bound (S1c) or an operator's word leads to
- *    `fenced`; no exit code, no timeout, no silence of a BMC does.
- * F2 From `intent` on there is no way back: the shot may have been fired. Only between attempts (`failed`) may a node
- *    that lives again be let go (S3); and the condemned node itself, where nobody is left who could go on.
- * F3 Whatever happens after `fenced` (power on fails, the fencer dies) undoes nothing.
+ * F1 (S4) only power readings of "off" after a power-off command, the end of an armed watchdog's bound (S1c) or an
+ *    operator's confirmation leads to `fenced`; no exit code, no timeout, no silence of a BMC does.
+ * F2 Once a power-off command may have been sent (`touched` in the record, written before the first one) there is no way
+ *    back within the attempt. Before that, and between attempts (`failed`), a node that publishes again cancels its fence
+ *    (S3); so does another incarnation of it, and the node itself where no coordinator is left that could continue. An
+ *    operator may cancel it then, too (core/fence-cancel.ts).
+ * F3 Whatever happens after `fenced` (power on fails, the fencer dies) undoes nothing. A fencer that takes a fence over in
+ *    `fenced` reads power again before it frees anything: the record may come from a restored copy of the store.
  */
 import type { Table } from './machine.ts';
 
 export const fenceStates = {
   none: 'no fence of this node is under way',
-  intent: 'the verdict stands and is recorded; power may already have been touched, and there is no way back',
+  intent: 'the verdict stands and is recorded; a power-off command may already have been sent',
   fenced: 'power was read as off and that is recorded; what the node held may be taken over',
   restoring: 'power on was ordered, so that the node can come back',
   finished: 'the fence is done; the node has not come back yet',
   closed: 'the node has come back as a new incarnation',
   failed: 'it could not be made sure yet that the node is off; nothing is recovered, and the next attempt follows',
-  cancelled: 'the node was found alive before power was touched, or between two attempts; it was let go',
+  cancelled:
+    'the node was found alive before a power-off command was sent, or between two attempts; nothing was recovered',
 } as const;
 export type FenceState = keyof typeof fenceStates;
 
@@ -36,13 +40,20 @@ export type FenceEvent =
   | 'leaveOff'
   | 'powerReadsOn'
   | 'powerOnFailed'
-  | 'rejoined';
+  | 'rejoined'
+  | 'powerTouched'
+  | 'deviceSilent'
+  | 'aliveUntouched'
+  | 'anotherIncarnation'
+  | 'readsOnAgain'
+  | 'operatorCancels';
 
 export type FenceAction = 'shoot' | 'announce' | 'free-what-it-held' | 'order-power-on' | 'raise-alarm';
 
 const noFence = { ignored: 'no fence of this node is under way' } as const;
 const already = { ignored: 'a fence of this node is already under way' } as const;
 const begin = { to: 'intent', actions: ['shoot'] } as const;
+const notTried = { ignored: 'no attempt is under way' } as const;
 const isOff = { ignored: 'the node is recorded as fenced; a fence is not undone' } as const;
 const shot = { impossible: 'power is only ordered on after the fence was recorded' } as const;
 
@@ -62,6 +73,12 @@ export const fenceTable: Table<FenceState, FenceEvent, FenceAction> = {
     powerReadsOn: noFence,
     powerOnFailed: noFence,
     rejoined: noFence,
+    powerTouched: noFence,
+    deviceSilent: noFence,
+    aliveUntouched: noFence,
+    anotherIncarnation: noFence,
+    readsOnAgain: noFence,
+    operatorCancels: noFence,
   },
   intent: {
     verdict: already,
@@ -72,12 +89,18 @@ export const fenceTable: Table<FenceState, FenceEvent, FenceAction> = {
     fencerGone: { to: 'cancelled', actions: ['announce'] },
     levelsExhausted: { to: 'failed', actions: ['raise-alarm'] },
     retryDue: already,
-    aliveAgain: { ignored: 'the shot may have been fired: there is no way back' },
+    aliveAgain: { ignored: 'a power-off command may have been sent: the attempt goes on' },
     orderPowerOn: shot,
     leaveOff: { ignored: 'power does not read off yet' },
     powerReadsOn: { ignored: 'power does not read off yet' },
     powerOnFailed: shot,
     rejoined: { ignored: 'a node may not rejoin before its fence is finished' },
+    powerTouched: { to: 'intent', actions: [] },
+    deviceSilent: { to: 'intent', actions: [] },
+    aliveUntouched: { to: 'cancelled', actions: ['announce'] },
+    anotherIncarnation: { to: 'cancelled', actions: ['announce'] },
+    readsOnAgain: { ignored: 'power does not read off yet' },
+    operatorCancels: { to: 'cancelled', actions: ['announce'] },
   },
   fenced: {
     verdict: already,
@@ -94,6 +117,12 @@ export const fenceTable: Table<FenceState, FenceEvent, FenceAction> = {
     powerReadsOn: { to: 'finished', actions: [] },
     powerOnFailed: { to: 'finished', actions: ['raise-alarm'] },
     rejoined: { to: 'closed', actions: ['announce'] },
+    powerTouched: isOff,
+    deviceSilent: isOff,
+    aliveUntouched: isOff,
+    anotherIncarnation: { to: 'closed', actions: ['announce'] },
+    readsOnAgain: { to: 'failed', actions: ['raise-alarm'] },
+    operatorCancels: isOff,
   },
   restoring: {
     verdict: already,
@@ -110,6 +139,12 @@ export const fenceTable: Table<FenceState, FenceEvent, FenceAction> = {
     powerReadsOn: { to: 'finished', actions: ['announce'] },
     powerOnFailed: { to: 'finished', actions: ['raise-alarm'] },
     rejoined: { to: 'closed', actions: ['announce'] },
+    powerTouched: isOff,
+    deviceSilent: isOff,
+    aliveUntouched: isOff,
+    anotherIncarnation: { to: 'closed', actions: ['announce'] },
+    readsOnAgain: { ignored: 'power on was already ordered' },
+    operatorCancels: isOff,
   },
   finished: {
     verdict: begin,
@@ -126,6 +161,12 @@ export const fenceTable: Table<FenceState, FenceEvent, FenceAction> = {
     powerReadsOn: { ignored: 'the fence is finished' },
     powerOnFailed: { ignored: 'the fence is finished' },
     rejoined: { to: 'closed', actions: ['announce'] },
+    powerTouched: isOff,
+    deviceSilent: isOff,
+    aliveUntouched: isOff,
+    anotherIncarnation: { to: 'closed', actions: ['announce'] },
+    readsOnAgain: { ignored: 'the fence is finished' },
+    operatorCancels: isOff,
   },
   closed: {
     verdict: begin,
@@ -142,6 +183,12 @@ export const fenceTable: Table<FenceState, FenceEvent, FenceAction> = {
     powerReadsOn: noFence,
     powerOnFailed: noFence,
     rejoined: { ignored: 'the node has already rejoined' },
+    powerTouched: noFence,
+    deviceSilent: noFence,
+    aliveUntouched: noFence,
+    anotherIncarnation: { ignored: 'the node has already rejoined' },
+    readsOnAgain: noFence,
+    operatorCancels: noFence,
   },
   failed: {
     verdict: begin,
@@ -158,6 +205,12 @@ export const fenceTable: Table<FenceState, FenceEvent, FenceAction> = {
     powerReadsOn: { ignored: 'power does not read off' },
     powerOnFailed: shot,
     rejoined: { to: 'cancelled', actions: ['announce'] },
+    powerTouched: notTried,
+    deviceSilent: notTried,
+    aliveUntouched: notTried,
+    anotherIncarnation: { to: 'cancelled', actions: ['announce'] },
+    readsOnAgain: notTried,
+    operatorCancels: { to: 'cancelled', actions: ['announce'] },
   },
   cancelled: {
     verdict: begin,
@@ -174,6 +227,12 @@ export const fenceTable: Table<FenceState, FenceEvent, FenceAction> = {
     powerReadsOn: noFence,
     powerOnFailed: noFence,
     rejoined: noFence,
+    powerTouched: noFence,
+    deviceSilent: noFence,
+    aliveUntouched: noFence,
+    anotherIncarnation: noFence,
+    readsOnAgain: noFence,
+    operatorCancels: noFence,
   },
 };
 
@@ -199,11 +258,15 @@ export interface RestoreFacts {
   /** How often the node was fenced within the last hour, this fence included. */
   readonly fencesInLastHour: number;
   readonly maxFencesPerHour: number;
+  /** Why the node is in maintenance; null: it is not, or an operator asked for this very fence. */
+  readonly maintenance: string | null;
 }
 
 /** After `fenced`: whether power is ordered on again, and why (loop guard: too many fences, it stays off). */
 export function afterFenced(facts: RestoreFacts): { event: 'orderPowerOn' | 'leaveOff'; because: string } {
   if (facts.action === 'off') return { event: 'leaveOff', because: 'the action asked for is off: the node stays off' };
+  if (facts.maintenance !== null)
+    return { event: 'leaveOff', because: `the node is in maintenance (${facts.maintenance}): it stays off` };
   if (facts.level === 'watchdog')
     return {
       event: 'leaveOff',

@@ -3,6 +3,7 @@
  * when it holds the fence back (S3, S11). Evaluated when the verdict falls and once more right before the shot.
  */
 import { inWords } from './decision.ts';
+import type { PeerVerdict } from './detection.ts';
 
 export interface GuardFacts {
   readonly self: string;
@@ -119,8 +120,36 @@ export function refusals(facts: GuardFacts): Refusal[] {
   });
 }
 
+/** Guards that speak of the coordinator that asks them, or of this moment: another one, or the next look, may let it pass. */
+const passingGuards: readonly string[] = [
+  'self',
+  'session',
+  'contact',
+  'pause',
+  'quiet',
+  'stepped-down',
+  'concurrency',
+];
+
+/** Whether an operator's request is refused by this for all coordinators; else it is left to the others. */
+export function isFinal({ guard }: Refusal): boolean {
+  return !passingGuards.includes(guard);
+}
+
 /** Not a refusal in earnest: what was asked for has been done by another fence. */
 export const alreadyFenced = 'already-fenced';
+
+/** Why an operator's confirmation that a node is off is not taken (docs/states.md). */
+export const confirmRefusals = {
+  alive: 'the node publishes keepalives: it is not off',
+  power: 'a device of the node reads on, and the confirmation does not say that the device is wrong',
+  incarnation: 'the fence is about an earlier incarnation, and the node has come back since',
+  'already-fenced':
+    'the node is recorded as off already, by another confirmation for instance: nothing is left to confirm',
+  self: 'a node cannot confirm that it is itself off; another coordinator answers',
+  session: 'the coordinator has lost its session with the store; another one answers',
+  'stepped-down': 'the coordinator is itself being fenced and has stepped down; another one answers',
+} as const;
 
 export interface WordFacts {
   readonly self: string;
@@ -136,7 +165,7 @@ export interface WordFacts {
 
 /** Why an operator's word that a node is off is not taken; null: it is. A person may know more than a device, not more than the node. */
 export function wordRefusal(facts: WordFacts): Refusal | null {
-  const refuse = (guard: string, because: string) => ({ guard, because });
+  const refuse = (guard: keyof typeof confirmRefusals, because: string) => ({ guard, because });
   if (facts.self === facts.target) return refuse('self', 'a node cannot confirm that it is itself off');
   if (facts.steppedDown) return refuse('stepped-down', 'this node is itself being fenced and has stepped down');
   if (!facts.sessionLive) return refuse('session', 'the session with the store is not live');
@@ -144,6 +173,43 @@ export function wordRefusal(facts: WordFacts): Refusal | null {
   if (facts.power === 'on' && !facts.despiteReading)
     return refuse('power', 'its power reads on: fence it, or say --despite-reading if the device is known to be wrong');
   return null;
+}
+
+/** What one observer sees of a peer, as far as the storm guard counts it. */
+export interface SeenSilence {
+  readonly verdict: PeerVerdict;
+  readonly throws: number;
+  /** Its power reads off, or this incarnation is recorded as fenced: its silence is no sign of a fault elsewhere. */
+  readonly isOff: boolean;
+}
+
+/** Who is silent together in the eyes of one observer (storm guard): half of the saving throws failed, for no known reason. */
+export function silentTogether(views: Iterable<readonly [string, SeenSilence]>, savingThrows: number): string[] {
+  const isCounted = ({ verdict, throws, isOff }: SeenSilence) =>
+    (verdict === 'silent' || verdict === 'dead') && throws >= Math.ceil(savingThrows / 2) && !isOff;
+  return [...views].filter(([, seen]) => isCounted(seen)).map(([name]) => name);
+}
+
+/** What an observer that gives verdicts now has published. */
+export interface ObserverViews {
+  readonly name: string;
+  readonly views: ReadonlyMap<string, SeenSilence>;
+}
+
+/**
+ * Who is silent together when the verdict on `target` falls, as the observer counts that would be the first to pass its storm guard.
+ * An observer that does not count a peer now (`unknown`: its quiet period lasts) will count as the others do.
+ */
+export function silentForAny(target: string, observers: readonly ObserverViews[], savingThrows: number): string[] {
+  const counts = observers.map(({ views }) => ({ views, silent: silentTogether(views, savingThrows) }));
+  const sets = counts.map(({ views, silent }) => {
+    const others = counts
+      .flatMap((other) => other.silent)
+      .filter((name) => name !== target && views.get(name)?.verdict === 'unknown');
+    const own = views.get(target)?.isOff === true ? [] : [target];
+    return [...new Set([...silent, ...others, ...own])].sort();
+  });
+  return sets.sort((a, b) => a.length - b.length)[0] ?? [target];
 }
 
 /** The number of silent nodes from which the storm guard holds: half of them or more, but never a single one. */

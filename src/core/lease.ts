@@ -1,6 +1,6 @@
 /**
  * The lease (6.4, S9): how long a primary may go on after it last proved that it holds the role. The proof is an
- * acknowledged write followed, in the same session, by a read of the record that names this life; it counts from the
+ * acknowledged keepalive (the write that other nodes see, and that they count from) followed, in the same session, by a read of the record that names this life; it counts from the
  * monotonic time at which that write was *sent*. Reads and pings prove nothing (measured: a server cut off from its
  * quorum answered them for 4.6 s after another client owned the lock).
  */

@@ -1,6 +1,6 @@
 /**
- * The fence levels, and one attempt of one power level, step by step: read -> (off already? done) -> request off -> poll until it reads off
- * or the deadline is over. Never `cycle`, never `reset` (they answer before, or without, power going away; RH KB
+ * The fence levels, and one attempt of one power level, step by step: read -> request off -> poll until it reads off
+ * twice or the deadline is over. Never `cycle`, never `reset` (they answer before, or without, power going away; RH KB
  * 1990513). Several devices in one level (two power supplies) must all read off in the same pass. The loop that walks
  * these steps is agent/fencing/power-level.ts.
  */
@@ -24,19 +24,28 @@ export function attemptInWords({ level, by }: Attempt): string {
   return `level ${level} by ${by}`;
 }
 
+/** Between the first and the last reading of off lies at least this (S4). */
+export const offApartMs = 250;
+
 export interface LevelFacts {
   readonly reading: 'on' | 'off' | 'unknown';
   readonly readingBecause: string;
   /** How often off was requested in this attempt, and how often at most. */
   readonly requests: number;
   readonly requestsMax: number;
+  /** Whether the device took a power-off command of this attempt, or refused it because power is off already. */
+  readonly taken: boolean;
+  /** Whether this reading was begun after that command was answered. */
+  readonly readAfterTaken: boolean;
+  /** From the end of the first reading of off to the beginning of this one, no other reading between; null: this is the first. */
+  readonly offForMs: number | null;
   readonly sinceRequestMs: number;
   readonly elapsedMs: number;
   readonly deadlineMs: number;
   /** A BMC may drop the second command that comes right after the first: an order is repeated only after this long. */
   readonly repeatRequestMs: number;
-  /** Whether the device ever read on while the node lived: beforehand (5.5), or in this attempt. */
-  readonly seenOn: boolean;
+  /** Why off is not believed of this device, whatever it reads; null: it is. */
+  readonly offDoubt: string | null;
 }
 
 export type LevelStep =
@@ -45,28 +54,29 @@ export type LevelStep =
   | { readonly step: 'read-again' }
   | { readonly step: 'give-up'; readonly because: string };
 
-/** What to do after a reading. `unknown` never confirms (S4); it only costs time. */
+/**
+ * What to do after a reading (S4). A command is always sent, also when power reads off already; off counts only when a command
+ * was taken and it was read as off twice, the last time after the command. `unknown` never confirms; it only costs time.
+ */
 export function nextLevelStep(facts: LevelFacts): LevelStep {
-  if (facts.reading === 'off' && facts.seenOn) {
-    return {
-      step: 'confirm',
-      because: facts.requests === 0 ? 'power already read off' : 'power read off after it was ordered off',
-    };
-  }
-  if (facts.elapsedMs >= facts.deadlineMs) {
-    return {
-      step: 'give-up',
-      because:
-        facts.reading === 'off'
-          ? 'power reads off, but this device never read on while the node lived: it is not believed (is it the device of another machine?)'
-          : facts.reading === 'on'
-            ? `power still reads on after ${facts.requests} order(s) to go off`
-            : `power could not be read: ${facts.readingBecause}`,
-    };
-  }
-  if (facts.requests >= facts.requestsMax) return { step: 'read-again' };
-  if (facts.requests === 0 || facts.sinceRequestMs >= facts.repeatRequestMs) return { step: 'request-off' };
-  return { step: 'read-again' };
+  const isOff = facts.reading === 'off';
+  const isOffTwice = facts.offForMs !== null && facts.offForMs >= offApartMs;
+  if (isOff && facts.taken && facts.readAfterTaken && isOffTwice && facts.offDoubt === null)
+    return { step: 'confirm', because: 'power reads off after the command, twice' };
+  if (facts.elapsedMs >= facts.deadlineMs) return { step: 'give-up', because: whyNotOff(facts) };
+  if (facts.requests === 0) return { step: 'request-off' };
+  if (facts.requests >= facts.requestsMax || facts.sinceRequestMs < facts.repeatRequestMs)
+    return { step: 'read-again' };
+  return isOff && facts.taken ? { step: 'read-again' } : { step: 'request-off' };
+}
+
+function whyNotOff({ reading, requests, taken, offDoubt, readingBecause }: LevelFacts): string {
+  if (reading === 'unknown') return `power could not be read: ${readingBecause}`;
+  if (reading === 'on') return `power still reads on after ${requests} power-off command${requests === 1 ? '' : 's'}`;
+  if (offDoubt !== null) return `power reads off, which is not believed: ${offDoubt}`;
+  return taken
+    ? 'power read off only once'
+    : `power reads off, but the device took no power-off command (${requests} sent)`;
 }
 
 /** One device of a level, and its next step. */
@@ -93,7 +103,7 @@ export interface LifeSign {
 }
 
 /**
- * S4: a BMC that says off while the node's keepalives go on is lying.
+ * S4: a device that reads off while the node's keepalives continue reports a wrong state.
  *
  * `first` was read right after the power reading, `second` at least one and a half of the node's beats later (null: not
  * looked a second time yet). A node that was silent for its whole detection time before the intent needs no second look;
@@ -104,7 +114,7 @@ export function offIsCredible(
   atIntent: LifeSign,
   first: LifeSign,
   second: LifeSign | null,
-): { answer: 'credible' | 'lying' | 'look-again'; because: string } {
+): { answer: 'credible' | 'wrong-state' | 'look-again'; because: string } {
   if (wasSilent && same(atIntent, first)) {
     return { answer: 'credible', because: 'no keepalive came since the intent was written' };
   }
@@ -118,8 +128,8 @@ export function offIsCredible(
     return { answer: 'credible', because: 'no keepalive came since power reads off' };
   }
   return {
-    answer: 'lying',
-    because: 'the BMC says that power is off, but keepalives of the node go on: the BMC is not believed',
+    answer: 'wrong-state',
+    because: 'its device reports power off, but keepalives of the node continue: the device is distrusted',
   };
 }
 

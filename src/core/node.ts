@@ -20,8 +20,9 @@ export const nodeStates = {
   shutdown: daemonStates.shutdown,
   stop: daemonStates.stop,
   dead: 'the verdict is dead, but nothing has been done about it (yet): a guard holds, or the fence is about to begin',
-  fencing: 'a fence of this node is under way',
-  fenced: 'power was read as off after the fence; the node has not come back since',
+  fencing: 'this node is being fenced',
+  fenced:
+    'it is recorded as off, by a reading of its power, its watchdog, or the word of a person; it has not come back since',
   'fence-failed': 'it could not be made sure that this node is off; nothing of it is recovered; it is tried again',
   unknown: 'there is no readable keepalive, or it is old and nobody is left to judge it',
 } as const;
@@ -56,6 +57,11 @@ export function displayedState(facts: NodeFacts): NodeState {
   if (facts.heldForDead) return 'dead';
   if (facts.stale) return 'unknown';
   return keepalive.state;
+}
+
+/** Whether what a node's last keepalive says of itself holds now: in the other states nothing is known, or it holds nothing. */
+export function speaksForItself(state: NodeState): boolean {
+  return state === 'starting' || state === 'run' || state === 'shutdown';
 }
 
 /** Node names travel into paths, records and commands: letters, digits, dot and hyphen, as in host names. */

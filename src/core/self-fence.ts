@@ -1,7 +1,7 @@
 /**
  * Whether the watchdog may be fed (S9, S1c). It is fed only while the keepalive loop truly turns, and while this node holds
  * nothing, or still may hold it, or is still within the time that it has to stop it. So the bound that the node publishes
- * (config/timing.ts, watchdogBoundMs) holds whatever hangs: so long after its last acknowledged write it holds nothing, or
+ * (config/timing.ts, watchdogBoundMs) holds whatever hangs: so long after its last acknowledged keepalive it holds nothing, or
  * its machine has been reset. (Idea: sbd feeds only while its servants are healthy.)
  */
 import type { Decision } from './decision.ts';

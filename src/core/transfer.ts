@@ -134,6 +134,8 @@ export interface TransferFacts {
   /** The epoch that the requester saw; null: it does not matter. */
   readonly epochSeen: number | null;
   readonly epoch: number;
+  /** Why no coordinator takes the role now; null: one holds it, or nothing blocks them. */
+  readonly blocked: string | null;
   /** A transfer that is under way already; null: none. */
   readonly underWay: string | null;
 }
@@ -145,7 +147,9 @@ export function inTheWay(facts: TransferFacts): string[] {
   if (facts.underWay !== null) found.push(`the transfer ${facts.underWay} is under way; one at a time`);
   if (facts.epochSeen !== null && facts.epochSeen !== facts.epoch)
     found.push(`the role has changed hands since it was asked for (epoch ${facts.epochSeen}, now ${facts.epoch})`);
-  if (holder === null) found.push('nobody is primary: there is nothing to transfer; the coordinators are contending');
+  if (facts.blocked !== null) found.push(`nobody takes the role: ${facts.blocked}`);
+  else if (holder === null)
+    found.push('nobody is primary: there is nothing to transfer; the coordinators are contending');
   else if (facts.recordState !== 'primary')
     found.push(`${holder} is in "${facts.recordState}": a switch is under way already`);
   if (target === null) {

@@ -2,6 +2,9 @@
  * What a probe of a BMC proves, before it matters (5.5). The probe collects facts without changing power; here they
  * become a verdict and plain sentences. The checks stand in the order in which a fence would meet them.
  */
+import type { DeviceStanding } from './device-trust.ts';
+import { findingKinds } from './device-trust.ts';
+
 export const bmcFaults = {
   'no-answer': 'nothing answers at this address',
   'cipher-refused': 'the BMC refuses this cipher suite',
@@ -34,9 +37,21 @@ export interface BmcProbe {
   readonly tookMs: number;
 }
 
+/** What is known against a device whatever it answers (core/device-trust.ts): it is distrusted. */
+export const deviceFaults = {
+  ...findingKinds,
+  'shared-bmc': 'another node names the very same device: it is used for neither',
+  unreadable: 'what is known of the device cannot be read: it is not used until that can be read',
+} as const;
+export type DeviceFault = keyof typeof deviceFaults;
+
+export const nodeFaults = {
+  'no-bmc': 'the node has no fence device, or its devices were encrypted with another cluster key',
+} as const;
+
 export interface Verification {
   readonly canFence: boolean;
-  readonly fault: BmcFault | 'other-machine' | 'shared-bmc' | 'no-bmc' | 'lies-off' | null;
+  readonly fault: BmcFault | DeviceFault | keyof typeof nodeFaults | null;
   readonly because: string;
   /** What to do about it; null when nothing is wrong. */
   readonly advice: string | null;
@@ -56,8 +71,12 @@ const advice: Readonly<Record<BmcFault, string>> = {
   other: 'read the detail',
 };
 
-/** The verdict on one probe. `expectedGuid` is the machine's own, as its noded published it; null: not known. */
-export function judgeProbe(probe: BmcProbe, expectedGuid: string | null): Verification {
+/** The verdict on one probe. `expectedGuid` is the machine's own, as its noded published it; null: not known. `others`: the other nodes. */
+export function judgeProbe(
+  probe: BmcProbe,
+  expectedGuid: string | null,
+  others: readonly Machine[] = [],
+): Verification {
   if (probe.fault !== null) {
     const because = `${bmcFaults[probe.fault]}${probe.detail === '' ? '' : ` (${probe.detail})`}`;
     return { canFence: false, fault: probe.fault, because, advice: advice[probe.fault] };
@@ -65,11 +84,12 @@ export function judgeProbe(probe: BmcProbe, expectedGuid: string | null): Verifi
   if (probe.power === 'unknown') {
     return { canFence: false, fault: 'nonsense', because: bmcFaults.nonsense, advice: advice.nonsense };
   }
-  if (expectedGuid !== null && probe.guid !== null && !sameGuid(expectedGuid, probe.guid)) {
+  const foreign = probe.guid === null ? null : foreignBmc(probe.guid, expectedGuid, others);
+  if (foreign !== null) {
     return {
       canFence: false,
       fault: 'other-machine',
-      because: `this is the BMC of another machine: it says ${probe.guid}, the node's own is ${expectedGuid}`,
+      because: foreign,
       advice: 'correct bmc.address: a fence through it would switch off the wrong machine',
     };
   }
@@ -80,6 +100,24 @@ export function judgeProbe(probe: BmcProbe, expectedGuid: string | null): Verifi
       : 'whose BMC it is could not be compared';
   const because = `login, ${privilege} and power reading (${probe.power}) proved in ${Math.round(probe.tookMs)} ms, cipher suite ${probe.cipherSuite ?? '?'}; ${identity}`;
   return { canFence: true, fault: null, because, advice: null };
+}
+
+/** A machine by its node's name, with the system GUID that its noded published; null: it tells none. */
+export interface Machine {
+  readonly name: string;
+  readonly systemGuid: string | null;
+}
+
+/**
+ * Why a BMC that tells this GUID is not that of the machine with the GUID `own` (null: not known); null: it may be. Of a machine that
+ * does not tell its own, the BMC may still be known as that of another one.
+ */
+export function foreignBmc(guid: string, own: string | null, others: readonly Machine[]): string | null {
+  if (own !== null && sameGuid(own, guid)) return null;
+  const owner = others.find(({ systemGuid }) => systemGuid !== null && sameGuid(systemGuid, guid));
+  if (own === null && owner === undefined) return null;
+  const whose = owner === undefined ? 'another machine' : owner.name;
+  return `this is the BMC of ${whose}: it says ${guid}${own === null ? '' : `, the node's own is ${own}`}`;
 }
 
 /**
@@ -105,11 +143,20 @@ function swapped(hex: string): string {
 /** What was proved of one device, named. */
 export interface DeviceVerification extends Verification {
   readonly device: string;
+  /** It is not used at all, whatever else fails. */
+  readonly isBarred: boolean;
 }
+
+export const levelProofs = {
+  holds: 'every device of the level works, or the watchdog is armed',
+  failed: 'it would fail; it is tried after everything else',
+  barred: 'a device of it is distrusted so that it is not used at all',
+  unknown: 'nothing can be verified beforehand (an operator confirms), or nothing was verified yet',
+} as const;
 
 export interface LevelVerification {
   readonly level: string;
-  readonly proof: 'holds' | 'failed' | 'lying' | 'unknown';
+  readonly proof: keyof typeof levelProofs;
   readonly because: string;
 }
 
@@ -138,8 +185,8 @@ export function judgeLevels(
           ? []
           : [told(one, names.length > 1)],
     );
-    const lies = found.some((one) => one?.fault === 'lies-off');
-    if (failed.length > 0) return { level, proof: lies ? 'lying' : 'failed', because: failed.join('; ') };
+    const isBarred = found.some((one) => one?.isBarred === true);
+    if (failed.length > 0) return { level, proof: isBarred ? 'barred' : 'failed', because: failed.join('; ') };
     const because = found.flatMap((one) => (one === undefined ? [] : [told(one, names.length > 1)])).join('; ');
     return { level, proof: 'holds', because };
   });
@@ -155,7 +202,7 @@ function told(one: DeviceVerification, several: boolean): string {
  */
 export function judgeNode(levels: readonly LevelVerification[], devices: readonly DeviceVerification[]): Verification {
   const works = levels.find((level) => level.proof === 'holds');
-  const broken = levels.find((level) => level.proof === 'failed' || level.proof === 'lying');
+  const broken = levels.find((level) => level.proof === 'failed' || level.proof === 'barred');
   const fault = devices.find((one) => one.fault !== null);
   if (works === undefined) {
     if (fault !== undefined) return { ...fault, canFence: false };
@@ -174,26 +221,42 @@ export function judgeNode(levels: readonly LevelVerification[], devices: readonl
   return { canFence: true, fault: fault?.fault ?? null, because, advice: fault?.advice ?? null };
 }
 
-/** S4 beforehand: a device that says off while the node lives would be believed in the emergency. */
-export function liesOff(because: string): Verification {
-  return {
-    canFence: false,
-    fault: 'lies-off',
-    because: `it was found saying that power is off while the node lives (${because}): it is not believed until it says on`,
-    advice: 'is this the device of another machine? restart the BMC, or correct its address',
+/** A device that answers well and is distrusted all the same, as the verification tells it. */
+export function distrusted(standing: DeviceStanding, fault: DeviceFault, node: string): Verification {
+  return { canFence: false, fault, because: `distrusted: ${standing.because}`, advice: deviceAdvice(fault, node) };
+}
+
+/** What to do about a distrusted device. */
+export function deviceAdvice(fault: DeviceFault, node: string): string {
+  const clear = `when the device is repaired: nodectl fence clear ${node}`;
+  const what: Readonly<Record<DeviceFault, string>> = {
+    'shared-bmc': 'correct bmc.address on these machines',
+    'other-machine': 'correct bmc.address: a fence through it can switch off the wrong machine',
+    'wrong-state': `check bmc.address, restart the BMC; ${clear}`,
+    disobeyed: `try power control by hand; ${clear}`,
+    unreadable: `it is written again by any coordinator that remembers it; if none does: nodectl fence clear ${node}`,
   };
+  return what[fault];
 }
 
-/** Nodes of which a fence of one would hit another: the same BMC address, or one BMC under two addresses (its GUID). */
-export function sharedBmcs(places: ReadonlyMap<string, readonly string[]>): string[][] {
-  const groups = new Map<string, Set<string>>();
-  for (const [node, wheres] of places)
-    for (const where of wheres) groups.set(where, (groups.get(where) ?? new Set()).add(node));
-  const found = [...groups.values()].filter((group) => group.size > 1).map((group) => [...group].sort());
-  return [...new Map(found.map((group) => [group.join(' '), group])).values()];
+/** Nodes whose BMCs told the same GUID: a fence of one may hit another. */
+export function sameGuids(guids: ReadonlyMap<string, string>): string[][] {
+  const groups = new Map<string, string[]>();
+  // Told in either byte order it is the same one.
+  const canonical = (guid: string) => [hexOf(guid), swapped(hexOf(guid))].sort()[0] ?? guid;
+  for (const [node, told] of guids) {
+    const guid = canonical(told);
+    groups.set(guid, [...(groups.get(guid) ?? []), node].sort());
+  }
+  return [...groups.values()].filter((group) => group.length > 1);
 }
 
-/** Whether every node can be fenced by enough others: two, or all others where there are fewer (DESIGN 5.5). */
+/** How many of the other coordinators must be able to fence a node: two, or the only one. */
+export function fencersNeeded(others: number): number {
+  return Math.max(1, Math.min(2, others));
+}
+
+/** Whether every node can be fenced by enough others: two, or all others where there are fewer. */
 export function coverage(
   nodes: readonly string[],
   fencers: readonly string[],
@@ -202,7 +265,7 @@ export function coverage(
   return nodes.map((node) => {
     const others = fencers.filter((fencer) => fencer !== node);
     const by = others.filter((fencer) => canFence(fencer, node));
-    const needed = Math.max(1, Math.min(2, others.length));
+    const needed = fencersNeeded(others.length);
     return { node, by, needed, enough: by.length >= needed };
   });
 }
@@ -214,7 +277,7 @@ export function fenceabilityOf(proofs: readonly { readonly canFence: boolean }[]
   if (proofs.length === 0) return 'unknown';
   const able = proofs.filter((proof) => proof.canFence).length;
   if (able === 0) return 'none';
-  return able >= Math.max(1, Math.min(2, others)) ? 'ok' : 'degraded';
+  return able >= fencersNeeded(others) ? 'ok' : 'degraded';
 }
 
 export interface SinglePointFacts {

@@ -199,7 +199,11 @@ export const movingStates: readonly VmState[] = ['migrate', 'migrate-live', 'unm
 /** States in which it shall run, now or after a moment. */
 export const runningStates: readonly VmState[] = ['start', 'restart', ...movingStates];
 
-export const guestPowers = ['running', 'paused', 'off'] as const;
+/**
+ * `off` alone is off. `crashed`: it panicked, and its QEMU is kept for whoever wants to know why; `unknown`: libvirt knows it and
+ * does not say how it is (core/guest-list.ts).
+ */
+export const guestPowers = ['running', 'paused', 'crashed', 'unknown', 'off'] as const;
 export type GuestPower = (typeof guestPowers)[number];
 
 /** A guest as a node's libvirt shows it. */
@@ -219,6 +223,8 @@ export interface GuestFacts {
   readonly move: { readonly target: string | null; readonly phase: MovePhase } | null;
   /** Null: this node's libvirt knows nothing of it. */
   readonly guest: Guest | null;
+  /** Why the record may be of the past (the store was restored from an old copy); null: it counts. */
+  readonly isOld: string | null;
   /** Why this node must not start anything right now; null: it may. */
   readonly mayNotStart: string | null;
   /** Starts of it that were needed lately because it was gone, or that failed. */
@@ -235,6 +241,8 @@ export type GuestStep =
   | 'check'
   /** `active` is written, the lock is taken, the guest is started. */
   | 'start'
+  /** It runs here, and the record is older than that: this node is its home. */
+  | 'claim'
   /** It runs and the record does not say so. */
   | 'take-up'
   | 'shut-down'
@@ -253,6 +261,7 @@ export type GuestStep =
 /** What a node does about one VM at this look (pure). A guest that is not certainly known is nobody's business here. */
 export function judgeGuest(facts: GuestFacts): Decision<GuestStep> {
   const { self, node, move, guest, state } = facts;
+  if (facts.isOld !== null) return judgeOld(facts, facts.isOld);
   if (node !== self) return judgeForeign(facts);
   if (state === 'provision') return decide('check', 'its definition was not checked yet');
   if (move !== null) return decide('move', `it moves to ${move.target ?? 'the best node'} (${move.phase})`);
@@ -262,6 +271,37 @@ export function judgeGuest(facts: GuestFacts): Decision<GuestStep> {
   if (state === 'shutdown' || state === 'restart') return judgeShutdown(facts);
   return decide('switch-off', `it shall not run ("${state}"), and its guest is ${power}`);
 }
+
+/** What runs is true; the record is not. */
+function judgeOld(facts: GuestFacts, because: string): Decision<GuestStep> {
+  const { self, node, state, move, guest } = facts;
+  if (!mustClaim(facts, self, guest)) return decide('nothing', guest?.power === 'running' ? 'it runs' : because);
+  const recorded = `"${state}" on ${node}${move === null ? '' : `, moving to ${move.target ?? 'the best node'}`}`;
+  const how = guest?.power === 'running' ? 'it runs' : `its guest is ${guest?.power ?? '?'}`;
+  return decide('claim', `${how} on ${self}; the record (${recorded}) is of an old copy of ZooKeeper`);
+}
+
+/**
+ * Whether a node has a guest that an old record does not show there. One that crashed and is kept, or is paused by an I/O error, has its
+ * disks open as well. One that is paused for a migration may run on the other side at any moment; what is "unknown" may be off.
+ */
+export function mustClaim(
+  { node, state, active, move }: Pick<GuestFacts, 'node' | 'state' | 'active' | 'move'>,
+  self: string,
+  guest: Guest | null,
+): boolean {
+  if (guest === null || guest.power === 'off' || guest.power === 'unknown' || isOnItsWay(guest)) return false;
+  return node !== self || !active || state !== 'start' || move !== null;
+}
+
+/** It stands still for a migration: as its source, or as the target that takes it in. */
+export function isOnItsWay({ power, reason }: Guest): boolean {
+  return power === 'paused' && ['migration', 'starting up', 'post-copy', 'post-copy failed'].includes(reason);
+}
+
+/** What an operator reads about it, and what to do. */
+export const keptAfterCrash =
+  'it has crashed, and libvirt keeps it (on_crash is preserve); nodectl vm restart ends it and starts it again';
 
 function judgeForeign({ self, node, move, guest }: GuestFacts): Decision<GuestStep> {
   const isTarget = move?.target === self;
@@ -273,8 +313,10 @@ function judgeForeign({ self, node, move, guest }: GuestFacts): Decision<GuestSt
 
 function judgeRunning(facts: GuestFacts): Decision<GuestStep> {
   const { guest, active, mayNotStart, starts, startsMax } = facts;
-  if (guest?.power === 'running' || guest?.power === 'paused')
-    return active ? decide('nothing', `it is ${guest.power} (${guest.reason})`) : decide('take-up', 'it runs already');
+  if (guest !== null && guest.power !== 'off') {
+    const how = guest.power === 'crashed' ? keptAfterCrash : `it is ${guest.power} (${guest.reason})`;
+    return active ? decide('nothing', how) : decide('take-up', how);
+  }
   const reason = guest?.reason ?? 'libvirt does not know it';
   if (active && (reason === 'shutdown' || reason === 'destroyed'))
     return decide(
@@ -292,7 +334,8 @@ function judgeOff({ active, state, guest }: GuestFacts): Decision<GuestStep> {
   return decide('nothing', 'it is off');
 }
 
-function judgeShutdown({ shutdownForMs, shutdownTimeoutMs }: GuestFacts): Decision<GuestStep> {
+function judgeShutdown({ guest, shutdownForMs, shutdownTimeoutMs }: GuestFacts): Decision<GuestStep> {
+  if (guest?.power === 'crashed') return decide('switch-off', 'it has crashed, and does not listen to a shutdown');
   if (shutdownForMs !== null && shutdownForMs >= shutdownTimeoutMs)
     return decide('switch-off', `it has not shut down within ${inWords(shutdownTimeoutMs)}`);
   return decide('shut-down', 'it is asked to shut down');
@@ -318,6 +361,9 @@ export function vmHealth({ state, active, guest }: HealthFacts): {
   if (runningStates.includes(state)) {
     if (power === 'running') return { health: 'ok', because: 'it runs' };
     if (power === 'paused') return { health: 'trouble', because: `it is paused (${guest?.reason ?? '?'})` };
+    if (power === 'crashed') return { health: 'trouble', because: keptAfterCrash };
+    if (power === 'unknown')
+      return { health: 'unknown', because: `libvirt does not say how it is (${guest?.reason ?? '?'})` };
     return { health: 'trouble', because: active ? 'it should run and is off' : 'it is about to be started' };
   }
   return power === 'off'

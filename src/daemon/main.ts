@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { nodeNamePattern } from '../core/node.ts';
 import { configFile, readDevices, readClusterKeys, readConfig } from '../real/config-file.ts';
 import { realLog } from '../real/log.ts';
+import { threadsOf, threadsWanted } from '../real/lookup.ts';
 import { programVersion } from '../real/package.ts';
 import { allComplaints } from '../real/power/agent-metadata.ts';
 import { realMetrics } from '../real/metrics.ts';
@@ -62,6 +63,12 @@ async function main(): Promise<number> {
   const log = realLog(config.value.log.level, name);
   log.info('noded starts', { version: programVersion(), config: file, node: process.version });
   for (const missing of await missingTools(config.value)) log.warn('a program is missing', { because: missing });
+  const threads = threadsOf(process.env['UV_THREADPOOL_SIZE']);
+  if (threads < threadsWanted)
+    log.info('a few name lookups that hang delay all others', {
+      because: `UV_THREADPOOL_SIZE allows ${threads} threads, of which lookups get ${Math.floor((threads + 1) / 2)}`,
+      whatToDo: `start noded with UV_THREADPOOL_SIZE=${threadsWanted}, as noded.service does`,
+    });
   // Not waited for: an agent that hangs must not keep the keepalive from starting.
   void allComplaints(devices.value).then((found) => {
     for (const because of found) log.error('a fence device would fail', { because });
@@ -93,6 +100,8 @@ async function main(): Promise<number> {
   log.info('noded ends', { ending: ending.kind, because: ending.because, droppedLogLines: log.dropped() });
   if (ending.kind !== 'stopped') process.stderr.write(`noded: ${ending.because}\n`);
   await log.flush(500);
+  // Node.js joins its threads when it exits, and one that waits for a hung disk never comes back (measured).
+  if (wired.agent.board.diskTrouble !== null) process.kill(process.pid, 'SIGKILL');
   return ending.kind === 'stopped' ? 0 : ending.kind === 'name-taken' ? 4 : 1;
 }
 

@@ -2,11 +2,13 @@
 import { Agent } from '../agent/agent.ts';
 import type { Config } from '../config/load.ts';
 import type { FenceDevice } from '../records/device.ts';
+import { cgroupCommands } from '../real/bound-commands.ts';
 import { realClock } from '../real/clock.ts';
 import { HttpPeerApi } from '../real/http/peer-api.ts';
 import type { WebSettings } from '../real/http/web.ts';
 import { VirshHypervisor } from '../real/libvirt/hypervisor.ts';
 import { fileJournal } from '../real/journal.ts';
+import { lookups } from '../real/lookup.ts';
 import { measuredStore } from '../real/measured-store.ts';
 import type { RealMetrics } from '../real/metrics.ts';
 import { machineIdentity, nodedLives } from '../real/machine.ts';
@@ -21,7 +23,9 @@ import { realSubsystems } from '../real/subsystems/subsystems.ts';
 import type { SystemdSupervisor } from '../real/systemd/supervisor.ts';
 import { deviceWatchdog } from '../real/watchdog.ts';
 import { storeOptions } from '../real/zookeeper/options.ts';
+import { realZooKeeperServers } from '../real/zookeeper/servers.ts';
 import { openZooKeeperStore } from '../real/zookeeper/store.ts';
+import { tlsFiles } from '../real/zookeeper/tls-files.ts';
 
 const sysrqTrigger = '/proc/sysrq-trigger';
 
@@ -40,7 +44,7 @@ export interface Parts {
 export interface Wired {
   readonly agent: Agent;
   /** The files of the web listener's certificate have changed. */
-  readonly renewCertificate: () => void;
+  readonly renewCertificate: () => Promise<void>;
 }
 
 /** A noded on real parts; it does nothing before `run`. A sentence instead: why this machine may have no second one. */
@@ -65,6 +69,7 @@ export async function wireAgent({
   });
   const taken = await peerApi.claim();
   if (taken !== null) return taken;
+  tellWhatHangs(log);
   const power = realPower();
   const { timing } = config;
   const session = openZooKeeperStore({
@@ -83,6 +88,7 @@ export async function wireAgent({
       log,
       metrics,
       store: measuredStore(session, metrics),
+      servers: realZooKeeperServers(config, storeOptions(config, keys).tls ?? null),
       power,
       secrets: keys,
       supervisor,
@@ -90,6 +96,7 @@ export async function wireAgent({
       machine: machineIdentity(),
       processLives: nodedLives,
       primary: realResources(config.primary),
+      commands: cgroupCommands,
       journal: fileJournal(config.node.stateDir),
       peerApi,
       hypervisor: config.vms.enabled ? new VirshHypervisor(config.vms) : null,
@@ -105,6 +112,18 @@ export async function wireAgent({
     { config, name, version, devices },
   );
   return { agent, renewCertificate: () => peerApi.renewCertificate() };
+}
+
+/** Both are used by every connection; who uses them has an answer or an error in time. */
+function tellWhatHangs(log: RealLog): void {
+  lookups.onTrouble = (host, because) => {
+    if (because === null) log.info('the name lookup answers again', { host });
+    else log.warn('a name lookup does not answer', { host, because });
+  };
+  tlsFiles.onTrouble = (because) => {
+    if (because === null) log.info('the files for TLS to ZooKeeper are read again');
+    else log.warn('the files for TLS to ZooKeeper cannot be read', { because });
+  };
 }
 
 function webSettings({ web }: Config, keys: KeyRing): WebSettings | null {

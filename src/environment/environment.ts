@@ -1,5 +1,6 @@
 /** Everything that the agent may touch of the outside world. Nothing else exists for it. */
 import type { Clock } from './clock.ts';
+import type { BoundCommands } from './commands.ts';
 import type { Hypervisor } from './hypervisor.ts';
 import type { Journal } from './journal.ts';
 import type { Log } from './log.ts';
@@ -15,6 +16,7 @@ import type { Store } from './store.ts';
 import type { Subsystem } from './subsystem.ts';
 import type { Supervisor } from './supervisor.ts';
 import type { Watchdog } from './watchdog.ts';
+import type { ZooKeeperServers } from './zookeeper-servers.ts';
 
 /** What the machine says of itself; fixed for the life of a noded. */
 export interface MachineIdentity {
@@ -31,11 +33,13 @@ export interface Environment {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly store: Store;
+  readonly servers: ZooKeeperServers;
   readonly power: Power;
   readonly secrets: Secrets;
   readonly supervisor: Supervisor;
   readonly subsystems: readonly Subsystem[];
   readonly primary: PrimaryResources;
+  readonly commands: BoundCommands;
   readonly journal: Journal;
   readonly peerApi: PeerApi;
   readonly reset: Reset;

@@ -3,8 +3,11 @@
  *   HV1 every call ends within its deadline plus a second, with its whole process group gone (S7);
  *   HV2 a guest is called off only when the hypervisor itself says so; no answer is `ok: false`, never "off";
  *   HV3 start, switch-off and remove may be repeated: what is so already is success;
- *   HV4 names and XML never pass through a shell;
- *   HV5 `migrate` says `moved` only when the source has given the guest up; everything else leaves the question to `list`.
+ *   HV4 no shell interprets names or XML, and no XML lies on a disk (it may hold passwords);
+ *   HV5 `migrate` says `moved` only when the source has given the guest up; everything else leaves the question to `guestAt`;
+ *   HV6 `list` is whole or `ok: false`: every request behind it has succeeded, and they tell of the same guests;
+ *   HV7 what is claimed was looked at: `start` is ok only for a guest that runs, `switchOff` only for one that is off, `remove`
+ *       only when a whole list does not name it; `guestAt` is null on the same proof.
  */
 import type { Guest } from '../core/vm.ts';
 
@@ -42,6 +45,8 @@ export interface Hypervisor {
   ): Promise<Answer<null>>;
   /** Ends a migration that is still under way here, whoever began it. `none`: there was none. */
   abortMigration(uuid: string): Promise<Answer<'none' | 'aborted'>>;
-  /** A guest at the hypervisor of another machine; null: it does not know it. */
-  guestAt(address: string, uuid: string): Promise<Answer<Guest | null>>;
+  /** Whether a migration of it is under way here, to or from this machine, whoever began it. */
+  isMigrating(uuid: string): Promise<Answer<boolean>>;
+  /** A guest at the hypervisor of another machine (`address` null: of this one); null: it does not know it. */
+  guestAt(address: string | null, uuid: string): Promise<Answer<Guest | null>>;
 }

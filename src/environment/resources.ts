@@ -4,7 +4,8 @@
  *   RES2 start and stop may be repeated: what runs already, or is stopped already, is success;
  *   RES3 success is claimed only by what the thing itself shows, `stopped` above all;
  *   RES4 an aborted call ends at once (plus a second); what it did may have happened in part;
- *   RES5 epoch, node, peer and reason are in the environment of every command.
+ *   RES5 epoch, node, peer and reason are in the environment of every command;
+ *   RES6 `stopped` says that nothing of it is left; dead with something left behind is `dead`; what cannot be told is `unknown`.
  */
 import type { ResourceStatus } from '../core/resources.ts';
 

@@ -9,8 +9,12 @@
  *   STORE7 `lastAckSentMs` is the sending time of the last acknowledged write, on the Clock of this environment: reads and pings are no evidence;
  *   STORE8 a watch fires at most once, is a hint only, and may be lost with the session;
  *   STORE9 `exposure` says whether everybody who reaches the store may change our tree: then a record is nobody's word;
- *   STORE10 a server that shows what the store then refuses, again and again, is left for the next one (core/contradiction.ts).
+ *   STORE10 a server that shows what the store then refuses, again and again, is left for the next one (core/contradiction.ts);
+ *   STORE11 no request goes over a new connection, and the session is not `connected`, before the gate has let its server in (S12);
+ *   STORE12 `abandon` ends the session with all its ephemerals, and a new one is made: the generation grows.
  */
+import type { ServerShape } from '../core/ensemble-shape.ts';
+
 export type StoreFailureCode =
   | 'not-connected' // no live session: nothing was sent
   | 'unclear' // sent, no answer: a write may or may not have happened
@@ -60,7 +64,28 @@ export interface SessionView {
   readonly lastAckSentMs: number | null;
 }
 
+/** A connection that was just made, before anything else is done over it. */
+export interface NewConnection {
+  /** As configured. */
+  readonly server: string;
+  readonly servers: readonly string[];
+  /** What the server tells of itself and its ensemble; never waits long. */
+  shape(): Promise<ServerShape>;
+  read(path: string): Promise<StoreResult<StoredValue>>;
+  create(path: string, text: string): Promise<StoreResult<object>>;
+  write(path: string, text: string, version: number): Promise<StoreResult<object>>;
+  /** Reads `path` from every configured server, each over a connection of its own. */
+  readFromAll(path: string): Promise<readonly { readonly server: string; readonly read: StoreResult<StoredValue> }[]>;
+}
+
+/** Null: the server is let in; else why not, and whether that lasts: then the others are used without asking it again at once. */
+export type Gate = (
+  connection: NewConnection,
+) => Promise<{ readonly because: string; readonly isLasting: boolean } | null>;
+
 export interface Store {
+  /** Asked about each new connection from now on (STORE11). Set before the first one is made. */
+  guard(gate: Gate): void;
   session(): SessionView;
   /** Called after each change of the session's state; must not block. Returns the way to stop it. */
   onSession(listener: (view: SessionView) => void): () => void;
@@ -77,6 +102,10 @@ export interface Store {
   commit(operations: readonly Operation[]): Promise<StoreResult<object>>;
   /** Where and how everybody may change the tree, e.g. "/nodes: world:anyone may read, write"; null: nowhere. */
   exposure(): Promise<StoreResult<{ readonly where: string | null }>>;
+  /** How many requests, watches and listeners its client holds right now, by name; for people, and for the test of long lives. */
+  counts?(): Record<string, number>;
+  /** Ends the session, and goes on with a new one. */
+  abandon(because: string): Promise<void>;
   /** Ends the session in good order within `deadlineMs`: its ephemerals are gone when it worked. */
   close(deadlineMs: number): Promise<void>;
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parseDuration } from '../config/duration.ts';
 import type { Lab } from './lab.ts';
 import { LabError, pause } from './lab.ts';
+import { freezeGroup, freezeProcesses, thawProcesses } from './standstill.ts';
 
 /** What the lab itself did, for the timeline. */
 export function record(lab: Lab, node: string, what: string): void {
@@ -99,30 +100,33 @@ const processes: Readonly<Record<string, RegExp>> = {
   zookeeper: /QuorumPeerMain/,
   libvirtd: /libvirtd --listen/,
   ceph: /ceph-mon/,
+  // What starts them again when they end.
+  'noded-service': /noded\.sh/,
+  'zookeeper-service': /zookeeper\.sh/,
 };
 
-export function freeze(lab: Lab, host: string, which: string, frozen: boolean): void {
-  lab.host(host);
-  const cgroup = join(lab.file().cgroup, host);
-  const word = frozen ? 'frozen' : 'thawed';
+/** What of a host can be frozen. */
+export const freezable: readonly string[] = [...Object.keys(processes), 'all'];
+
+/** Returns when they stand still, or run again. */
+export async function freeze(lab: Lab, host: string, which: string, frozen: boolean): Promise<void> {
+  const cgroup = join(lab.file().cgroup, lab.host(host));
   if (which === 'all') {
-    writeFileSync(join(cgroup, 'cgroup.freeze'), frozen ? '1' : '0');
+    await freezeGroup(cgroup, frozen);
   } else {
     const pattern = processes[which];
-    if (pattern === undefined)
-      throw new LabError(`--process takes ${Object.keys(processes).join(', ')} or all; got "${which}"`);
+    if (pattern === undefined) throw new LabError(`--process takes ${freezable.join(', ')}; got "${which}"`);
     const pids = lab.pidsOf(host, pattern);
     if (pids.length === 0) throw new LabError(`no ${which} runs on ${host}`);
-    for (const pid of pids) process.kill(pid, frozen ? 'SIGSTOP' : 'SIGCONT');
+    await (frozen ? freezeProcesses(pids) : thawProcesses(pids));
   }
-  record(lab, host, `${which === 'all' ? 'host' : which} ${word}`);
+  record(lab, host, `${which === 'all' ? 'host' : which} ${frozen ? 'frozen' : 'thawed'}`);
 }
 
 /** Thaws everything of a host that could be frozen. */
-export function thawAll(lab: Lab, host: string): void {
-  writeFileSync(join(lab.file().cgroup, lab.host(host), 'cgroup.freeze'), '0');
-  for (const pattern of Object.values(processes))
-    for (const pid of lab.pidsOf(host, pattern)) process.kill(pid, 'SIGCONT');
+export async function thawAll(lab: Lab, host: string): Promise<void> {
+  await freezeGroup(join(lab.file().cgroup, lab.host(host)), false);
+  await thawProcesses(Object.values(processes).flatMap((pattern) => lab.pidsOf(host, pattern)));
   record(lab, host, 'thawed');
 }
 

@@ -3,7 +3,7 @@
 import yargs from 'yargs';
 import type { Argv } from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import { bmc, clock, cut, freeze, hang, heal, power, thawAll } from './faults.ts';
+import { bmc, clock, cut, freezable, freeze, hang, heal, power, thawAll } from './faults.ts';
 import { Lab, LabError, pause } from './lab.ts';
 import { guestXml } from './guest.ts';
 import { hostRows } from './ps.ts';
@@ -197,10 +197,10 @@ function faultCommands(parser: Argv): Argv {
       (y) => y.positional('host', { type: 'string' }),
       (args) => heal(labOf(args), args.host ?? null),
     )
-    .command('freeze <host>', 'SIGSTOP', processOption, (args) =>
+    .command('freeze <host>', 'SIGSTOP, and wait until it stands still', processOption, (args) =>
       freeze(labOf(args), str(args, 'host'), args.process ?? 'all', true),
     )
-    .command('thaw <host>', 'SIGCONT', processOption, (args) =>
+    .command('thaw <host>', 'SIGCONT, and wait until it runs', processOption, (args) =>
       args.process === undefined
         ? thawAll(labOf(args), str(args, 'host'))
         : freeze(labOf(args), str(args, 'host'), args.process, false),
@@ -234,7 +234,7 @@ function cutOptions(inner: Argv): Argv {
 }
 
 function processOption(inner: Argv) {
-  return host(inner).option('process', { type: 'string', describe: 'noded, zookeeper, libvirtd, ceph or all' });
+  return host(inner).option('process', { type: 'string', describe: freezable.join(', ') });
 }
 
 function parser(): Argv {

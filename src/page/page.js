@@ -69,7 +69,7 @@ function showNodes(seen) {
     return cells(
       row,
       element('span', node.state, isWell ? 'good' : 'bad'),
-      node.coordinatorState ?? '-',
+      node.coordinatorState ?? (node.lastCoordinatorState === null ? '-' : `? (was ${node.lastCoordinatorState})`),
       [bar(age, seen.deadAfterMs, seconds(age), `silence of ${node.name}`, late), seconds(node.keepaliveAgeMs)],
       throws === 0 ? '-' : [bar(throws, seen.savingThrows, words, `throws failed by ${node.name}`, 'bad'), words],
       systems === '' ? `${Object.keys(node.subsystems).length} ok` : element('span', systems, 'warn'),

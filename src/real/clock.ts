@@ -1,5 +1,5 @@
 /** The real clock. Suspend is seen as the difference between boot time (/proc/uptime) and the monotonic clock. */
-import { readFileSync } from 'node:fs';
+import { openSync, readSync } from 'node:fs';
 import type { Clock } from '../environment/clock.ts';
 
 /** CLOCK_MONOTONIC itself, so that two processes of one machine mean the same by it (the lease of nodectl primary run). */
@@ -31,6 +31,12 @@ export function realClock(): Clock {
   };
 }
 
+/** Opened once and kept: with every descriptor of the process used up (EMFILE) the keepalive goes on. */
+let uptimeFile: number | null = null;
+const uptimeBytes = Buffer.alloc(64);
+
 function uptimeMs(): number {
-  return Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]) * 1000;
+  uptimeFile ??= openSync('/proc/uptime', 'r');
+  const length = readSync(uptimeFile, uptimeBytes, 0, uptimeBytes.length, 0);
+  return Number(uptimeBytes.toString('latin1', 0, length).split(' ')[0]) * 1000;
 }

@@ -3,8 +3,8 @@ import type { Config } from '../config/load.ts';
 import { loadConfig, printErrors } from '../config/load.ts';
 import { utf8Length } from '../config/fields.ts';
 import type { FenceDevice, IpmiDevice } from '../records/device.ts';
-import type { Loaded } from './guarded-file.ts';
-import { readGuarded, readPrivate, webKey, zookeeperKey } from './guarded-file.ts';
+import type { Guarded, Loaded } from './guarded-file.ts';
+import { privateFile, readGuarded, readInBackground, readPrivate, webKey, zookeeperKey } from './guarded-file.ts';
 import { KeyRing, clusterKeys } from './secrets.ts';
 
 export const defaultConfigFile = '/etc/nodekeeper/config.yaml';
@@ -15,18 +15,37 @@ export function configFile(option: string | undefined): string {
   return option ?? process.env['NODEKEEPER_CONFIG'] ?? defaultConfigFile;
 }
 
+export const configurationFile = (file: string): Guarded => ({ file, what: 'the configuration', forbidden: 0o007 });
+const clusterKeyFile = ({ cluster }: Config): Guarded => privateFile(cluster.keyFile, 'the cluster key');
+
 export function readConfig(file: string): Loaded<Config> {
-  const text = readGuarded(file, 'the configuration', 0o007);
+  return configOf(file, readGuarded(configurationFile(file)));
+}
+
+/** While noded runs. */
+export async function readConfigAgain(file: string): Promise<Loaded<Config>> {
+  return configOf(file, await readInBackground(configurationFile(file)));
+}
+
+function configOf(file: string, text: Loaded<string>): Loaded<Config> {
   if (!text.ok) return text;
   const loaded = loadConfig(text.value);
   return loaded.ok ? { ok: true, value: loaded.config } : { ok: false, message: printErrors(file, loaded.errors) };
 }
 
 export function readClusterKeys(config: Config): Loaded<KeyRing> {
-  const file = config.cluster.keyFile;
-  const text = readPrivate(file, 'the cluster key');
+  return keyRingOf(config, readGuarded(clusterKeyFile(config)));
+}
+
+/** While noded runs. */
+export async function readClusterKeysAgain(config: Config): Promise<Loaded<KeyRing>> {
+  return keyRingOf(config, await readInBackground(clusterKeyFile(config)));
+}
+
+function keyRingOf({ cluster }: Config, text: Loaded<string>): Loaded<KeyRing> {
+  const file = cluster.keyFile;
   if (!text.ok) return text;
-  const keys = clusterKeys(text.value, config.cluster.name);
+  const keys = clusterKeys(text.value, cluster.name);
   if (typeof keys === 'string') return { ok: false, message: `${file}: ${keys}; one is made with: nodectl keygen` };
   return { ok: true, value: new KeyRing(keys) };
 }

@@ -13,6 +13,7 @@ export function measuredStore(store: Store, metrics: Metrics): Store {
       return result;
     };
   return {
+    guard: (gate) => store.guard(gate),
     session: () => store.session(),
     onSession: (listener) => store.onSession(listener),
     onContradiction: (listener) => store.onContradiction(listener),
@@ -23,6 +24,8 @@ export function measuredStore(store: Store, metrics: Metrics): Store {
     remove: timed('remove', (path, version) => store.remove(path, version)),
     commit: timed('commit', (operations) => store.commit(operations)),
     exposure: () => store.exposure(),
+    counts: () => store.counts?.() ?? {},
+    abandon: (because) => store.abandon(because),
     close: (deadlineMs) => store.close(deadlineMs),
   };
 }

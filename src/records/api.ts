@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { nodeNamePattern } from '../core/node.ts';
 import { HistoryEvent } from './history.ts';
 import { MetricSample } from './metrics.ts';
+import { OnceDone } from './once.ts';
 import { TransitionEntry } from './transition.ts';
 import { VmRecord } from './vm.ts';
 import { VmView } from './vm-view.ts';
@@ -16,16 +17,23 @@ export const VmOrder = z.discriminatedUnion('kind', [
 ]);
 export type VmOrder = z.output<typeof VmOrder>;
 
+/** The node that a question is for, the node that asks (null: an operator), and a number used once. */
+const addressed = { to: name, from: name.nullable(), nonce: z.string().min(8).max(64) };
+/** The node that answers, in which incarnation, and the nonce of the question. */
+const signed = { node: name, incarnation: z.string().max(120), nonce: z.string().max(64) };
+
 export const ApiQuestion = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('status') }),
   z.object({ kind: z.literal('debug') }),
-  z.object({ kind: z.literal('leave-election') }),
+  z.object({ kind: z.literal('leave-election'), to: name.optional() }),
   /** Do you reach the store? For survivors of a lost quorum. */
-  z.object({ kind: z.literal('quorum') }),
+  z.object({ kind: z.literal('quorum'), ...addressed }),
+  /** How does each ZooKeeper server look from you, right now? */
+  z.object({ kind: z.literal('servers'), ...addressed }),
   /** The whole view of that, for nodectl. */
   z.object({ kind: z.literal('quorum-view') }),
   /** Failsafe: may the asking primary go on for one more lease? */
-  z.object({ kind: z.literal('agree'), node: name, incarnation: z.string().max(120), epoch: z.int() }),
+  z.object({ kind: z.literal('agree'), ...addressed, from: name, incarnation: z.string().max(120), epoch: z.int() }),
   /** On this machine only: is this node primary, and for how long is that certain? */
   z.object({ kind: z.literal('lease'), forMs: z.number().min(0) }),
   /**
@@ -37,8 +45,13 @@ export const ApiQuestion = z.discriminatedUnion('kind', [
     id: z.string().max(40),
     epoch: z.int().nullable(),
     waitMs: z.number().min(0).max(60_000),
+    /** With the first question: the cgroup that the command will run in, and the name of a `once`. */
+    cgroup: z.string().max(1000).nullable().optional(),
+    once: z.string().max(100).nullable().optional(),
   }),
   z.object({ kind: z.literal('release'), id: z.string().max(40) }),
+  /** On this machine only: has this coordinator ever seen that `once` completed? It looks at the store first. */
+  z.object({ kind: z.literal('once'), name: z.string().max(100) }),
   /** The whole cluster, for the page. */
   z.object({ kind: z.literal('cluster') }),
   /** The newest lines of its log, for a support bundle. */
@@ -86,6 +99,8 @@ export const QuorumView = z.object({
   awayMs: z.number(),
   /** What is being done about it, or why nothing is. */
   doing: z.string(),
+  /** ZooKeeper servers that it does not use, and why (S12). */
+  refused: z.array(z.object({ server: z.string(), because: z.string() })).default([]),
   others: z.array(
     z.object({
       name,
@@ -132,15 +147,60 @@ export const ClusterPicture = z.object({
 });
 export type ClusterPicture = z.output<typeof ClusterPicture>;
 
+/** One life of a node; `stoppedAt`: the sequence of its keepalive `stop`, null if it did not stop in good order. */
+export const Life = z.object({
+  name,
+  incarnation: z.string().max(120),
+  stoppedAt: z.int().min(0).nullable().default(null),
+});
+export type Life = z.output<typeof Life>;
+/** Lives in one answer, and nodes of each kind. */
+export const livesMax = 2000;
+/** Nodes that were registered before ZooKeeper was restored or recreated. */
+export const NamesBefore = z.object({
+  coordinators: z.array(name).max(livesMax).default([]),
+  /** That run VMs. */
+  hypervisors: z.array(name).max(livesMax).default([]),
+});
+export type NamesBefore = z.output<typeof NamesBefore>;
+
 export const ApiAnswer = z.union([
   StatusAnswer,
   DebugAnswer,
   z.object({ kind: z.literal('leave-election'), left: z.boolean(), because: z.string() }),
-  z.object({ kind: z.literal('agree'), agrees: z.boolean(), because: z.string() }),
+  z.object({ kind: z.literal('agree'), ...signed, agrees: z.boolean(), because: z.string() }),
   LeaseAnswer.extend({ kind: z.literal('lease') }),
   LeaseAnswer.extend({ kind: z.literal('hold') }),
   z.object({ kind: z.literal('release') }),
-  z.object({ kind: z.literal('quorum'), node: name, storeLive: z.boolean() }),
+  z.object({ kind: z.literal('once'), done: OnceDone.nullable() }),
+  /** `refusal`: the question was not for this node, and nothing of the answer counts. */
+  z.object({
+    kind: z.literal('quorum'),
+    ...signed,
+    storeLive: z.boolean(),
+    refusal: z.string().nullable(),
+    /** Version of its own keepalive that was acknowledged last; null: none was. */
+    witness: z.int().min(0).nullable().default(null),
+    /** The sequence of that keepalive; null: an older noded does not tell it. */
+    witnessSequence: z.int().min(0).nullable().default(null),
+    /** Whether it saw that ZooKeeper was restored from an old copy, and what happened after that copy may not be known yet. */
+    waitsAfterRestore: z.boolean().default(false),
+    /** The newest life of each node that it has seen; if it knows of a restore, before that. */
+    lives: z.array(Life).max(livesMax).default([]),
+    nodesBefore: NamesBefore.default({ coordinators: [], hypervisors: [] }),
+    /** The highest epoch of the role that it has ever seen, and who held it. */
+    epochSeen: z.int().min(0).default(0),
+    epochHolder: z
+      .object({ name, incarnation: z.string().max(120) })
+      .nullable()
+      .default(null),
+  }),
+  z.object({
+    kind: z.literal('servers'),
+    ...signed,
+    seen: z.array(z.object({ server: z.string().max(300), health: z.enum(['serves', 'hangs', 'away']) })).max(100),
+    refusal: z.string().nullable(),
+  }),
   z.object({ kind: z.literal('quorum-view'), view: QuorumView }),
   /** `because`: why the picture is old, or why there is none; `leaseLeftMs`: if this node is primary. */
   z.object({

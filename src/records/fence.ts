@@ -4,7 +4,8 @@
  * the limit on concurrent fences is exact.
  */
 import * as z from 'zod';
-import { fenceStates } from '../core/fencing.ts';
+import { fenceStates, fenceTable, isUnderWay } from '../core/fencing.ts';
+import { step } from '../core/machine.ts';
 
 const stateNames = Object.keys(fenceStates) as [keyof typeof fenceStates];
 
@@ -53,8 +54,14 @@ export const FenceRecord = z.object({
   tried: z.array(z.object({ level: z.string().max(600), by: z.string() })).max(500),
   rounds: z.int().min(0),
   rejoinedAs: z.string().nullable(),
+  /** Places of devices that did not answer at all in an attempt of this fence: they may have restarted, and report off then. */
+  unanswered: z.array(z.string().max(700)).max(17).default([]),
+  /** Whether a power-off command may have been sent; written before the first one. */
+  touched: z.boolean().default(false),
+  /** An operator's reason why its devices are the right ones although they seem to be another machine's; null: none given. */
+  deviceIsRight: z.string().max(500).nullable().default(null),
   steps: z.array(FenceStep).max(fenceStepsMax),
-  /** Wall times of recent fences of this node (loop guard; a limit on loops, not a safety argument). */
+  /** Wall times at which fences of this node were recorded in the last hour (loop guard; a limit on loops, not a safety argument). */
   recentWallMs: z.array(z.number()).max(50),
 });
 export type FenceRecord = z.output<typeof FenceRecord>;
@@ -91,6 +98,9 @@ export function noFence(target: string): FenceRecord {
     tried: [],
     rounds: 0,
     rejoinedAs: null,
+    unanswered: [],
+    touched: false,
+    deviceIsRight: null,
     steps: [],
     recentWallMs: [],
   };
@@ -101,4 +111,27 @@ export function withSteps(record: FenceRecord, steps: readonly FenceStep[]): Fen
   const all = [...record.steps, ...steps];
   const kept = all.length <= fenceStepsMax ? all : [...all.slice(0, 20), ...all.slice(all.length - fenceStepsMax + 20)];
   return { ...record, steps: kept };
+}
+
+const hourMs = 3_600_000;
+
+/** The fences of the last hour with the one that is recorded now. A fence that fails or is cancelled is none. */
+export function recentFences({ recentWallMs }: FenceRecord, nowWallMs: number): number[] {
+  return [...recentWallMs.filter((at) => Math.abs(nowWallMs - at) < hourMs), nowWallMs].slice(-50);
+}
+
+/** The ledger with `record`'s node entered or struck out. */
+export function entered(ledger: FenceLedger, target: string, record: FenceRecord): FenceLedger {
+  const entries = Object.fromEntries(Object.entries(ledger.entries).filter(([name]) => name !== target));
+  if (isUnderWay(record.state) || record.state === 'finished') entries[target] = record.state;
+  return { schema: 1, entries };
+}
+
+/** The record of a fence that an operator cancels; null: its state answers that with nothing (core/fence-cancel.ts says why). */
+export function cancelledBy(record: FenceRecord, by: string, because: string, wallMs: number): FenceRecord | null {
+  const moved = step(fenceTable, record.state, 'operatorCancels');
+  if (moved.kind === 'ignored') return null;
+  return withSteps({ ...record, state: moved.to }, [
+    { wallMs, by, what: 'cancelled', because: because.slice(0, 1000) },
+  ]);
 }

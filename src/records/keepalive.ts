@@ -20,6 +20,10 @@ export const PeerView = z.object({
   throws: z.int().min(0),
   silentMs: z.number().nullable(),
   because: z.string().max(600),
+  /** The incarnation that this is about; null: none was seen, or the observer is of an older version. */
+  incarnation: z.string().max(120).nullable().default(null),
+  /** Its power reads off, or it is recorded as fenced: the storm guard does not count it. */
+  isOff: z.boolean().default(false),
   /** Why it is held for dead and not fenced all the same: the guards that hold; null: none does. */
   held: z.string().max(600).nullable(),
 });
@@ -33,6 +37,15 @@ export const Keepalive = z.object({
   coordinatorState: z.enum(['secondary', 'takeover', 'primary', 'relinquish', 'deposed']).nullable(),
   /** Why this coordinator may not become primary; null: it may. Workers: null. */
   ineligible: z.string().max(300).nullable(),
+  /** Why this coordinator does not take the free role now, although it is eligible; null: nothing blocks it. */
+  roleBlocked: z.string().max(600).nullable().default(null),
+  /** The highest epoch of the role that this machine has ever seen: a store restored from an old copy does not know it. */
+  epochSeen: z.int().min(0).default(0),
+  /** Which life held the role then; null: it was free, or this node does not know. */
+  epochHolder: z
+    .object({ name: z.string().max(100), incarnation: z.string().max(120) })
+    .nullable()
+    .default(null),
   intervalMs: z.int().positive(),
   /** For `shutdown`: how long the node asked for; 0 otherwise. */
   shutdownMs: z.number().min(0),
@@ -43,6 +56,8 @@ export const Keepalive = z.object({
   peers: z.record(z.string(), PeerView),
   /** Names of the cluster keys that this noded holds, the one that it writes with first. Absent: it is of an older version. */
   keys: z.array(z.string().max(16)).max(8).optional(),
+  /** Number of the list of guests that this node has written over its present connection to ZooKeeper; null: it has written none over it. */
+  guestList: z.int().min(0).nullable().default(null),
   /** Why this node has stepped down from its duties; null: it has not. */
   steppedDown: z.string().max(300).nullable(),
 });

@@ -37,7 +37,13 @@ export const metrics = {
   nodekeeper_keepalive_age_seconds: gauge('Time since the last acknowledged keepalive was sent.'),
   nodekeeper_keepalive_late_seconds: histogram('By how much a beat came late.', shortSeconds),
   nodekeeper_keepalive_duration_seconds: histogram('From a keepalive to its acknowledgement.', shortSeconds),
+  nodekeeper_api_address_refused: gauge(
+    '1 while the API address of this node does not count, because it leads another node elsewhere.',
+  ),
   nodekeeper_store_connected: gauge('1 while this noded has a live session with ZooKeeper.'),
+  nodekeeper_store_servers_refused: gauge(
+    'ZooKeeper servers that this noded does not use: they belong to another store.',
+  ),
   nodekeeper_store_sessions_total: sampledCounter('Sessions with ZooKeeper; each after the first replaced a lost one.'),
   nodekeeper_store_request_duration_seconds: histogram(
     'Requests to ZooKeeper, by what came of them.',
@@ -55,6 +61,12 @@ export const metrics = {
   nodekeeper_fence_duration_seconds: histogram('From the verdict to power read as off.', longSeconds, 'level'),
   nodekeeper_fencing_possible: gauge('1 if this node could fence the other one when it last tried the proof.', 'peer'),
   nodekeeper_fencing_proof_age_seconds: gauge('Age of that proof.', 'peer'),
+  nodekeeper_fence_device_distrusted: gauge(
+    'Since when (Unix time) a finding against a fence device of a node stands.',
+    'peer',
+    'device',
+    'kind',
+  ),
   nodekeeper_primary_state: gauge('1 for the state of this coordinator with respect to the role.', 'state'),
   nodekeeper_primary_epoch: gauge('Epoch of the primary role as this node last read it.'),
   nodekeeper_primary_lease_left_seconds: gauge('What is left of the lease; 0: this node does not hold the role.'),

@@ -32,7 +32,7 @@ export const Registration = z.object({
   /** The devices with their passwords (records/device.ts), sealed with the cluster key (AES-256-GCM); null: none. */
   devicesSealed: z.string().max(65_536).nullable(),
   /**
-   * Within what time after its last acknowledged write this life certainly holds nothing any more, because its watchdog is
+   * Within what time after its last acknowledged keepalive this life certainly holds nothing any more, because its watchdog is
    * armed; null: nobody may rely on that.
    */
   watchdogBoundMs: z.int().positive().nullable(),

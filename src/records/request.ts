@@ -5,11 +5,13 @@
 import * as z from 'zod';
 import { nodeNamePattern } from '../core/node.ts';
 
-/** Every coordinator proves anew that it can fence `node` (null: everybody) and marks its row with the request's name. */
+/** Each verifier of `node` (null: of any) verifies again that it can fence it, and marks its row with the request's name. */
 export const VerifyRequest = z.object({
   schema: z.literal(1),
   kind: z.literal('verify'),
   node: z.string().regex(nodeNamePattern).nullable(),
+  /** Every coordinator verifies it, whether that is its task or not. */
+  everywhere: z.boolean().default(false),
   by: z.string().max(200),
 });
 export type VerifyRequest = z.output<typeof VerifyRequest>;
@@ -21,6 +23,8 @@ export const FenceRequest = z.object({
   action: z.enum(['off', 'reboot']),
   by: z.string().max(200),
   reason: z.string().max(500),
+  /** The node's devices are used although they seem to be another machine's: `reason` says why that is right. */
+  deviceIsRight: z.boolean().default(false),
   /** Written by the coordinator that may not carry it out. */
   refusal: z.object({ by: z.string(), guard: z.string(), because: z.string() }).nullable(),
 });

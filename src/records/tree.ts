@@ -1,10 +1,15 @@
 /** Where everything stands in the store. Paths are relative to the cluster's root, which the Store prefixes. */
 export const tree = {
+  clusterId: '/cluster-id',
   nodes: '/nodes',
   node: (name: string) => `/nodes/${name}`,
   session: (name: string) => `/nodes/${name}/session`,
   keepalive: (name: string) => `/nodes/${name}/keepalive`,
+  /** This node's row of the matrix who-can-fence-whom, and below it one record for each node that it verified. */
   verification: (name: string) => `/nodes/${name}/verification`,
+  verified: (by: string, name: string) => `/nodes/${by}/verification/${name}`,
+  /** What is known of the node's fence devices. */
+  devices: (name: string) => `/nodes/${name}/devices`,
   fencing: '/fencing',
   fence: (name: string) => `/fencing/${name}`,
   fenceLocks: (name: string) => `/fencing/${name}/lock`,
@@ -17,6 +22,8 @@ export const tree = {
   transfer: (id: string) => `/transfers/${id}`,
   left: (name: string) => `/nodes/${name}/left`,
   once: '/once',
+  onceRecord: (name: string) => `/once/${name}`,
+  onceRun: (name: string) => `/once/${name}/run`,
   vms: '/vms',
   vm: (uuid: string) => `/vms/${uuid}`,
   vmDefinition: (uuid: string) => `/vms/${uuid}/definition`,
@@ -25,6 +32,7 @@ export const tree = {
   guests: (node: string) => `/nodes/${node}/guests`,
   drain: (node: string) => `/nodes/${node}/drain`,
   history: '/history',
+  serverRestart: '/zookeeper-restart',
 } as const;
 
 /** Made by whoever comes first; all persistent and empty of secrets. */

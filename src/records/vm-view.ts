@@ -1,16 +1,12 @@
 /** A VM as people and programs see it: its record, with how its guest is, as far as its node tells. */
 import * as z from 'zod';
-import { vmHealth } from '../core/vm.ts';
+import { guestPowers, vmHealth } from '../core/vm.ts';
 import type { GuestList } from './vm.ts';
 import { VmRecord } from './vm.ts';
 
 export const VmView = VmRecord.extend({
   /** `unknown`: its node, or the node's libvirt, does not say. Null: the node's libvirt does not know it. */
-  guest: z.union([
-    z.object({ power: z.enum(['running', 'paused', 'off']), reason: z.string() }),
-    z.literal('unknown'),
-    z.null(),
-  ]),
+  guest: z.union([z.object({ power: z.enum(guestPowers), reason: z.string() }), z.literal('unknown'), z.null()]),
   health: z.enum(['ok', 'off', 'trouble', 'unknown']),
   healthBecause: z.string(),
 });

@@ -5,7 +5,7 @@
 import * as z from 'zod';
 import { selectors } from '../core/placement.ts';
 import type { Selector } from '../core/placement.ts';
-import { vmStates } from '../core/vm.ts';
+import { guestPowers, vmStates } from '../core/vm.ts';
 import type { VmState } from '../core/vm.ts';
 import { nodeNamePattern } from '../core/node.ts';
 
@@ -123,9 +123,11 @@ export type VmProgress = z.output<typeof VmProgress>;
 export const GuestList = z.object({
   schema: z.literal(1),
   incarnation: z.string().max(120),
-  /** Why libvirt did not answer; null: it did, and this is what it says. */
+  /** Grows with each list that this incarnation writes. 0: it is of an older version. */
+  number: z.int().min(0).default(0),
+  /** Why this says nothing (libvirt does not answer, a guest is on its way); null: this is what libvirt says. */
   unknownBecause: z.string().max(300).nullable(),
-  guests: z.record(z.string(), z.object({ power: z.enum(['running', 'paused', 'off']), reason: z.string().max(40) })),
+  guests: z.record(z.string(), z.object({ power: z.enum(guestPowers), reason: z.string().max(40) })),
 });
 export type GuestList = z.output<typeof GuestList>;
 

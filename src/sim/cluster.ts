@@ -25,15 +25,16 @@ export function simCluster(shape: ClusterShape): SimNode[] {
   return Array.from({ length: shape.nodes }, (_, index) => {
     const name = `node${index + 1}`;
     const role = index < (shape.coordinators ?? shape.nodes) ? 'coordinator' : 'worker';
-    return { name, config: simConfig(name, role, shape.set ?? {}) };
+    return { name, config: simConfig(name, role, shape) };
   });
 }
 
-function simConfig(name: string, role: string, set: Settings): Config {
+function simConfig(name: string, role: string, { set = {}, zookeepers = 1 }: ClusterShape): Config {
+  const servers = Array.from({ length: zookeepers }, (_, index) => `zk${zookeepers === 1 ? '' : index + 1}:2181`);
   const tree: Record<string, Record<string, unknown>> = {
     cluster: { name: 'sim' },
     node: { name, role },
-    zookeeper: { servers: ['zk:2181'], tickTime: '200ms' },
+    zookeeper: { servers, tickTime: '200ms' },
     api: { address: name },
     bmc: { address: `bmc-${name}`, username: 'nodekeeper', passwordFile: '/none' },
   };
@@ -59,5 +60,6 @@ function resources(names: string): object[] {
     stop: ['stop'],
     status: ['status'],
     stopTimeout: '2s',
+    statusTimeout: '500ms',
   }));
 }

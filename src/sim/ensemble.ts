@@ -14,6 +14,15 @@ interface SimSession {
   touchedMs: number;
 }
 
+/** All data at one moment: the tree with its locks, and the sessions that lived. */
+interface StoreCopy {
+  readonly tree: ZnodeTree;
+  readonly sessions: readonly SimSession[];
+}
+
+/** Of a nodectl that had put a request when the copy was taken, and is gone when it is restored. */
+const goneRequesterMs = 4000;
+
 /** up · killed: its connections break · frozen: they stay, and nothing answers · stale: it hears nothing of new changes */
 export type ServerMode = 'up' | 'killed' | 'frozen' | 'stale';
 
@@ -23,19 +32,42 @@ export class SimServer {
   hasForgotten = false;
   /** Added to each way of each request. */
   slowMs = 0;
+  /** What each request of a client costs it, and each KiB of an answer: nothing else of that client is answered meanwhile. */
+  costMs = { request: 0, kib: 0 };
+  /** A store of its own behind the same address, with this one as its only server; null: it belongs to the ensemble. */
+  alone: SimEnsemble | null = null;
+  /** Whether it answers `srvr`. */
+  tellsMode = true;
   /** What a stale server still knows. */
   private past: ZnodeTree | null = null;
   private readonly ahead: (() => void)[] = [];
   private readonly now: ZnodeTree;
   /** Paths of which it lacks the last change, until the next one. */
   private readonly forgotten = new Map<string, Applied<StoredValue>>();
+  /** Branches that are missing in its copy. */
+  private readonly lacking = new Set<string>();
 
   constructor(now: ZnodeTree) {
     this.now = now;
   }
 
   read(path: string): Applied<StoredValue> {
+    if (this.lacks(path)) return { ok: false, code: 'no-node' };
     return this.forgotten.get(path) ?? this.tree.read(path);
+  }
+
+  list(path: string): Applied<string[]> {
+    return this.lacks(path) ? { ok: false, code: 'no-node' } : this.tree.list(path);
+  }
+
+  /** For faults: its copy of the tree has no branch `path` any more. */
+  lose(path: string): void {
+    this.hasForgotten = true;
+    this.lacking.add(path);
+  }
+
+  lacks(path: string): boolean {
+    return [...this.lacking].some((branch) => path === branch || path.startsWith(`${branch}/`));
   }
 
   /** For faults: from now on it shows `path` as it was before its last change. */
@@ -48,6 +80,7 @@ export class SimServer {
 
   /** `path` has changed; null: everything is known again. */
   learn(path: string | null): void {
+    if (path === null) this.lacking.clear();
     if (path === null) this.forgotten.clear();
     else this.forgotten.delete(path);
   }
@@ -66,6 +99,12 @@ export class SimServer {
     else this.ahead.push(act);
   }
 
+  /** It has what the others have. */
+  restart(): void {
+    this.learn(null);
+    this.set(this.mode === 'stale' ? 'up' : this.mode);
+  }
+
   set(mode: ServerMode): void {
     this.mode = mode;
     if (mode === 'killed') this.learn(null); // it comes back with a copy of what the others have
@@ -73,6 +112,8 @@ export class SimServer {
     if (this.past === null) for (const act of this.ahead.splice(0)) act();
   }
 }
+
+const electionAfterPartMs = 400;
 
 export class SimEnsemble {
   /** Called after each applied write: the trace and the checkers listen here. */
@@ -83,7 +124,10 @@ export class SimEnsemble {
   readonly servers: readonly SimServer[];
   /** Clients that hear when the connections to a server break (null: to all of them). */
   readonly onBreak = new Set<(server: SimServer | null) => void>();
+  /** Records whose reads are never answered: a faulty disk page, a proxy that drops what is large. */
+  readonly unreadable = new Set<string>();
   private readonly time: VirtualTime;
+  private readonly sessionPrefix: string;
   private readonly tree: ZnodeTree;
   private readonly sessions = new Map<string, SimSession>();
   private readonly watches = new Map<string, Set<() => void>>();
@@ -91,13 +135,27 @@ export class SimEnsemble {
   private available = true;
   private electing = 0;
   private leader = 0;
+  private hasEnded = false;
   /** No session can be over before. */
   private nothingOverBeforeMs = 0;
+  private readonly copies = new Map<string, StoreCopy>();
+  /** For the checkers: when the data was restored from a copy last; null: never. */
+  restoredAtMs: number | null = null;
+  /** Rebuilt empty at least once: what stories defined may be gone. */
+  wasWiped = false;
 
-  constructor(time: VirtualTime, tickMs: number, servers = 1) {
+  /** `sessionPrefix`: two stores know no session of each other's. */
+  constructor(
+    time: VirtualTime,
+    tickMs: number,
+    servers = 1,
+    sessionPrefix = '',
+    tree = new ZnodeTree(() => time.nowMs),
+  ) {
     this.time = time;
     this.tickMs = tickMs;
-    this.tree = new ZnodeTree(() => time.nowMs);
+    this.sessionPrefix = sessionPrefix;
+    this.tree = tree;
     this.tree.onWrite = (path, text) => {
       this.learn(path);
       this.onWrite(path, text);
@@ -117,7 +175,7 @@ export class SimEnsemble {
   }
 
   isAvailable(): boolean {
-    const up = this.servers.filter((server) => server.mode === 'up' || server.mode === 'stale').length;
+    const up = this.servers.filter((server) => server.answers() && server.alone === null).length;
     return this.available && this.electing === 0 && up > this.servers.length / 2;
   }
 
@@ -127,6 +185,7 @@ export class SimEnsemble {
     if (server === undefined) throw new Error(`there are ${this.servers.length} ZooKeeper servers`);
     const before = this.isAvailable();
     server.set(mode);
+    if (mode === 'up') this.rejoin(server);
     if (mode === 'killed') for (const hear of [...this.onBreak]) hear(server);
     const leads = number - 1 === this.leader;
     if (leads && mode !== 'up') this.changeLeader(electionMs);
@@ -135,7 +194,8 @@ export class SimEnsemble {
 
   /** For faults: every connection breaks, nobody is served until there is a leader again. */
   changeLeader(electionMs: number): void {
-    const next = this.servers.findIndex((server, index) => index !== this.leader && server.mode === 'up');
+    const isFit = ({ mode, alone }: SimServer) => mode === 'up' && alone === null;
+    const next = this.servers.findIndex((server, index) => index !== this.leader && isFit(server));
     if (next >= 0) this.leader = next;
     this.electing += 1;
     for (const hear of [...this.onBreak]) hear(null);
@@ -146,19 +206,69 @@ export class SimEnsemble {
     });
   }
 
+  newestZxid(): number {
+    return this.tree.zxid;
+  }
+
+  /** For faults: server `number` is a store of its own from now on, empty or with a copy of what is there now, until it is `up`. */
+  setAlone(number: number, { copy, tellsMode }: { readonly copy: boolean; readonly tellsMode: boolean }): void {
+    const server = this.servers[number - 1];
+    if (server === undefined) throw new Error(`there are ${this.servers.length} ZooKeeper servers`);
+    server.alone?.end();
+    const tree = copy ? this.tree.copy() : undefined;
+    server.alone = new SimEnsemble(this.time, this.tickMs, 1, `z${number}-`, tree);
+    server.alone.onWrite = (path, text) => this.onWrite(path, text);
+    server.tellsMode = tellsMode;
+    for (const hear of [...this.onBreak]) hear(server);
+    if (number - 1 === this.leader) this.changeLeader(electionAfterPartMs);
+  }
+
   leaderNumber(): number {
     return this.leader + 1;
   }
 
   /** For faults: rebuilt from nothing; no session and no record is left. Nobody may notice by its age (M14 of the client). */
   wipe(): void {
+    this.wasWiped = true;
     this.tree.clear();
     this.sessions.clear();
   }
 
+  /** For faults: an administrator copies the data of ZooKeeper. */
+  copy(name: string): void {
+    this.copies.set(name, { tree: this.tree.copy(), sessions: [...this.sessions.values()] });
+  }
+
+  /**
+   * For faults: all servers are started on the data of a copy. Sessions of that moment stand again with their locks, and with
+   * their whole timeout from now on; a session made since is unknown. A client that has seen a later change is refused by every
+   * server (`refuses`), or comes back into its session: a new leader counts from the epoch of the copy, so both happen.
+   */
+  restore(name: string, refuses: boolean): void {
+    const copy = this.copies.get(name);
+    if (copy === undefined) throw new Error(`there is no copy "${name}" of the store`);
+    const byHand = new Map(
+      copy.sessions
+        .filter(({ timeoutMs }) => timeoutMs === Number.MAX_SAFE_INTEGER)
+        .map(({ id }) => [id, `gone-${id}`]),
+    );
+    this.tree.restore(copy.tree, refuses ? copy.tree.zxid : this.tree.zxid + 1, (owner) => byHand.get(owner) ?? owner);
+    this.sessions.clear();
+    for (const { id, timeoutMs } of copy.sessions) {
+      this.sessions.set(id, { id, timeoutMs, touchedMs: this.time.nowMs });
+      const gone = byHand.get(id);
+      if (gone !== undefined)
+        this.sessions.set(gone, { id: gone, timeoutMs: goneRequesterMs, touchedMs: this.time.nowMs });
+    }
+    this.nothingOverBeforeMs = 0;
+    this.restoredAtMs = this.time.nowMs;
+    for (const server of this.servers) server.restart();
+    for (const hear of [...this.onBreak]) hear(null);
+  }
+
   openSession(timeoutMs: number): string {
     this.sessionCount += 1;
-    const id = `s${this.sessionCount}`;
+    const id = `${this.sessionPrefix}s${this.sessionCount}`;
     this.sessions.set(id, { id, timeoutMs, touchedMs: this.time.nowMs });
     this.nothingOverBeforeMs = 0;
     return id;
@@ -177,12 +287,27 @@ export class SimEnsemble {
     this.tree.dropOwnedBy(id);
   }
 
+  /** For faults: every nodectl that has put a request ends. */
+  closeRequests(): void {
+    const listed = this.tree.list('/requests');
+    for (const id of listed.ok ? listed.value : []) {
+      const read = this.tree.read(`/requests/${id}`);
+      if (read.ok) this.tree.remove(`/requests/${id}`, read.value.version);
+    }
+  }
+
   read(path: string): Applied<StoredValue> {
     return this.tree.read(path);
   }
 
   list(path: string): Applied<string[]> {
     return this.tree.list(path);
+  }
+
+  /** How many watches stand on nodes whose path begins so. */
+  watchesBelow(path: string): number {
+    const below = [...this.watches].filter(([key]) => key.includes(` ${path}`));
+    return below.reduce((sum, [, set]) => sum + set.size, 0);
   }
 
   /** A watch on what `server` knows: set off at most once. */
@@ -220,6 +345,19 @@ export class SimEnsemble {
     else this.create('', path, text, 'persistent');
   }
 
+  private rejoin(server: SimServer): void {
+    if (server.alone === null) return;
+    server.alone.end();
+    server.alone = null;
+    server.tellsMode = true;
+    for (const hear of [...this.onBreak]) hear(server);
+  }
+
+  /** Nobody is connected to it any more. */
+  private end(): void {
+    this.hasEnded = true;
+  }
+
   private learn(path: string): void {
     for (const server of this.servers) server.learn(path);
   }
@@ -239,6 +377,7 @@ export class SimEnsemble {
 
   /** Expires sessions at ticks, as the leader does: never before the whole timeout has passed. */
   private expire(): void {
+    if (this.hasEnded) return;
     const { nowMs } = this.time;
     if (this.isAvailable() && nowMs > this.nothingOverBeforeMs) {
       let nextMs = Infinity;

@@ -3,14 +3,40 @@
  * or killed, and end with the power. A live migration has its dangerous moment: the source is paused, the copy on the other
  * side waits, and who holds the guest hangs on one answer.
  */
+import type { Half } from '../core/guest-list.ts';
+import { guestOf, whetherGone, wholeList } from '../core/guest-list.ts';
 import type { Guest } from '../core/vm.ts';
 import type { Answer, Hypervisor, MigrationProgress } from '../environment/hypervisor.ts';
 import type { SimMachine } from './machine.ts';
 import type { SimProcess } from './process.ts';
 import type { SeededRandom } from './random.ts';
 
-/** ok · answers nothing · live migration fails · guests do not start · guests do not listen when they shall shut down */
-export type LibvirtMode = 'ok' | 'hangs' | 'live-fails' | 'start-fails' | 'deaf';
+/**
+ * ok · answers nothing · live migration fails · guests do not start · guests do not listen when they shall shut down · connections
+ * are cut: at the list of names, at the states, at a lookup (which then reads like a guest that is not known) · one of the two
+ * halves of a list, or both, is empty and well (exit code 0)
+ */
+export const libvirtModes = [
+  'ok',
+  'hangs',
+  'live-fails',
+  'start-fails',
+  'deaf',
+  'no-names',
+  'no-states',
+  'no-lookup',
+  'empty',
+] as const;
+export type LibvirtMode = (typeof libvirtModes)[number];
+
+export interface LibvirtTimes {
+  readonly copyMs: number;
+  readonly startMs: number;
+  /** The copy of a migration continues when the noded that began it is frozen or killed. */
+  readonly copiesAlone: boolean;
+}
+
+export const usualTimes: LibvirtTimes = { copyMs: 600, startMs: 100, copiesAlone: false };
 
 export interface SimHypervisorOptions {
   readonly machine: SimMachine;
@@ -18,12 +44,13 @@ export interface SimHypervisorOptions {
   readonly random: SeededRandom;
   readonly timeoutMs: number;
   readonly modeOf: (node: string) => LibvirtMode;
+  /** How long a start and the copy of a migration take on this machine. */
+  readonly times: () => LibvirtTimes;
   /** The machine at an address, if this one reaches it. */
   readonly machineAt: (address: string) => SimMachine | null;
   readonly onGuest: (machine: SimMachine, uuid: string, guest: Guest | null) => void;
 }
 
-const copyMs = 600;
 const finishMs = 60;
 /** After this libvirt drops a copy whose source is gone. */
 const orphanMs = 3500;
@@ -38,7 +65,16 @@ export class SimHypervisor implements Hypervisor {
   }
 
   list(): Promise<Answer<ReadonlyMap<string, Guest>>> {
-    return this.ask(() => ({ ok: true, value: new Map(this.guests) }));
+    return this.ask(() => {
+      const empty = this.mode() === 'empty' ? this.options.random.between(0, 3) : null;
+      const all = [...this.guests];
+      const names = all.map(([uuid]) => ({ uuid, name: uuid }));
+      const states = all.map(([uuid, guest]) => ({ name: uuid, ...numbersOf(guest) }));
+      return wholeList(
+        this.half('no-names', empty === null || empty < 1 ? names : []),
+        this.half('no-states', empty === null || (empty >= 1 && empty < 2) ? states : []),
+      );
+    });
   }
 
   check(_uuid: string, xml: string): Promise<Answer<null>> {
@@ -48,9 +84,12 @@ export class SimHypervisor implements Hypervisor {
   start(uuid: string): Promise<Answer<null>> {
     return this.ask(() => {
       if (this.mode() === 'start-fails') return no('internal error: process exited while connecting to monitor');
-      if (!this.isLive(uuid)) this.set(uuid, { power: 'running', reason: 'booted' });
+      const before = this.guests.get(uuid);
+      if (before !== undefined && before.power !== 'running' && before.power !== 'off')
+        return no(`it is ${before.power}`);
+      if (before?.power !== 'running') this.set(uuid, { power: 'running', reason: 'booted' });
       return ok;
-    }, 100);
+    }, this.options.times().startMs);
   }
 
   shutDown(uuid: string): Promise<Answer<null>> {
@@ -80,7 +119,11 @@ export class SimHypervisor implements Hypervisor {
 
   remove(uuid: string): Promise<Answer<null>> {
     return this.ask(() => {
-      if (this.isLive(uuid)) return no('it runs');
+      const here = this.lookUp(this.options.machine, uuid);
+      if (!here.ok) return here;
+      if (here.value === null) return ok;
+      if (here.value.power !== 'off') return no(`it is ${here.value.power}`);
+      if (this.isLive(uuid)) return no('it runs on, and is forgotten when it ends'); // undefined while it lives
       this.set(uuid, null);
       return ok;
     });
@@ -106,8 +149,7 @@ export class SimHypervisor implements Hypervisor {
       if (signal.aborted) return no('it was killed');
     }
     onProgress({ totalBytes: 1000, leftBytes: 500, copiedBytes: 500 });
-    await process.sleep(copyMs, signal);
-    if (signal.aborted) return no('operation aborted: migration out job: canceled by client');
+    if (!(await this.copy(uuid, signal))) return no('operation aborted: migration out job: canceled by client');
     const isFine = () => machine.power === 'on' && machineAt(address) === target && target.power === 'on';
     if (!isFine() || this.mode() === 'live-fails' || this.guests.get(uuid)?.power !== 'running')
       return no('migration out job: unexpectedly failed');
@@ -117,6 +159,26 @@ export class SimHypervisor implements Hypervisor {
     await this.finish(uuid, target, isFine);
     await process.sleep(random.between(1, 5));
     return this.guests.has(uuid) ? no('the answer of the other side was lost') : ok;
+  }
+
+  /** False: it was called off. */
+  private async copy(uuid: string, signal: AbortSignal): Promise<boolean> {
+    const { machine, process, times } = this.options;
+    const { copyMs, copiesAlone } = times();
+    if (!copiesAlone) {
+      await process.sleep(copyMs, signal);
+      return !signal.aborted;
+    }
+    machine.copying.add(uuid);
+    return new Promise((resolve) => {
+      const end = (isDone: boolean): void => {
+        signal.removeEventListener('abort', callOff);
+        if (machine.copying.delete(uuid)) resolve(isDone);
+      };
+      const callOff = (): void => end(false);
+      signal.addEventListener('abort', callOff, { once: true });
+      machine.later(copyMs, () => end(true));
+    });
   }
 
   /**
@@ -160,15 +222,34 @@ export class SimHypervisor implements Hypervisor {
     return this.ask(() => ({ ok: true, value: 'none' }));
   }
 
-  async guestAt(address: string, uuid: string): Promise<Answer<Guest | null>> {
+  isMigrating(uuid: string): Promise<Answer<boolean>> {
+    return this.ask(() => ({ ok: true, value: this.options.machine.copying.has(uuid) }));
+  }
+
+  async guestAt(address: string | null, uuid: string): Promise<Answer<Guest | null>> {
     const { machineAt, process, modeOf } = this.options;
+    if (address === null) return this.ask(() => this.lookUp(this.options.machine, uuid));
     await process.sleep(20);
     const machine = machineAt(address);
     if (machine === null || modeOf(machine.name) === 'hangs') {
       await process.sleep(Math.min(1000, this.options.timeoutMs));
       return no('unable to connect to server');
     }
-    return { ok: true, value: machine.guests.get(uuid) ?? null };
+    return this.lookUp(machine, uuid);
+  }
+
+  /** As virsh does it: the guest is looked up; one that is not found is looked for in the list. */
+  private lookUp(machine: SimMachine, uuid: string): Answer<Guest | null> {
+    const mode = this.options.modeOf(machine.name);
+    const guest = mode === 'no-lookup' ? undefined : machine.guests.get(uuid);
+    if (guest !== undefined) return { ok: true, value: shown(guest) };
+    const uuids = mode === 'empty' ? [] : [...machine.guests.keys()];
+    return whetherGone(uuid, 'failed to get domain', this.half('no-names', uuids, mode));
+  }
+
+  /** One of the requests of a list; in the mode `cut` its connection is cut. */
+  private half<T>(cut: LibvirtMode, value: readonly T[], mode = this.mode()): Half<T> {
+    return mode === cut ? no('End of file while reading data: Input/output error') : { ok: true, value };
   }
 
   private get guests(): Map<string, Guest> {
@@ -180,8 +261,7 @@ export class SimHypervisor implements Hypervisor {
   }
 
   private isLive(uuid: string): boolean {
-    const power = this.guests.get(uuid)?.power;
-    return power === 'running' || power === 'paused';
+    return (this.guests.get(uuid)?.power ?? 'off') !== 'off';
   }
 
   private set(uuid: string, guest: Guest | null): void {
@@ -206,4 +286,19 @@ export class SimHypervisor implements Hypervisor {
     await this.options.process.sleep(600_000, signal);
     return no('no answer; killed');
   }
+}
+
+const stateOf = { unknown: 0, running: 1, paused: 3, off: 5, crashed: 6 } as const;
+
+/** As libvirt counts states: what the product makes of them is its own doing. */
+function numbersOf({ power, reason }: Guest): { readonly state: number; readonly reason: number } {
+  const state = stateOf[power];
+  const numbers = Array.from({ length: 14 }, (_, number) => number);
+  return { state, reason: numbers.find((number) => guestOf(state, number).reason === reason) ?? 0 };
+}
+
+/** As the product understands it. */
+function shown(guest: Guest): Guest {
+  const { state, reason } = numbersOf(guest);
+  return guestOf(state, reason);
 }

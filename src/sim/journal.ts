@@ -1,15 +1,21 @@
-/** A machine's disk in the simulator: it survives noded and power cycles. */
+/** A machine's disk in the simulator: it survives noded and power cycles. It may hang: what was asked for happens when it answers again. */
 import type { Journal } from '../environment/journal.ts';
 import type { SimProcess } from './process.ts';
 
-export function simJournal(disk: Map<string, string>, process: SimProcess): Journal {
+const lookMs = 100;
+
+export function simJournal(disk: Map<string, string>, process: SimProcess, hangs: () => boolean): Journal {
+  const answers = async (tookMs: number) => {
+    await process.sleep(tookMs);
+    while (hangs()) await process.sleep(lookMs);
+  };
   return {
     async read(name) {
-      await process.sleep(0.2);
+      await answers(0.2);
       return disk.get(name) ?? null;
     },
     async write(name, text) {
-      await process.sleep(1);
+      await answers(1);
       disk.set(name, text);
       return null;
     },

@@ -22,8 +22,13 @@ export class SimMachine {
   boots = 0;
   /** What runs here of the primary's resources: beside noded, and only as long as there is power. */
   readonly running = new Set<string>();
+  /** The cgroups of commands of `nodectl primary run`, and the processes that guard them. */
+  readonly cgroups = new Set<string>();
+  readonly guards = new Map<string, SimProcess>();
   /** Guests of its libvirt, by UUID: they end with the power. */
   readonly guests = new Map<string, Guest>();
+  /** Guests that its libvirt copies to another machine: that goes on when noded is killed. */
+  readonly copying = new Set<string>();
   /** The disk: noded's small files. */
   readonly disk = new Map<string, string>();
   /** When the watchdog was fed last; null: it is not armed. */
@@ -56,6 +61,10 @@ export class SimMachine {
     this.power = 'off';
     this.running.clear();
     this.guests.clear();
+    this.copying.clear();
+    this.cgroups.clear();
+    for (const guard of this.guards.values()) guard.die();
+    this.guards.clear();
     this.watchdogFedMs = null;
     this.process?.die();
     this.process = null;

@@ -3,6 +3,7 @@ import type { Asked, PeerApi } from '../environment/peer-api.ts';
 import type { ApiAnswer, ApiQuestion } from '../records/api.ts';
 import type { SimProcess } from './process.ts';
 import type { SeededRandom } from './random.ts';
+import type { WrongAddresses } from './wrong-addresses.ts';
 
 export interface SimEndpoint {
   readonly process: SimProcess;
@@ -17,6 +18,8 @@ export interface SimPeerApiOptions {
   readonly endpoints: Map<string, SimEndpoint>;
   /** Whether packets pass from this node to that address, and whether a machine is powered there. */
   readonly reaches: (address: string) => boolean;
+  /** For faults: addresses that lead elsewhere. */
+  readonly addresses?: WrongAddresses;
 }
 
 export class SimPeerApi implements PeerApi {
@@ -31,13 +34,22 @@ export class SimPeerApi implements PeerApi {
     question: Extract<ApiQuestion, { kind: Kind }>,
     deadlineMs: number,
   ): Promise<Asked<Kind>> {
-    const { process, random, endpoints, reaches } = this.options;
+    const { process, random, endpoints, reaches, addresses, self } = this.options;
     const startMs = process.monotonicMs();
-    if (question.kind === 'lease' || question.kind === 'hold' || question.kind === 'release')
+    if (['lease', 'hold', 'release', 'once'].includes(question.kind))
       return { ok: false, code: 'failed', because: 'answered on its own machine only' };
     await process.sleep(random.between(0.3, 2));
-    const endpoint = endpoints.get(hostOf(address));
-    if (!reaches(hostOf(address))) return this.timeout(startMs, deadlineMs);
+    const written = hostOf(address);
+    const host = addresses?.reached(self, written) ?? written;
+    const replayed = addresses?.replayed(self, written, question.kind) ?? null;
+    if (replayed !== null)
+      return {
+        ok: true,
+        answer: replayed as Extract<ApiAnswer, { kind: Kind }>,
+        tookMs: process.monotonicMs() - startMs,
+      };
+    const endpoint = endpoints.get(host);
+    if (host !== self && !reaches(host)) return this.timeout(startMs, deadlineMs);
     if (endpoint?.process.alive !== true) return { ok: false, code: 'refused', because: 'nobody serves there' };
     const answered = new AbortController();
     let answer = null as ApiAnswer | null;
@@ -48,7 +60,8 @@ export class SimPeerApi implements PeerApi {
       });
     });
     await process.sleep(Math.max(0, deadlineMs - (process.monotonicMs() - startMs)), answered.signal);
-    if (answer === null || !reaches(hostOf(address))) return this.timeout(startMs, deadlineMs);
+    if (answer === null || (host !== self && !reaches(host))) return this.timeout(startMs, deadlineMs);
+    addresses?.remember(self, written, answer);
     return { ok: true, answer: answer as Extract<ApiAnswer, { kind: Kind }>, tookMs: process.monotonicMs() - startMs };
   }
 

@@ -61,6 +61,11 @@ export class SimProcess implements Clock {
     this.thaw();
   }
 
+  /** In the world's time, a sleep that goes on included. */
+  sleptUntilNowMs(): number {
+    return this.sleptMs + (this.asleepSinceMs === null ? 0 : this.time.nowMs - this.asleepSinceMs);
+  }
+
   isAsleep(): boolean {
     return this.asleepSinceMs !== null;
   }

@@ -1,10 +1,15 @@
 /** The end of all trouble: every fault of a world is taken away, so that what follows is the product's own doing. */
-import { FenceRecord } from '../records/fence.ts';
+import { cancelRefusal } from '../core/fence-cancel.ts';
+import { clearedOf, findingKey, standingFindings } from '../core/device-trust.ts';
+import { DeviceKnowledgeRecord, endedMax } from '../records/device-knowledge.ts';
+import { FenceLedger, FenceRecord, cancelledBy, entered } from '../records/fence.ts';
 import { parseRecord, printRecord } from '../records/record.ts';
-import { ConfirmRequest } from '../records/request.ts';
+import { ConfirmRequest, OperatorRequest } from '../records/request.ts';
 import { tree } from '../records/tree.ts';
 import { Drain, VmRecord } from '../records/vm.ts';
 import { drainVerb, vmVerb } from './vm-story.ts';
+import type { Guest } from '../core/vm.ts';
+import type { SimMachine } from './machine.ts';
 import type { World } from './world.ts';
 
 /** A person looks at the message after so long. */
@@ -30,20 +35,39 @@ export function repair(world: World): void {
   ])
     faulty.clear();
   world.resourceModes.clear();
+  world.refusingKeepalive.clear();
+  world.addresses.repair(null);
   world.libvirtModes.clear();
+  world.libvirtTimes.clear();
   for (const bmc of world.bmcs.values()) {
     bmc.mode = 'ok';
     bmc.slowMs = 0;
+    bmc.restartUntilMs = -Infinity;
+    bmc.leadsTo = null;
     if (bmc.outlet !== null) bmc.outlet.on = true;
   }
+  ensemble.unreadable.clear();
+  for (const name of world.machines.keys()) clearVerb(world, [name]);
   for (const machine of world.machines.values()) {
-    const { process } = machine;
+    const { process, guards } = machine;
     process?.resume();
+    for (const guard of guards.values()) {
+      guard.resume();
+      guard.thaw();
+    }
     if (process?.frozen === true) process.thaw();
     machine.powerOn();
     machine.startNoded();
+    for (const [uuid, { reason }] of machine.guests) if (reason === 'I/O error') resumeGuest(world, machine, uuid);
   }
   endPauses(world);
+}
+
+/** The disk of a guest that libvirt had paused for it works again, and a person resumes the guest. */
+function resumeGuest(world: World, machine: SimMachine, uuid: string): void {
+  const guest: Guest = { power: 'running', reason: 'unpaused' };
+  machine.guests.set(uuid, guest);
+  world.onGuest(machine.name, uuid, guest);
 }
 
 /** What people have asked for: fences, maintenance, nodes told to leave, nodes being emptied. */
@@ -86,6 +110,8 @@ function endPauses(world: World): void {
 export function tidy(world: World, afterMs: number): void {
   for (const record of readAll(world, tree.vms, tree.vm, VmRecord))
     if (record.state === 'fail') vmVerb(world, [record.name, 'start']);
+    else if (record.state === 'start' && world.machine(record.node).guests.get(record.uuid)?.power === 'crashed')
+      vmVerb(world, [record.name, 'restart']);
   for (const machine of world.machines.values()) {
     if (machine.stoppedOnPurpose) machine.startNoded();
     const [fence] = readAll(world, null, () => tree.fence(machine.name), FenceRecord);
@@ -105,11 +131,76 @@ function confirm(world: World, node: string): void {
   confirmVerb(world, [node]);
 }
 
+/** clear NODE: as `nodectl fence clear`; what cannot be read is dropped too. */
+export function clearVerb(world: World, [node = '']: readonly string[]): void {
+  const path = tree.devices(node);
+  const read = world.ensemble.read(path);
+  if (!read.ok) return;
+  const parsed = parseRecord(DeviceKnowledgeRecord, read.value.text);
+  const standing = parsed.ok ? standingFindings(parsed.record.findings) : [];
+  if (parsed.ok && standing.length === 0) return;
+  const before = parsed.ok ? parsed.record : { revision: 0, findings: [], seenOn: [], ended: [] };
+  const gone = standing.filter((one) => clearedOf(one) === null).map(findingKey);
+  const ended = [...before.ended, ...gone].slice(-endedMax);
+  const cleared = { by: 'operator', reason: 'story', wallMs: 0 };
+  const findings = before.findings.flatMap((one) => clearedOf(one) ?? []);
+  const record = { schema: 1, revision: before.revision + 1, findings, seenOn: before.seenOn, ended, cleared };
+  world.ensemble.vandalise(path, printRecord(record));
+}
+
+/** remove NODE: as `nodectl node remove NODE`. */
+export function removeVerb({ ensemble }: World, [node = '']: readonly string[]): void {
+  const below = (path: string) => {
+    const listed = ensemble.list(path);
+    return listed.ok ? listed.value.map((one) => `${path}/${one}`) : [];
+  };
+  const own = [tree.verification(node), tree.fence(node), tree.node(node)].flatMap((path) => below(path));
+  for (const path of [...own, tree.node(node), tree.fence(node)]) {
+    const read = ensemble.read(path);
+    if (read.ok) ensemble.remove(path, read.value.version);
+  }
+}
+
 /** confirm NODE: as `nodectl fence confirm`. */
 export function confirmVerb(world: World, [node = '']: readonly string[]): void {
   const request = { schema: 1, kind: 'confirm', node, by: 'operator', reason: 'it is off', despiteReading: false };
   const text = printRecord({ ...request, refusal: null });
   world.ensemble.create(world.operatorSession, `${tree.requests}/r-`, text, 'ephemeral-sequential');
+}
+
+/** cancel NODE: as `nodectl fence cancel`. */
+export function cancelVerb(world: World, [node = '']: readonly string[]): void {
+  const { ensemble, trace, time } = world;
+  const [path, ledgerPath] = [tree.fence(node), tree.fencing];
+  const [read, ledger] = [ensemble.read(path), ensemble.read(ledgerPath)];
+  const fence = read.ok ? parseRecord(FenceRecord, read.value.text) : null;
+  const entries = ledger.ok ? parseRecord(FenceLedger, ledger.value.text) : null;
+  if (fence?.ok !== true || entries?.ok !== true) {
+    trace.line('story', 'cancel refused', 'the record cannot be read');
+    return;
+  }
+  const { process } = world.machine(node);
+  const publishes = process !== null && !process.frozen;
+  const refusal = cancelRefusal({ ...fence.record, publishes });
+  if (refusal !== null) {
+    trace.line('story', 'cancel refused', refusal);
+    return;
+  }
+  const next = cancelledBy(fence.record, 'operator', 'story', time.nowMs);
+  if (next === null) return;
+  ensemble.vandalise(path, printRecord(next));
+  ensemble.vandalise(ledgerPath, printRecord(entered(entries.record, node, next)));
+}
+
+/** withdraw NODE: the operators who wait for a fence of NODE press Ctrl-C. */
+export function withdrawVerb(world: World, [node = '']: readonly string[]): void {
+  const listed = world.ensemble.list(tree.requests);
+  for (const id of listed.ok ? listed.value : []) {
+    const path = `${tree.requests}/${id}`;
+    const read = world.ensemble.read(path);
+    const parsed = read.ok ? parseRecord(OperatorRequest, read.value.text) : null;
+    if (read.ok && parsed?.ok === true && parsed.record.node === node) world.ensemble.remove(path, read.value.version);
+  }
 }
 
 /** The records of a folder, or (null) the one record; what cannot be read is left out. */

@@ -7,9 +7,20 @@ import type { SimMachine } from './machine.ts';
 import type { SimProcess } from './process.ts';
 import type { SeededRandom } from './random.ts';
 
-/** ok · the command fails · hangs until its timeout · fails to stop · hangs when it stops · dies soon after each start */
+/**
+ * ok · the command fails · hangs until its timeout · fails to stop · hangs when it stops · dies soon after each start · its status
+ * is not told · asking for its status hangs · leaves a pid file behind when it dies
+ */
 export type ResourceMode =
-  'ok' | 'start-fails' | 'start-hangs' | 'stop-fails' | 'stop-hangs' | 'dies' | 'status-unknown';
+  | 'ok'
+  | 'start-fails'
+  | 'start-hangs'
+  | 'stop-fails'
+  | 'stop-hangs'
+  | 'dies'
+  | 'status-unknown'
+  | 'status-hangs'
+  | 'leaves-pid-file';
 
 export interface SimResourcesOptions {
   readonly machine: SimMachine;
@@ -20,10 +31,13 @@ export interface SimResourcesOptions {
     readonly type: Resource['kind'];
     readonly startTimeout: number;
     readonly stopTimeout: number;
+    readonly statusTimeout: number;
   }[];
   /** "resource" or "hook takeover", on this machine. */
   readonly modeOf: (what: string) => ResourceMode;
   readonly onChange: (what: string, running: boolean, facts: TenureFacts | null) => void;
+  /** Something is about to be done to a resource. */
+  readonly onAct: (what: string) => void;
   readonly onHook: (kind: HookKind, facts: TenureFacts) => void;
 }
 
@@ -49,9 +63,9 @@ export function simResources(options: SimResourcesOptions): PrimaryResources {
 
 function simResource(
   options: SimResourcesOptions,
-  { name, type, startTimeout, stopTimeout }: SimResourcesOptions['resources'][number],
+  { name, type, startTimeout, stopTimeout, statusTimeout }: SimResourcesOptions['resources'][number],
 ): Resource {
-  const { machine, process, random, modeOf, onChange } = options;
+  const { machine, process, random, modeOf, onChange, onAct } = options;
   const set = (running: boolean, facts: TenureFacts | null) => {
     if (machine.running.has(name) === running || machine.power === 'off') return;
     if (running) machine.running.add(name);
@@ -68,6 +82,7 @@ function simResource(
     name,
     kind: type,
     async start(facts, signal) {
+      onAct(name);
       const startMs = process.monotonicMs();
       const mode = modeOf(name);
       if (mode === 'start-hangs') {
@@ -82,6 +97,7 @@ function simResource(
       return done(true, 'it runs', startMs);
     },
     async stop(facts) {
+      onAct(name);
       const startMs = process.monotonicMs();
       const mode = modeOf(name);
       await process.sleep(mode === 'stop-hangs' ? stopTimeout : random.between(2, 8));
@@ -91,10 +107,13 @@ function simResource(
       return done(true, 'it is stopped', startMs);
     },
     async status() {
-      await process.sleep(random.between(1, 3));
+      const mode = modeOf(name);
+      await process.sleep(mode === 'status-hangs' ? statusTimeout : random.between(1, 3));
+      if (mode === 'status-hangs') return { status: 'unknown', because: 'no end in time; killed' };
       if (modeOf(name) === 'status-unknown') return { status: 'unknown', because: 'exit code 4' };
-      return machine.running.has(name)
-        ? { status: 'running', because: 'it runs' }
+      if (machine.running.has(name)) return { status: 'running', because: 'it runs' };
+      return modeOf(name) === 'leaves-pid-file'
+        ? { status: 'dead', because: 'exit code 1' }
         : { status: 'stopped', because: 'exit code 3' };
     },
   };

@@ -1,6 +1,8 @@
 /** `Store` in the simulator: one client of the SimEnsemble, with latency, lost answers, detection times and sessions. */
 import type {
   CreateMode,
+  Gate,
+  NewConnection,
   Operation,
   SessionView,
   Store,
@@ -22,10 +24,16 @@ export interface SimStoreOptions {
   readonly random: SeededRandom;
   readonly sessionTimeoutMs: number;
   readonly connectTimeoutMs: number;
+  /** As configured, in the order of the ensemble's; default: by number. */
+  readonly servers?: readonly string[];
   /** Whether packets pass between this process and the store right now. */
   readonly reaches: () => boolean;
   /** For faults: whether the answer to this write is lost, with the connection. */
   readonly losesAnswer?: () => boolean;
+  /** For faults: why the store refuses each write of this path; null: it does not. */
+  readonly refuses?: (path: string) => StoreFailureCode | null;
+  /** For the checkers: this path was written; acknowledged, and sent then, in the world's time. */
+  readonly onWritten?: (path: string, sentAtMs: number) => void;
   /** For the checkers: a write was acknowledged that was sent then, in the world's time. */
   readonly onAck?: (sentAtMs: number) => void;
 }
@@ -39,8 +47,15 @@ interface Pending<T = unknown> {
   settled: boolean;
 }
 
+/** A server that was refused for good is left out for so long, as by the real client. */
+const refusedForMs = 10_000;
+/** M14 of the real client: a session that another store's server refuses without a word is given up after so many timeouts. */
+const doubtFactor = 1.5;
 /** Sums of times are not exact. */
 const roundingMs = 0.001;
+
+/** A read that is never answered ends so. */
+const unreadableMs = 500;
 
 export class SimStore implements Store {
   private readonly options: SimStoreOptions;
@@ -53,6 +68,10 @@ export class SimStore implements Store {
   private lastAckSentMs: number | null = null;
   private lastAnswerMs = 0;
   private closed = false;
+  private gate: Gate | null = null;
+  /** Until when they are left out. */
+  private readonly refused = new Map<SimServer, number>();
+  private suspendedAtMs = 0;
   /** Counts connections: the pings of an older one have ended. */
   private connection = 0;
   /** Sent and not answered, the oldest first. */
@@ -62,6 +81,8 @@ export class SimStore implements Store {
   private server: SimServer;
   /** The newest change that this client has seen: a server that knows less refuses it. */
   private seenZxid = 0;
+  /** M14, as the real session does it: when a session that every server refuses is given up; null: none does. */
+  private doubtedAtMs: number | null = null;
   /** Woken by the ensemble when connections break. */
   private readonly onBreak = (server: SimServer | null) => {
     if (server === null || server === this.server) this.options.process.deliver(() => this.lostConnection());
@@ -82,6 +103,10 @@ export class SimStore implements Store {
     this.server = servers[first] ?? (servers[0] as SimServer);
     options.ensemble.onBreak.add(this.onBreak);
     this.connect();
+  }
+
+  guard(gate: Gate): void {
+    this.gate = gate;
   }
 
   session(): SessionView {
@@ -106,6 +131,10 @@ export class SimStore implements Store {
   }
 
   async read(path: string, onChange?: () => void): Promise<StoreResult<StoredValue>> {
+    if (this.options.ensemble.unreadable.has(path)) {
+      await this.options.process.sleep(unreadableMs);
+      return fail('unclear', path);
+    }
     const reply = await this.request(false, (_id, server) => {
       const applied = server.read(path);
       if (applied.ok && onChange !== undefined) this.watch('data', path, onChange);
@@ -116,8 +145,8 @@ export class SimStore implements Store {
   }
 
   async list(path: string, onChange?: () => void): Promise<StoreResult<{ readonly names: string[] }>> {
-    const reply = await this.request(false, (_id, { tree }) => {
-      const applied = tree.list(path);
+    const reply = await this.request(false, (_id, server) => {
+      const applied = server.list(path);
       if (applied.ok && onChange !== undefined) this.watch('list', path, onChange);
       return applied;
     });
@@ -125,25 +154,35 @@ export class SimStore implements Store {
   }
 
   async create(path: string, text: string, mode: CreateMode): Promise<StoreResult<{ readonly path: string }>> {
-    const reply = await this.request(true, (id) => this.options.ensemble.create(id, path, text, mode));
+    const reply = await this.request(true, (id, server) => {
+      const made = this.home.create(id, path, text, mode);
+      // As a real server whose copy lacks the branch: the store has done it, and the answer is the server's.
+      return made.ok && server.lacks(path) ? { ok: false, code: 'no-node' as const } : made;
+    });
     this.look([{ kind: 'create', path, text, mode }], reply);
     return reply.ok ? { ok: true, path: reply.value } : fail(reply.code, path);
   }
 
   async write(path: string, text: string, version: number): Promise<StoreResult<{ readonly version: number }>> {
-    const reply = await this.request(true, () => this.options.ensemble.write(path, text, version));
+    const { refuses, time, onWritten } = this.options;
+    const sentAtMs = time.nowMs;
+    const reply = await this.request<number>(true, () => {
+      const refusal = refuses?.(path) ?? null;
+      return refusal === null ? this.home.write(path, text, version) : { ok: false, code: refusal };
+    });
+    if (reply.ok) onWritten?.(path, sentAtMs);
     this.look([{ kind: 'write', path, text, version }], reply);
     return reply.ok ? { ok: true, version: reply.value } : fail(reply.code, path);
   }
 
   async remove(path: string, version: number): Promise<StoreResult<object>> {
-    const reply = await this.request(true, () => this.options.ensemble.remove(path, version));
+    const reply = await this.request(true, () => this.home.remove(path, version));
     this.look([{ kind: 'remove', path, version }], reply);
     return reply.ok ? { ok: true } : fail(reply.code, path);
   }
 
   async commit(operations: readonly Operation[]): Promise<StoreResult<object>> {
-    const reply = await this.request(true, (id) => this.options.ensemble.commit(id, operations));
+    const reply = await this.request(true, (id) => this.home.commit(id, operations));
     this.look(operations, reply);
     return reply.ok ? { ok: true } : fail(reply.code, reply.path ?? operations.map(({ path }) => path).join(', '));
   }
@@ -152,10 +191,28 @@ export class SimStore implements Store {
     return Promise.resolve({ ok: true, where: this.options.ensemble.exposure });
   }
 
+  abandon(): Promise<void> {
+    const { time, process, ensemble } = this.options;
+    const { id } = this;
+    if (id === null || this.state !== 'connected') return Promise.resolve();
+    this.suspend();
+    time.after(this.latencyMs(), () => {
+      if (this.up()) ensemble.closeSession(id);
+      process.deliver(() => {
+        if (this.closed) return;
+        this.id = null;
+        this.lastAckSentMs = null;
+        this.change('lost');
+        this.connect();
+      });
+    });
+    return Promise.resolve();
+  }
+
   close(): Promise<void> {
     this.closed = true;
     this.options.ensemble.onBreak.delete(this.onBreak);
-    if (this.id !== null && this.state === 'connected' && this.up()) this.options.ensemble.closeSession(this.id);
+    if (this.id !== null && this.state === 'connected' && this.up()) this.home.closeSession(this.id);
     this.change('lost');
     return Promise.resolve();
   }
@@ -176,12 +233,23 @@ export class SimStore implements Store {
     const { isNews, leaves, wrong } = contradictions.judge(found.path, name, nowMs, servers.length);
     const because = contradictionSentence(name, found, wrong, servers.length);
     if (isNews) for (const hear of [...this.hearers]) hear(because);
-    if (leaves) this.lostConnection();
+    if (!leaves) return;
+    this.refused.clear(); // they may have been put right, and the gate asks
+    this.lostConnection();
   }
 
-  private up(): boolean {
+  /** The store that the server belongs to. */
+  private get home(): SimEnsemble {
+    return this.server.alone ?? this.options.ensemble;
+  }
+
+  private get serving(): SimServer {
+    return servingFor(this.server);
+  }
+
+  private up(server = this.server): boolean {
     const { reaches, ensemble } = this.options;
-    return reaches() && ensemble.isAvailable() && this.server.answers();
+    return reaches() && (server.alone ?? ensemble).isAvailable() && server.answers();
   }
 
   private watch(kind: TreeEvent, path: string, onChange: () => void): void {
@@ -194,7 +262,7 @@ export class SimStore implements Store {
     const listening = new Set([onChange]);
     this.watches.set(key, listening);
     const { generation } = this;
-    this.options.ensemble.watch(this.server, kind, path, () => {
+    this.home.watch(this.serving, kind, path, () => {
       if (this.watches.get(key) === listening) this.watches.delete(key);
       if (this.generation !== generation || !this.up()) return;
       for (const call of listening) this.options.process.deliver(call);
@@ -209,29 +277,30 @@ export class SimStore implements Store {
     isWrite: boolean,
     apply: (sessionId: string, server: SimServer) => Applied<T>,
   ): Promise<Applied<T>> {
-    const { time, process, ensemble, reaches, losesAnswer } = this.options;
-    const { id, generation, connection, server } = this;
+    const { time, process, losesAnswer } = this.options;
+    const { id, generation, connection, server, home } = this;
+    const serving = servingFor(server);
     if (this.state !== 'connected' || id === null) return Promise.resolve({ ok: false, code: 'not-connected' });
     const sentMs = process.monotonicMs();
     return new Promise((resolve) => {
       const pending: Pending<T> = { isWrite, sentMs, sentAtMs: time.nowMs, generation, resolve, settled: false };
       this.await(pending as Pending);
-      const isThere = () => reaches() && ensemble.isAvailable() && server.answers();
+      const isThere = () => this.up(server) && home === (server.alone ?? this.options.ensemble);
       this.lastArrivalMs = Math.max(this.lastArrivalMs, time.nowMs + this.latencyMs());
       time.at(this.lastArrivalMs, () => {
         if (!isThere() || server !== this.server) return; // lost on the way there, or the session has moved
-        if (!ensemble.touch(id)) return; // the session is over: the ping will find out
-        const reply = apply(id, server);
+        if (!home.touch(id)) return; // the session is over: the ping will find out
+        const reply = apply(id, serving);
         const answer = () => {
           if (!isThere() || connection !== this.connection) return; // the answer is lost; the write is not
-          this.seenZxid = Math.max(this.seenZxid, server.tree.zxid);
+          this.seenZxid = Math.max(this.seenZxid, serving.tree.zxid);
           process.deliver(() => {
             this.lastAnswerMs = time.nowMs;
             this.settle(pending as Pending, reply);
           });
         };
         const answerInTurn = (how: () => void) => {
-          this.lastReplyMs = Math.max(this.lastReplyMs, time.nowMs + this.latencyMs());
+          this.lastReplyMs = Math.max(this.lastReplyMs + costMs(server, reply), time.nowMs + this.latencyMs());
           time.at(this.lastReplyMs, how);
         };
         if (isWrite && losesAnswer?.() === true) answerInTurn(() => process.deliver(() => this.lostConnection()));
@@ -290,48 +359,109 @@ export class SimStore implements Store {
 
   /** Tries to connect for as long as the process lives; with the old session if it still stands. */
   private connect(): void {
-    const { time, process, ensemble, sessionTimeoutMs, connectTimeoutMs } = this.options;
+    const { time, process } = this.options;
     if (this.closed || !process.alive) return;
-    const again = () => {
-      this.server = this.nextServer();
-      time.after(connectTimeoutMs, () => process.deliver(() => this.connect()));
-    };
     if (!this.up()) {
-      again();
+      this.connectLater();
       return;
     }
     time.after(this.latencyMs(), () =>
       process.deliver(() => {
-        if (this.closed) return;
-        if (!this.up() || this.server.tree.zxid < this.seenZxid) {
-          again();
-          return;
-        }
-        if (this.id !== null && !ensemble.touch(this.id)) {
-          this.id = null;
-          this.lastAckSentMs = null;
-          this.change('lost');
-        }
-        if (this.id === null) {
-          this.id = ensemble.openSession(sessionTimeoutMs);
-          this.generation += 1;
-          this.watches.clear();
-        }
-        this.lastAnswerMs = time.nowMs;
-        this.change('connected');
-        this.connection += 1;
-        this.ping(this.connection);
+        if (!this.closed) void this.shakeHands();
       }),
     );
   }
 
+  /** The server knows less than this client has seen: it refuses the session, until that is given up for a new one. */
+  private isRefused(): boolean {
+    if (this.serving.tree.zxid >= this.seenZxid) return false;
+    const { process, sessionTimeoutMs, ensemble } = this.options;
+    // A stale server refuses too; the others would not.
+    if (ensemble.newestZxid() >= this.seenZxid) return true;
+    this.doubtedAtMs ??= process.monotonicMs() + sessionTimeoutMs * doubtFactor;
+    if (process.monotonicMs() < this.doubtedAtMs) return true;
+    this.seenZxid = 0;
+    this.id = null;
+    this.lastAckSentMs = null;
+    this.change('lost');
+    return false;
+  }
+
+  private connectLater(): void {
+    const { time, process, connectTimeoutMs } = this.options;
+    this.server = this.nextServer();
+    time.after(connectTimeoutMs, () => process.deliver(() => this.connect()));
+  }
+
+  private async shakeHands(): Promise<void> {
+    const { time, sessionTimeoutMs } = this.options;
+    const { server, home } = this;
+    if (server.alone !== null && time.nowMs - this.suspendedAtMs > doubtFactor * sessionTimeoutMs) this.seenZxid = 0;
+    if (!this.up() || this.isRefused()) {
+      this.connectLater();
+      return;
+    }
+    this.doubtedAtMs = null;
+    if (this.id !== null && !home.touch(this.id)) {
+      this.id = null;
+      this.lastAckSentMs = null;
+      this.change('lost');
+    }
+    const kept = this.id;
+    const id = kept ?? home.openSession(sessionTimeoutMs);
+    const refusal = await this.gate?.(this.newConnection(server));
+    if (this.closed) return;
+    if (refusal) {
+      if (kept === null) home.closeSession(id);
+      if (refusal.isLasting) this.refused.set(server, time.nowMs + refusedForMs);
+      this.connectLater();
+      return;
+    }
+    this.refused.delete(server);
+    this.id = id;
+    if (kept === null) {
+      this.generation += 1;
+      this.watches.clear();
+    }
+    this.lastAnswerMs = time.nowMs;
+    this.connection += 1; // first: who hears of it may ask at once
+    this.change('connected');
+    this.ping(this.connection);
+  }
+
+  /** STORE11: what the gate may do. It takes no time here: it is a part of the handshake. */
+  private newConnection(server: SimServer): NewConnection {
+    const { ensemble } = this.options;
+    const { servers } = ensemble;
+    const names = servers.map((_, index) => this.options.servers?.[index] ?? `zookeeper ${index + 1}`);
+    const readFrom = (one: SimServer, path: string): StoreResult<StoredValue> => {
+      if (!this.up(one)) return fail('unclear', path);
+      const applied = servingFor(one).read(path);
+      return applied.ok ? { ok: true, ...applied.value } : fail(applied.code, path);
+    };
+    const change = (applied: Applied<unknown>, path: string): Promise<StoreResult<object>> =>
+      Promise.resolve(applied.ok ? { ok: true } : fail(applied.code, path));
+    const home = server.alone ?? ensemble;
+    const mode = server.alone !== null ? 'standalone' : 'follower';
+    return {
+      server: names[servers.indexOf(server)] ?? '',
+      servers: names,
+      shape: () => Promise.resolve({ mode: server.tellsMode ? mode : null, members: null }),
+      read: (path) => Promise.resolve(readFrom(server, path)),
+      create: (path, text) => change(home.create('', path, text, 'persistent'), path),
+      write: (path, text, version) => change(home.write(path, text, version), path),
+      readFromAll: (path) =>
+        Promise.resolve(servers.map((one, index) => ({ server: names[index] ?? '', read: readFrom(one, path) }))),
+    };
+  }
+
   private ping(connection: number): void {
-    const { time, process, ensemble, sessionTimeoutMs } = this.options;
+    const { time, process, sessionTimeoutMs } = this.options;
     const { id } = this;
     if (this.closed || this.state !== 'connected' || connection !== this.connection || id === null || !process.alive)
       return;
     if (this.up()) {
-      if (ensemble.touch(id))
+      if (this.home.touch(id))
         time.after(this.latencyMs(), () => process.deliver(() => (this.lastAnswerMs = time.nowMs)));
       else {
         this.lostConnection();
@@ -355,17 +485,30 @@ export class SimStore implements Store {
   }
 
   private nextServer(): SimServer {
-    const { servers } = this.options.ensemble;
-    return servers[(servers.indexOf(this.server) + 1) % servers.length] ?? this.server;
+    const { ensemble, time } = this.options;
+    const { servers } = ensemble;
+    const after = servers.indexOf(this.server) + 1;
+    const inTurn = [...servers.slice(after), ...servers.slice(0, after)];
+    const isLeftOut = (server: SimServer) => (this.refused.get(server) ?? 0) > time.nowMs;
+    return inTurn.find((server) => !isLeftOut(server)) ?? inTurn[0] ?? this.server;
   }
 
   private change(state: SessionView['state']): void {
     if (this.state === state) return;
+    if (this.state === 'connected') this.suspendedAtMs = this.options.time.nowMs;
     this.state = state;
     const view = this.session();
     for (const listener of [...this.listeners]) listener(view);
   }
 }
+
+/** What the answers before it keep this one waiting for; without costs nothing. */
+function costMs({ costMs: { request, kib } }: SimServer, reply: Applied<unknown>): number {
+  if (request === 0 && kib === 0) return 0;
+  const text = reply.ok ? (reply.value as { readonly text?: string } | null)?.text : undefined;
+  return request + (kib * (text?.length ?? 0)) / 1024;
+}
+const servingFor = (server: SimServer): SimServer => server.alone?.servers[0] ?? server;
 
 function fail(code: StoreFailureCode, path: string): { ok: false; code: StoreFailureCode; because: string } {
   return { ok: false, code, because: `${path}: ${code}` };

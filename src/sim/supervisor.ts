@@ -12,7 +12,10 @@ export class SimSupervisor implements Supervisor {
     this.aliveCalls += 1;
   }
 
-  stopping(): void {
-    // nobody waits for it
+  /** For how long it will wait, from when on. */
+  stoppingWithinMs: number | null = null;
+
+  stopping(_status: string, withinMs: number): void {
+    this.stoppingWithinMs = withinMs;
   }
 }

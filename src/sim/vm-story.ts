@@ -1,4 +1,5 @@
 /** The words of a story that are about VMs: as nodectl would write them. */
+import { parseDuration } from '../config/duration.ts';
 import { claimOf } from '../core/placement.ts';
 import { commandVm } from '../core/vm-command.ts';
 import type { VmCommand } from '../core/vm-command.ts';
@@ -6,6 +7,7 @@ import { printRecord } from '../records/record.ts';
 import { tree } from '../records/tree.ts';
 import { Drain, VmRecord, newVm, readyDrain } from '../records/vm.ts';
 import type { LibvirtMode } from './hypervisor.ts';
+import { libvirtModes, usualTimes } from './hypervisor.ts';
 import type { World } from './world.ts';
 
 /** vm1 -> 00000000-0000-4000-8000-000000000001. */
@@ -27,7 +29,7 @@ function readSimVms(world: World): VmRecord[] {
   });
 }
 
-/** vm NAME define NODE [MIB] [XML] [apart=GROUP ...] | start | shutdown | stop | restart | disable | migrate [TARGET] | migrate-live [TARGET] | move TARGET | unmigrate | cancel; misplace NODE: a hand writes another node into its record */
+/** vm NAME define NODE [MIB] [XML] [apart=GROUP ...] | start | shutdown | stop | restart | disable | migrate [TARGET] | migrate-live [TARGET] | move TARGET | unmigrate | cancel | flush-lock | by-shutdown (as vm modify --migration-method shutdown); misplace NODE: a hand writes another node into its record */
 export function vmVerb(world: World, [name = '', verb = '', ...rest]: readonly string[]): void {
   const uuid = simUuid(name);
   if (verb === 'define') {
@@ -54,7 +56,18 @@ export function vmVerb(world: World, [name = '', verb = '', ...rest]: readonly s
     return;
   }
   const record = readSimVm(world, name);
+  if (record === null && world.ensemble.wasWiped) return; // the operator is told so
   if (record === null) throw new Error(`there is no VM "${name}"`);
+  if (verb === 'flush-lock') {
+    const lock = world.ensemble.read(tree.vmLock(uuid));
+    if (lock.ok) world.ensemble.remove(tree.vmLock(uuid), lock.value.version);
+    return;
+  }
+  if (verb === 'by-shutdown') {
+    const text = printRecord({ ...record, migrationMethod: 'shutdown', writeId: `story-${world.time.nowMs}` });
+    world.ensemble.vandalise(tree.vm(uuid), text);
+    return;
+  }
   if (verb === 'misplace') {
     world.ensemble.vandalise(tree.vm(uuid), printRecord({ ...record, node: rest[0] ?? '', writeId: 'by hand' }));
     return;
@@ -93,23 +106,40 @@ function commandOf(verb: string, target: string | null, moveId: string): VmComma
   }
 }
 
-/** guest NAME NODE off|crash|destroy: what happens behind noded's back. */
+/** guest NAME NODE off|crash|destroy|panic|io-error: what happens behind noded's back; who panics is kept by on_crash=preserve. */
 export function guestVerb(world: World, [name = '', node = '', what = '']: readonly string[]): void {
   const machine = world.machine(node);
   const uuid = simUuid(name);
-  const guest = {
-    power: 'off',
-    reason: what === 'crash' ? 'crashed' : what === 'destroy' ? 'destroyed' : 'shutdown',
-  } as const;
+  const power = what === 'panic' ? 'crashed' : what === 'io-error' ? 'paused' : 'off';
+  if (power !== 'off' && machine.guests.get(uuid)?.power !== 'running') return;
+  const guest = { power, reason: reasons[what] ?? 'shutdown' } as const;
   machine.guests.set(uuid, guest);
   world.onGuest(machine.name, uuid, guest);
 }
 
-const modes: readonly LibvirtMode[] = ['ok', 'hangs', 'live-fails', 'start-fails', 'deaf'];
+const reasons: Readonly<Record<string, string>> = {
+  crash: 'crashed',
+  destroy: 'destroyed',
+  panic: 'panicked',
+  'io-error': 'I/O error',
+};
 
+/** libvirt NODE MODE|slow-copy=DURATION|slow-start=DURATION|copies-alone (without noded): from its next migration or start on. */
 export function libvirtVerb(world: World, [node = '', mode = '']: readonly string[]): void {
   world.machine(node);
-  if (!(modes as readonly string[]).includes(mode)) throw new Error(`libvirt NODE ${modes.join('|')}`);
+  const usual = world.libvirtTimes.get(node) ?? usualTimes;
+  if (mode === 'copies-alone') {
+    world.libvirtTimes.set(node, { ...usual, copiesAlone: true });
+    return;
+  }
+  const [, what, time] = /^slow-(copy|start)=(.+)$/.exec(mode) ?? [];
+  const ms = parseDuration(time ?? '');
+  if (ms !== null) {
+    world.libvirtTimes.set(node, { ...usual, ...(what === 'copy' ? { copyMs: ms } : { startMs: ms }) });
+    return;
+  }
+  if (!(libvirtModes as readonly string[]).includes(mode))
+    throw new Error(`libvirt NODE ${libvirtModes.join('|')}|slow-copy=DURATION|slow-start=DURATION|copies-alone`);
   world.libvirtModes.set(node, mode as LibvirtMode);
 }
 

@@ -7,14 +7,17 @@ import type { Config } from '../config/load.ts';
 import type { Guest } from '../core/vm.ts';
 import type { StorageFence } from '../environment/storage-fence.ts';
 import type { Watchdog } from '../environment/watchdog.ts';
+import type { ZooKeeperServers } from '../environment/zookeeper-servers.ts';
 import type { Environment } from '../environment/environment.ts';
 import type { FenceDevice } from '../records/device.ts';
+import { tree } from '../records/tree.ts';
 import { SimPower } from './bmc.ts';
 import type { SimBmc } from './bmc.ts';
 import { VirtualTime } from './clock.ts';
+import { simCommands } from './commands.ts';
 import { SimEnsemble } from './ensemble.ts';
-import type { LibvirtMode } from './hypervisor.ts';
-import { SimHypervisor } from './hypervisor.ts';
+import type { LibvirtMode, LibvirtTimes } from './hypervisor.ts';
+import { SimHypervisor, usualTimes } from './hypervisor.ts';
 import { simJournal } from './journal.ts';
 import { simLog } from './log.ts';
 import { SimMachine } from './machine.ts';
@@ -31,7 +34,10 @@ import { simSubsystem } from './subsystem.ts';
 import { SimMetrics } from './metrics.ts';
 import { SimSupervisor } from './supervisor.ts';
 import { Trace } from './trace.ts';
+import type { WatchdogKind } from './watchdog.ts';
 import { simWatchdog } from './watchdog.ts';
+import { WrongAddresses } from './wrong-addresses.ts';
+import { simZooKeeperServers } from './zookeeper-servers.ts';
 
 export interface SimNode {
   readonly name: string;
@@ -53,6 +59,11 @@ export interface WorldOptions {
   readonly traceLevel?: 'debug' | 'info';
 }
 
+/** `nodectl fence` looks at its fence's record so often. */
+const nodectlLooksMs = 100;
+/** How long `nodectl fence` sees a fence as failed before nothing else is tried in this round. */
+const nodectlWaitsMs = 3000;
+
 export class World {
   readonly time = new VirtualTime();
   readonly trace: Trace;
@@ -72,24 +83,35 @@ export class World {
   readonly resourceModes = new Map<string, ResourceMode>();
   /** Called when a resource of the primary begins or ceases to run somewhere: the checkers listen here. */
   onResource: (node: string, resource: string, running: boolean, epoch: number | null) => void = () => undefined;
+  /** Called when a node starts or stops a resource, before anything comes of it: the checkers listen here. */
+  onAct: (node: string, resource: string) => void = () => undefined;
   /** What libvirt does on a node, if it is not well. */
   readonly libvirtModes = new Map<string, LibvirtMode>();
+  /** How long things take its libvirt, if not as usual. */
+  readonly libvirtTimes = new Map<string, LibvirtTimes>();
   /** Called when a guest begins or ceases to run somewhere. */
   onGuest: (node: string, uuid: string, guest: Guest | null) => void = () => undefined;
+  readonly addresses = new WrongAddresses();
   /** The API of each noded, by node. */
   readonly endpoints = new Map<string, SimEndpoint>();
   /** Nodes that have no watchdog device, whatever is configured. */
   readonly withoutWatchdog = new Set<string>();
+  /** What a node's watchdog is like, if it is not well made; looked at when noded starts. */
+  readonly watchdogKinds = new Map<string, WatchdogKind>();
   /** Nodes whose reset command does nothing. */
   readonly withoutReset = new Set<string>();
   /** Subsystems that hang, as "node subsystem". */
   readonly hanging = new Set<string>();
   /** Nodes that do not hear the answer to their next write. */
   readonly losingAnswer = new Set<string>();
+  /** Nodes whose keepalive writes the store refuses; it takes everything else. */
+  readonly refusingKeepalive = new Set<string>();
   /** Of the newest life of each node. */
   readonly stores = new Map<string, SimStore>();
   /** In the world's time: when each node's newest acknowledged write was sent. */
   readonly lastAckSentAtMs = new Map<string, number>();
+  /** The same of its newest acknowledged keepalive. */
+  readonly lastKeepaliveSentAtMs = new Map<string, number>();
   /** Called when a node orders a machine on or off, before anything becomes of it: the checkers listen here. */
   onOrder: (by: string, target: string, power: 'on' | 'off') => void = () => undefined;
   /** The session of somebody with nodectl; it lives as long as the world. */
@@ -103,6 +125,7 @@ export class World {
     this.trace = new Trace(this.time);
     this.ensemble = new SimEnsemble(this.time, options.nodes[0]?.config.zookeeper.tickTime ?? 2000, options.zookeepers);
     this.operatorSession = this.ensemble.openSession(Number.MAX_SAFE_INTEGER);
+    this.ensemble.onWrite = (path, text) => this.nodectlReads(path, text);
     for (const node of options.nodes) this.addMachine(node);
   }
 
@@ -123,6 +146,23 @@ export class World {
     const node = this.options.nodes.find((candidate) => candidate.name === name);
     if (node === undefined) throw new Error(`no node "${name}" in this world`);
     return node.config;
+  }
+
+  /**
+   * `nodectl fence` ends when its fence has come to an outcome: its request goes with its session. A failed attempt is none as long as
+   * another coordinator, or another level, is tried at once.
+   */
+  private nodectlReads(path: string, text: string): void {
+    if (!/^\/fencing\/[^/]+$/.test(path) || !text.startsWith('{')) return;
+    const answered = /"requestId":"(r-[0-9]+)"/.exec(text)?.[1];
+    const outcome = /"state":"(failed|cancelled|finished|closed)"/.exec(text)?.[1];
+    if (answered === undefined || outcome === undefined) return;
+    this.time.after(outcome === 'failed' ? nodectlWaitsMs : nodectlLooksMs, () => {
+      const fence = this.ensemble.read(path);
+      if (outcome === 'failed' && !(fence.ok && fence.value.text === text)) return;
+      const read = this.ensemble.read(`/requests/${answered}`);
+      if (read.ok) this.ensemble.remove(`/requests/${answered}`, read.value.version);
+    });
   }
 
   /** Powers every machine on. */
@@ -158,10 +198,10 @@ export class World {
     });
     this.machines.set(node.name, machine);
     const address = `bmc-${node.name}`;
-    this.bmcs.set(address, { address, machine, outlet: null, mode: 'ok', slowMs: 0, orders: [], probes: [] });
+    this.bmcs.set(address, { address, machine, outlet: null, ...newBmc() });
     for (const { options } of node.config.fencing.devices) {
       const at = options['ip'] ?? '';
-      this.bmcs.set(at, { address: at, machine, outlet: { on: true }, mode: 'ok', slowMs: 0, orders: [], probes: [] });
+      this.bmcs.set(at, { address: at, machine, outlet: { on: true }, ...newBmc() });
     }
   }
 
@@ -193,11 +233,13 @@ export class World {
       random: chance,
       log: simLog(name, process, this.trace, this.options.traceLevel ?? 'info'),
       store,
+      servers: this.serversOf(node, process),
       power: new SimPower({
         process,
         random: random.fork(),
         self: name,
         bmcs: this.bmcs,
+        worldMs: () => this.time.nowMs,
         reaches: () => !this.cutFromBmcs.has(name),
         onSend: (target, power) => this.onOrder(name, target, power),
       }),
@@ -221,16 +263,22 @@ export class World {
           );
           this.onResource(name, what, running, facts?.epoch ?? null);
         },
+        onAct: (what) => this.onAct(name, what),
         onHook: (kind, facts) => this.trace.line(name, `hook ${kind}`, `epoch ${facts.epoch}: ${facts.reason}`),
       }),
-      journal: simJournal(machine.disk, process),
+      commands: simCommands(machine, process, (cgroup) => {
+        this.trace.line(name, `${cgroup} is ended`, 'by noded');
+        this.onResource(name, cgroup, false, null);
+      }),
+      journal: simJournal(machine.disk, process, () => this.hanging.has(`${name} disk`)),
       peerApi: new SimPeerApi({
         process,
         random: random.fork(),
         self: name,
         endpoints: this.endpoints,
+        addresses: this.addresses,
         reaches: (address) =>
-          !this.cutFromPeers.has(name) && !this.cutFromPeers.has(address) && this.machine(address).power === 'on',
+          !this.cutFromPeers.has(name) && !this.cutFromPeers.has(address) && this.machines.get(address)?.power === 'on',
       }),
       hypervisor: this.hypervisorOf(node, machine, process, random),
       storageFence: this.storageFenceOf(node, process),
@@ -244,12 +292,32 @@ export class World {
       time: this.time,
       process,
       ensemble: this.ensemble,
+      servers: config.zookeeper.servers,
       random: random.fork(),
       sessionTimeoutMs: config.timing.sessionTimeoutMs,
       connectTimeoutMs: config.timing.connectTimeoutMs,
       reaches: () => !this.cutFromStore.has(name),
       losesAnswer: () => this.losingAnswer.delete(name),
+      refuses: (path) => (path === tree.keepalive(name) && this.refusingKeepalive.has(name) ? 'no-auth' : null),
+      onWritten: (path, sentAtMs) => {
+        if (path === tree.keepalive(name)) this.lastKeepaliveSentAtMs.set(name, sentAtMs);
+      },
       onAck: (sentAtMs) => this.lastAckSentAtMs.set(name, sentAtMs),
+    });
+  }
+
+  private serversOf(node: SimNode, process: SimProcess): ZooKeeperServers {
+    const { name, config } = node;
+    const { servers, restartCommand, restartTimeout } = config.zookeeper;
+    return simZooKeeperServers({
+      process,
+      ensemble: this.ensemble,
+      servers,
+      index: this.options.nodes.indexOf(node),
+      reaches: () => !this.cutFromStore.has(name),
+      timeoutMs: restartCommand === undefined ? null : restartTimeout,
+      mode: () => this.resourceModes.get(`${name} zookeeper-restart`) ?? 'ok',
+      onRestart: (server, what) => this.trace.line(name, `restart ${what}`, server),
     });
   }
 
@@ -277,6 +345,7 @@ export class World {
       random: random.fork(),
       timeoutMs: config.vms.commandTimeout,
       modeOf: (node) => this.libvirtModes.get(node) ?? 'ok',
+      times: () => this.libvirtTimes.get(name) ?? usualTimes,
       machineAt: (address) => {
         const found = this.machines.get(address);
         const isCut = this.cutFromPeers.has(name) || this.cutFromPeers.has(address);
@@ -312,6 +381,7 @@ export class World {
       time: this.time,
       timeoutMs: config.node.watchdog.timeout,
       exists: () => !this.withoutWatchdog.has(name),
+      kind: () => this.watchdogKinds.get(name) ?? {},
       onReset: () => this.trace.line(name, 'watchdog resets the machine', ''),
     });
   }
@@ -324,7 +394,11 @@ export class World {
   }
 }
 
-function devicesOf({ name, config }: SimNode): FenceDevice[] {
+function newBmc(): Pick<SimBmc, 'mode' | 'slowMs' | 'restartUntilMs' | 'leadsTo' | 'orders' | 'probes'> {
+  return { mode: 'ok', slowMs: 0, restartUntilMs: -Infinity, leadsTo: null, orders: [], probes: [] };
+}
+
+function devicesOf({ config }: SimNode): FenceDevice[] {
   const { bmc, fencing } = config;
   const ipmi: FenceDevice[] =
     bmc === undefined
@@ -333,7 +407,7 @@ function devicesOf({ name, config }: SimNode): FenceDevice[] {
           {
             kind: 'ipmi',
             name: 'ipmi',
-            address: `bmc-${name}`,
+            address: bmc.address,
             port: 623,
             username: 'nodekeeper',
             password: simPassword,

@@ -48,6 +48,18 @@ export class ZnodeTree {
     return copied;
   }
 
+  /** As it was in `copy`, owners included; the number of the last change is `zxid`. Nobody hears of it. */
+  restore(copy: ZnodeTree, zxid: number, ownerNow: (owner: string) => string): void {
+    this.nodes.clear();
+    this.ownedBy.clear();
+    for (const [path, node] of copy.copy().nodes) {
+      const owner = node.owner === null ? null : ownerNow(node.owner);
+      this.nodes.set(path, { ...node, owner });
+      if (owner !== null) this.owned(owner).add(path);
+    }
+    this.zxid = zxid;
+  }
+
   clear(): void {
     for (const path of [...this.nodes.keys()]) if (path !== '/') this.nodes.delete(path);
     const root = this.nodes.get('/');

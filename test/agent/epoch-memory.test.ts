@@ -1,6 +1,10 @@
 /** What a coordinator remembers of the role, against a store that was set back (decision 0008). */
 import type { Context } from '../../src/agent/context.ts';
+import { newBoard } from '../../src/agent/context.ts';
+import { LivesBefore } from '../../src/agent/lives-before.ts';
 import { EpochMemory } from '../../src/agent/primary/epoch-memory.ts';
+import type { FenceState } from '../../src/core/fencing.ts';
+import { noFence } from '../../src/records/fence.ts';
 import { Keepalive } from '../../src/records/keepalive.ts';
 import type { PrimaryRecord } from '../../src/records/primary.ts';
 import { noPrimary } from '../../src/records/primary.ts';
@@ -9,7 +13,7 @@ import { printRecord } from '../../src/records/record.ts';
 const afterAllLeases = 60_000;
 const keepalives = new Map<string, string>();
 const disk = new Map<string, string>();
-const beat = (node: string, incarnation: string, sequence: number) =>
+const beat = (node: string, incarnation: string, sequence: number, coordinatorState = 'secondary') =>
   keepalives.set(
     `/nodes/${node}/keepalive`,
     printRecord(
@@ -18,7 +22,7 @@ const beat = (node: string, incarnation: string, sequence: number) =>
         incarnation,
         sequence,
         state: 'run',
-        coordinatorState: 'secondary',
+        coordinatorState,
         ineligible: null,
         intervalMs: 1000,
         shutdownMs: 0,
@@ -30,9 +34,10 @@ const beat = (node: string, incarnation: string, sequence: number) =>
     ),
   );
 /** A memory of node1, on its disk. */
-async function memoryOf(): Promise<EpochMemory> {
+async function memoryOf(livesBefore = new LivesBefore()): Promise<EpochMemory> {
   const context = {
     self: { name: 'node1' },
+    board: { ...newBoard('coordinator'), witnessesAsked: true, livesBefore },
     config: { timing: { leaseMs: 1300, stopBoundMs: 1000 } },
     history: { happened: () => undefined },
     env: {
@@ -46,7 +51,7 @@ async function memoryOf(): Promise<EpochMemory> {
       },
     },
   } as unknown as Context;
-  const memory = new EpochMemory(context);
+  const memory = new EpochMemory(context, { all: () => [] });
   await memory.load();
   return memory;
 }
@@ -65,13 +70,15 @@ beforeEach(() => {
 it('S1: of an older epoch is believed only what another life of the last holder proves by beating', async () => {
   const memory = await memoryOf();
   memory.see(held('node2', 'life1', 7));
-  expect(await memory.distrust(0, afterAllLeases)).toMatch(/node2 held the role last and has not begun a new life/);
-  beat('node2', 'life1', 50); // the very life that held it
-  beat('node2', 'life1', 51);
-  expect(await memory.distrust(0, afterAllLeases)).toMatch(/has not begun a new life/);
+  expect(await memory.distrust(0, afterAllLeases)).toMatch(
+    /node2 held the role last and has not said that it runs nothing of it/,
+  );
+  beat('node2', 'life1', 50, 'primary'); // the very life that held it
+  beat('node2', 'life1', 51, 'deposed');
+  expect(await memory.distrust(0, afterAllLeases)).toMatch(/has not said that it runs nothing of it/);
   beat('node2', 'life0', 9); // as an old copy has it: it stands still
   for (let look = 0; look < 3; look += 1)
-    expect(await memory.distrust(0, afterAllLeases)).toMatch(/has not begun a new life/);
+    expect(await memory.distrust(0, afterAllLeases)).toMatch(/has not said that it runs nothing of it/);
   beat('node2', 'life2', 1);
   expect(await memory.distrust(0, 100)).toMatch(/before every old lease has ended/);
   expect(await memory.distrust(0, afterAllLeases)).toBeNull();
@@ -89,6 +96,30 @@ it('S1: what proved something of one holder proves nothing of the next one, when
     expect(await memory.distrust(2, afterAllLeases)).toMatch(/node3 held the role last/);
 });
 
+it('S1: the life that held it may say that it is a secondary: once may be of the copy, twice is now', async () => {
+  const memory = await memoryOf();
+  memory.see(held('node2', 'life1', 7));
+  beat('node2', 'life1', 40); // of the copy: it was a secondary before it held the role
+  for (let look = 0; look < 3; look += 1)
+    expect(await memory.distrust(2, afterAllLeases)).toMatch(/has not said that it runs nothing of it/);
+  beat('node2', 'life1', 71);
+  expect(await memory.distrust(2, 100)).toMatch(/before every old lease has ended/);
+  expect(await memory.distrust(2, afterAllLeases)).toBeNull();
+});
+
+it('S1: a record that the life that held it is off stays true, in whatever copy it stands; of another life it says nothing', async () => {
+  const memory = await memoryOf();
+  memory.see(held('node2', 'life1', 7));
+  const fence = (incarnation: string, state: FenceState) =>
+    keepalives.set('/fencing/node2', printRecord({ ...noFence('node2'), incarnation, state }));
+  fence('life0', 'finished');
+  expect(await memory.distrust(2, afterAllLeases)).toMatch(/has not said that it runs nothing of it/);
+  fence('life1', 'intent');
+  expect(await memory.distrust(2, afterAllLeases)).toMatch(/has not said that it runs nothing of it/);
+  fence('life1', 'fenced');
+  expect(await memory.distrust(2, afterAllLeases)).toBeNull();
+});
+
 it('it outlives noded, and a role that was let go in good order needs no proof', async () => {
   const memory = await memoryOf();
   memory.see(held('node2', 'life1', 7));
@@ -99,4 +130,18 @@ it('it outlives noded, and a role that was let go in good order needs no proof',
   next.see({ ...noPrimary, epoch: 7 });
   expect(await next.distrust(3, afterAllLeases)).toBeNull();
   expect(await next.distrust(7, 0)).toBeNull(); // not set back at all
+});
+
+it('S1: a fence of the copy is about an older life than the last holder, whatever life the others tell; one since then is about the machine', async () => {
+  const lives = new LivesBefore();
+  const memory = await memoryOf(lives);
+  memory.see(held('node2', 'life2', 7));
+  lives.setBack([{ name: 'node2', incarnation: 'life1', stoppedAt: null }]);
+  keepalives.set('/fencing/node2', printRecord({ ...noFence('node2'), incarnation: 'life1', state: 'finished' }));
+  expect(await memory.distrust(2, afterAllLeases)).toMatch(/has not said that it runs nothing of it/);
+  lives.off('node2', 'life1');
+  expect(await memory.distrust(2, afterAllLeases)).toBeNull();
+  // Restored once more: what was recorded before that is of a copy again.
+  lives.setBack([]);
+  expect(await memory.distrust(2, afterAllLeases)).toMatch(/has not said that it runs nothing of it/);
 });

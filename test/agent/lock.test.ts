@@ -1,5 +1,5 @@
 /** The exclusive lock, over the simulated store: one holder, bounded waits, lost answers found again. */
-import { acquire, release } from '../../src/agent/lock.ts';
+import { acquire, isAtWork, release } from '../../src/agent/lock.ts';
 import type { Environment } from '../../src/environment/environment.ts';
 import { VirtualTime } from '../../src/sim/clock.ts';
 import { SimEnsemble } from '../../src/sim/ensemble.ts';
@@ -109,4 +109,42 @@ it('without the store: refused at once', async () => {
   const startMs = time.nowMs;
   expect((await settle(acquire(env, '/turns', 'x'))).ok).toBe(false);
   expect(time.nowMs - startMs).toBeLessThan(10);
+});
+
+it('a lock of its own session that it does not hold, as a restored store brings back, is removed by whoever finds it', async () => {
+  const [one, two] = [await contender(), await contender()];
+  ensemble.create('', '/left', '', 'persistent');
+  const leave = () => ensemble.create(one.store.session().id ?? '', '/left/_c_00-n-', 'one', 'ephemeral-sequential');
+  leave();
+  expect(await settle(isAtWork(two, '/left'))).toBe(true); // of another session: that one may be at work
+  const refused = await settle(acquire(two, '/left', 'two', 300));
+  expect(refused.ok).toBe(false);
+  expect(await settle(isAtWork(one, '/left'))).toBe(false);
+  expect(await settle(isAtWork(two, '/left'))).toBe(false);
+  leave();
+  const got = await settle(acquire(one, '/left', 'one', 300));
+  expect(got.ok).toBe(true);
+  expect(await settle(isAtWork(one, '/left'))).toBe(true); // what is held is not removed
+  expect(await settle(isAtWork(two, '/left'))).toBe(true);
+});
+
+it('a server whose copy lacks the branch refuses what was made: nothing of it stays, and one look serves all that is sought', async () => {
+  const env = await contender();
+  await settle(env.store.create('/branch', '', 'persistent'));
+  const [server] = ensemble.servers;
+  server?.lose('/branch');
+  for (let tries = 0; tries < 20; tries += 1)
+    expect((await settle(acquire(env, '/branch', 'node1', 100))).ok).toBe(false);
+  const made = ensemble.list('/branch');
+  expect(made.ok ? made.value.length : 0).toBeGreaterThanOrEqual(20);
+  const list = env.store.list.bind(env.store);
+  let looks = 0;
+  env.store.list = (path, onChange) => {
+    looks += 1;
+    return list(path, onChange);
+  };
+  server?.learn(null);
+  await time.runUntil(time.nowMs + 5000);
+  expect(ensemble.list('/branch')).toEqual({ ok: true, value: [] });
+  expect(looks).toBeLessThan(15);
 });

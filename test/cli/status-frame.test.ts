@@ -3,6 +3,7 @@ import { test as property, fc } from '@fast-check/jest';
 import stringWidth from 'string-width';
 import type { ClusterView, NodeView } from '../../src/cli/cluster-view.ts';
 import { clip } from '../../src/cli/output.ts';
+import { roleInWords, shortRole } from '../../src/cli/role-words.ts';
 import type { Painter, StatusPicture } from '../../src/cli/status-frame.ts';
 import { bar, statusFrame } from '../../src/cli/status-frame.ts';
 
@@ -17,6 +18,7 @@ const node = (name: string, more: Partial<NodeView> = {}): NodeView =>
     keepaliveAgeMs: 1200,
     throws: 0,
     coordinatorState: 'secondary',
+    lastCoordinatorState: null,
     fencers: ['a', 'b'],
     fenceability: 'ok',
     fence: null,
@@ -110,4 +112,15 @@ it('bars and cuts', () => {
   expect(clip('abcdef', 4)).toBe('abc…');
   expect(clip('\x1b[31mabcdef\x1b[0m', 4)).toBe('abc…');
   expect(clip('日本語です', 6)).toBe('日本…');
+});
+
+it.each([
+  ['run', 'primary', null, 'primary', 'primary'],
+  ['run', null, null, '-', '-'],
+  ['dead', null, 'primary', '? (was primary)', '?'],
+  ['fence-failed', null, 'secondary', '? (was secondary)', '?'],
+  ['fenced', null, 'primary', '- (was primary)', '-'],
+] as const)('PRIMARY of a node that is %s (says %s, said %s): %s', (state, now, last, words, short) => {
+  const said = { state, coordinatorState: now, lastCoordinatorState: last };
+  expect([roleInWords(said), shortRole(said)]).toEqual([words, short]);
 });

@@ -25,7 +25,7 @@ const sides: readonly [string, () => JournalUnderTest][] = [
     () => {
       const time = new VirtualTime();
       const disk = new Map<string, string>();
-      return { open: () => simJournal(disk, new SimProcess(time)), settle: settleIn(time) };
+      return { open: () => simJournal(disk, new SimProcess(time), () => false), settle: settleIn(time) };
     },
   ],
 ];

@@ -26,7 +26,12 @@ afterAll(async () => {
 /** Agrees with everybody; says nothing to "debug". */
 const answer = (question: ApiQuestion): Promise<ApiAnswer> =>
   question.kind === 'agree'
-    ? Promise.resolve({ kind: 'agree', agrees: true, because: `${question.node} may go on` })
+    ? Promise.resolve({
+        kind: 'agree',
+        ...{ node: question.to, incarnation: 'y', nonce: question.nonce },
+        agrees: true,
+        because: `${question.from} may go on`,
+      })
     : question.kind === 'debug'
       ? new Promise(() => undefined)
       : Promise.resolve({ kind: 'leave-election', left: true, because: 'left' });
@@ -112,7 +117,14 @@ describe.each([
   beforeAll(async () => {
     under = await setUp();
   });
-  const question = { kind: 'agree', node: 'node1', incarnation: 'x', epoch: 3 } as const;
+  const question = {
+    kind: 'agree',
+    to: 'node2',
+    from: 'node1',
+    incarnation: 'x',
+    epoch: 3,
+    nonce: '0123456789',
+  } as const;
 
   it('a question is answered', async () => {
     expect(await under.settle(under.asker.ask(under.served, question, 2000))).toMatchObject({
@@ -194,7 +206,8 @@ describe('the real one', () => {
   it('API3: plain HTTP, garbage and oversized questions are not answered and end nothing', async () => {
     const { served, asker } = await real();
     await expect(fetch(`http://${served}/ask`, { method: 'POST', body: '{}' })).rejects.toThrow();
-    const huge = { kind: 'agree', node: 'n', incarnation: 'x'.repeat(200_000), epoch: 1 } as const;
+    const own = { to: 'n', from: 'm', nonce: '0123456789' };
+    const huge = { kind: 'agree', ...own, incarnation: 'x'.repeat(200_000), epoch: 1 } as const;
     expect(await asker.ask<'agree'>(served, huge, 2000)).toMatchObject({ ok: false, code: 'failed' });
     const odd = { kind: 'no-such-question' } as unknown as { kind: 'status' };
     expect(await asker.ask<'status'>(served, odd, 2000)).toMatchObject({ ok: false, code: 'failed' });

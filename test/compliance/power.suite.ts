@@ -54,6 +54,7 @@ export function powerCompliance(name: string, setUp: () => Promise<PowerUnderTes
         () => under.power.read(reference, deadlineMs),
         () => under.power.order(reference, 'on', deadlineMs),
         () => under.power.probe(reference, deadlineMs),
+        () => under.power.identify(reference, deadlineMs),
       ];
       for (const call of calls) {
         const startMs = under.nowMs();
@@ -85,8 +86,19 @@ export function powerCompliance(name: string, setUp: () => Promise<PowerUnderTes
       for (const condition of ['sound', 'viewer', 'wrong-password', 'away'] as const) {
         await done(under.power.probe(under.reference(condition), deadlineMs));
         await done(under.power.read(under.reference(condition), deadlineMs));
+        await done(under.power.identify(under.reference(condition), deadlineMs));
       }
       expect(under.ordersArrived()).toBe(before);
+    });
+
+    it('a BMC says whose it is as its probe does; one that refuses the account, or is away, gives no answer', async () => {
+      const { guid } = await done(under.power.probe(under.reference('sound'), 6000));
+      expect(await done(under.power.identify(under.reference('sound'), deadlineMs))).toEqual({ guid, fault: null });
+      for (const [condition, fault] of [
+        ['wrong-password', 'wrong-credentials'],
+        ['away', 'no-answer'],
+      ] as const)
+        expect(await done(under.power.identify(under.reference(condition), deadlineMs))).toEqual({ guid: null, fault });
     });
 
     it.each([

@@ -34,10 +34,27 @@ powerCompliance('in the simulator', () => {
   };
   const bmcs = new Map<string, SimBmc>();
   for (const [condition, mode] of Object.entries(modes))
-    bmcs.set(condition, { address: condition, machine, outlet: null, mode, slowMs: 0, orders: [], probes: [] });
+    bmcs.set(condition, {
+      address: condition,
+      machine,
+      outlet: null,
+      mode,
+      slowMs: 0,
+      restartUntilMs: -Infinity,
+      leadsTo: null,
+      orders: [],
+      probes: [],
+    });
   const process = new SimProcess(time);
   return Promise.resolve({
-    power: new SimPower({ process, random: new SeededRandom(3), self: 'fencer', bmcs, reaches: () => true }),
+    power: new SimPower({
+      process,
+      random: new SeededRandom(3),
+      self: 'fencer',
+      bmcs,
+      reaches: () => true,
+      worldMs: () => time.nowMs,
+    }),
     reference: (condition) => ({
       kind: 'ipmi',
       name: 'ipmi',

@@ -17,6 +17,7 @@ const facts: TenureFacts = { node: 'node1', epoch: 7, peer: 'node2', reason: 'a 
 const never = new AbortController().signal;
 const stopTimeout = 700;
 const startTimeout = 900;
+const statusTimeout = 600;
 
 interface ResourcesUnderTest {
   readonly resources: PrimaryResources;
@@ -43,7 +44,10 @@ function real(): ResourcesUnderTest {
     name: 'app',
     start: sh(`[ "$mode" = start-fails ] && exit 1; [ "$mode" = start-hangs ] && { ${hang}; }; touch running`),
     stop: sh(`[ "$mode" = stop-fails ] && exit 1; [ "$mode" = stop-hangs ] && { ${hang}; }; rm -f running`),
-    status: sh('[ "$mode" = status-unknown ] && exit 4; [ -e running ] || exit 3'),
+    status: sh(
+      `[ "$mode" = status-unknown ] && exit 4; [ "$mode" = status-hangs ] && { ${hang}; }; [ -e running ] && exit 0; [ "$mode" = leaves-pid-file ] && exit 1; exit 3`,
+    ),
+    statusTimeout: `${statusTimeout}ms`,
     startTimeout: `${startTimeout}ms`,
     stopTimeout: `${stopTimeout}ms`,
   };
@@ -71,9 +75,10 @@ function simulated(): ResourcesUnderTest {
     machine,
     process: new SimProcess(time),
     random: new SeededRandom(4),
-    resources: [{ name: 'app', type: 'command', startTimeout, stopTimeout }],
+    resources: [{ name: 'app', type: 'command', startTimeout, stopTimeout, statusTimeout }],
     modeOf: () => mode,
     onChange: () => undefined,
+    onAct: () => undefined,
     onHook: () => undefined,
   });
   return { resources, set: (now) => (mode = now), settle: settleIn(time), nowMs: () => time.nowMs };
@@ -114,8 +119,20 @@ describe.each([
     under.set('stop-fails');
     expect((await settle(app.stop(facts))).ok).toBe(false);
     expect((await settle(app.status())).status).toBe('running');
+  });
+
+  it('RES6: dead with a pid file left is not stopped; what is not told, or not in time, is unknown', async () => {
+    await settle(app.stop(facts));
+    under.set('leaves-pid-file');
+    expect((await settle(app.status())).status).toBe('dead');
+    await settle(app.start(facts, never));
+    expect((await settle(app.status())).status).toBe('running');
     under.set('status-unknown');
     expect((await settle(app.status())).status).toBe('unknown');
+    under.set('status-hangs');
+    const hung = await timed(() => app.status());
+    expect(hung.result.status).toBe('unknown');
+    expect(hung.tookMs).toBeLessThanOrEqual(statusTimeout + 1000);
   });
 
   it('RES1, S7: what hangs ends within its timeout plus a second', async () => {

@@ -168,6 +168,18 @@ export function storeCompliance(name: string, setUp: () => Promise<StoreUnderTes
       expect(listed).toBe(1);
     });
 
+    it('STORE12: a session that is abandoned takes its ephemerals along, and a new one is made', async () => {
+      const path = await fresh();
+      await done(store.create(`${path}/own`, '', 'ephemeral'));
+      const before = store.session();
+      await done(store.abandon('test'));
+      for (let waited = 0; waited < 100 && store.session().generation === before.generation; waited += 1)
+        await under.pass(50);
+      expect(store.session()).toMatchObject({ state: 'connected', generation: before.generation + 1 });
+      expect(store.session().id).not.toBe(before.id);
+      expect(await done(store.read(`${path}/own`))).toMatchObject({ ok: false, code: 'no-node' });
+    });
+
     it('names what is wrong: missing, existing, not empty', async () => {
       const path = await fresh();
       expect(await done(store.read('/nowhere'))).toMatchObject({ ok: false, code: 'no-node' });

@@ -7,6 +7,7 @@ import { deviceWatchdog } from '../../src/real/watchdog.ts';
 import { VirtualTime } from '../../src/sim/clock.ts';
 import { SimMachine } from '../../src/sim/machine.ts';
 import { SimProcess } from '../../src/sim/process.ts';
+import type { WatchdogKind } from '../../src/sim/watchdog.ts';
 import { simWatchdog } from '../../src/sim/watchdog.ts';
 
 describe('in the simulator', () => {
@@ -17,25 +18,36 @@ describe('in the simulator', () => {
       time,
       bootMs: 60_000,
       restartMs: 1000,
-      start: () => Promise.resolve(),
+      start: () => new Promise(() => undefined),
       onPower: () => undefined,
     });
     machine.powerOn();
     const process = new SimProcess(time);
     let resets = 0;
-    const options = { machine, process, time, timeoutMs: 4000, exists: () => true, onReset: () => (resets += 1) };
+    let kind: WatchdogKind = {};
+    const options = {
+      machine,
+      process,
+      time,
+      timeoutMs: 4000,
+      exists: () => true,
+      kind: () => kind,
+      onReset: () => (resets += 1),
+    };
     return {
       time,
       process,
       resets: () => resets,
       watchdog: simWatchdog(options),
       none: simWatchdog({ ...options, exists: () => false }),
+      made: (how: WatchdogKind) => simWatchdog({ ...options, kind: () => (kind = how) }),
+      machine,
     };
   };
 
   it('WATCHDOG1, WATCHDOG3: not fed for its timeout it resets the machine, also when the process has died', async () => {
     const { time, process, resets, watchdog } = set();
-    expect(await watchdog.arm()).toEqual({ armed: true, timeoutMs: 4000 });
+    expect(await watchdog.arm()).toMatchObject({ armed: true, timeoutMs: 4000, sleep: { covered: true } });
     for (let fed = 0; fed < 5; fed += 1) {
       await time.runUntil(time.nowMs + 3900);
       watchdog.feed();
@@ -57,6 +69,34 @@ describe('in the simulator', () => {
     await time.runUntil(time.nowMs + 60_000);
     expect(resets()).toBe(0);
   });
+
+  it('WATCHDOG4: it counts what its device counts, whatever was asked for', async () => {
+    const { time, resets, made } = set();
+    expect(await made({ countsMs: 9000 }).arm()).toMatchObject({ armed: true, timeoutMs: 9000 });
+    await time.runUntil(time.nowMs + 8900);
+    expect(resets()).toBe(0);
+    await time.runUntil(time.nowMs + 200);
+    expect(resets()).toBe(1);
+  });
+
+  it.each([
+    ['counts on', {}, true, 1],
+    ['stands still', { standsStill: true }, false, 0],
+  ] as const)(
+    'WATCHDOG1: while the machine sleeps one that %s has reset it, or not',
+    async (_, how, covered, after) => {
+      const { time, resets, made, machine } = set();
+      machine.startNoded();
+      await time.runUntil(time.nowMs + 1);
+      expect(await made(how).arm()).toMatchObject({ armed: true, sleep: { covered } });
+      machine.process?.suspend();
+      await time.runUntil(time.nowMs + 60_000);
+      expect(resets()).toBe(after);
+      machine.process?.resume();
+      await time.runUntil(time.nowMs + 4100);
+      expect(resets()).toBe(1); // awake again it counts on from where it stood
+    },
+  );
 });
 
 describe('the device', () => {
@@ -88,7 +128,7 @@ describe('the device', () => {
     const watchdog = deviceWatchdog({ device, timeoutMs: 10_000 });
     watchdog.feed();
     expect(readAll(reader)).toBe(''); // not armed, not fed
-    expect(await watchdog.arm()).toEqual({ armed: true, timeoutMs: 10_000 });
+    expect(await watchdog.arm()).toMatchObject({ armed: true, timeoutMs: 10_000 });
     watchdog.feed();
     watchdog.feed();
     expect(readAll(reader)).toBe('\0\0\0');
@@ -127,7 +167,8 @@ describe('the device', () => {
     });
     const sysfs = sysfsWith('null', { timeout: '60\n', nowayout: '0\n' });
     const longer = deviceWatchdog({ device: '/dev/null', timeoutMs: 10_000, sysfs });
-    expect(await longer.arm()).toEqual({ armed: true, timeoutMs: 60_000 });
+    expect(await longer.arm()).toMatchObject({ armed: true, timeoutMs: 60_000 });
+    expect(await longer.disarm()).toBeNull();
     const stuck = deviceWatchdog({
       device: '/dev/null',
       timeoutMs: 10_000,

@@ -95,6 +95,16 @@ it('cipher suite 0 (no authentication) is refused, and so are too long names', (
   );
 });
 
+it('a restart of a ZooKeeper server leaves a majority, and the own server is one of them', () => {
+  const of = (zookeeper: string) => errorsOf(`cluster: { name: c }\nzookeeper: { ${zookeeper} }\n`);
+  expect(of('servers: [a:1, b:1, c:1], restartCommand: [systemctl, restart, zookeeper], ownServer: b:1')).toEqual([]);
+  expect(of('servers: [a:1, b:1], restartCommand: [reboot]')[0]).toMatch(
+    /restartCommand: needs at least 3 servers, 2 configured/,
+  );
+  expect(of('servers: [a:1, b:1, c:1], ownServer: d:1')[0]).toMatch(/ownServer: d:1 is not among servers/);
+  expect(of('servers: [a:1, b:1, c:1], restartCommand: systemctl restart zookeeper')[0]).toMatch(/expected a list/);
+});
+
 it('a violated inequality prints its sum', () => {
   expect(errorsOf(`${minimal}keepalive: { interval: 1s }\ndetection: { savingThrows: 3 }\n`)).toEqual([
     'config.yaml:4:28: detection.savingThrows: a node must have the time to come back with a new session before it is held for dead: savingThrows 3 x interval 1 s = 3 s >= sessionTimeout 8 s + interval 1 s = 9 s does not hold',

@@ -125,3 +125,18 @@ it('it is said who shows what, and whether there is another one', () => {
   );
   expect(contradictionSentence('a:1', found, 1, 1)).toMatch(/that is so of its only server, and none is left/);
 });
+
+it('a branch that the store has and this server lacks: what is made below it is refused, and so is the branch', () => {
+  const doubts = new Contradictions(3000);
+  const child = { kind: 'create', path: '/a/lock' };
+  const branch = { kind: 'create', path: '/a' };
+  expect(doubts.refuses(child, 'no-node')).toBeNull();
+  expect(doubts.refuses(branch, 'node-exists')).toBeNull();
+  expect(doubts.refuses(child, 'no-node')).toBeNull();
+  expect(doubts.refuses(branch, 'node-exists')).toEqual({ path: '/a', expected: null });
+  // Another client removed it in between, and it is made.
+  doubts.refuses(branch, 'node-exists');
+  doubts.refuses(child, 'no-node');
+  doubts.done([branch]);
+  expect(doubts.refuses(branch, 'node-exists')).toBeNull();
+});

@@ -26,23 +26,28 @@ it("S4, S1c: the only ways into fenced are a power reading of off, a watchdog's 
   expect(ways.sort()).toEqual(['intent operatorConfirms', 'intent powerReadsOff', 'intent watchdogCertain']);
 });
 
-it('F2: from intent there is no way back: only off or failed, but for the condemned node that is left alone', () => {
-  expect(fenceTable.intent.fencerGone).toMatchObject({ to: 'cancelled' });
-  const others = events.filter((event) => event !== 'fencerGone');
+it('F2: out of intent lead off, failed, and the ways of a node that lives while no command was sent, or that is another one', () => {
+  const cancelling = events.filter((event) => {
+    const cell = fenceTable.intent[event];
+    return 'to' in cell && cell.to === 'cancelled';
+  });
+  expect(cancelling.sort()).toEqual(['aliveUntouched', 'anotherIncarnation', 'fencerGone', 'operatorCancels']);
+  const others = events.filter((event) => !cancelling.includes(event));
   const targets = others.flatMap((event) => {
     const cell = fenceTable.intent[event];
     return 'to' in cell ? [cell.to] : [];
   });
-  expect([...new Set(targets)].sort()).toEqual(['failed', 'fenced']);
+  expect([...new Set(targets)].sort()).toEqual(['failed', 'fenced', 'intent']);
 });
 
-it('F3: nothing that happens after fenced makes the node uncertain again, short of a new verdict', () => {
+it('F3: nothing that happens after fenced makes the node uncertain again, short of a new verdict, or of power that reads on', () => {
   for (const state of states.filter(isConfirmedOff)) {
-    for (const event of events.filter((name) => name !== 'verdict')) {
+    for (const event of events.filter((name) => name !== 'verdict' && name !== 'readsOnAgain')) {
       const cell = fenceTable[state][event];
       if ('to' in cell) expect({ state, event, off: isConfirmedOff(cell.to) }).toEqual({ state, event, off: true });
     }
   }
+  expect(fenceTable.fenced.readsOnAgain).toMatchObject({ to: 'failed' });
 });
 
 it('a node may not rejoin while the shot may still be fired', () => {
@@ -50,15 +55,24 @@ it('a node may not rejoin while the shot may still be fired', () => {
 });
 
 it('the loop guard: after too many fences within an hour the node stays off, and says so', () => {
-  expect(afterFenced({ action: 'reboot', level: 'ipmi', fencesInLastHour: 3, maxFencesPerHour: 3 }).event).toBe(
-    'orderPowerOn',
-  );
-  const fourth = afterFenced({ action: 'reboot', level: 'ipmi', fencesInLastHour: 4, maxFencesPerHour: 3 });
+  expect(
+    afterFenced({ action: 'reboot', level: 'ipmi', fencesInLastHour: 3, maxFencesPerHour: 3, maintenance: null }).event,
+  ).toBe('orderPowerOn');
+  const fourth = afterFenced({
+    action: 'reboot',
+    level: 'ipmi',
+    fencesInLastHour: 4,
+    maxFencesPerHour: 3,
+    maintenance: null,
+  });
   expect(fourth).toEqual({
     event: 'leaveOff',
     because: 'the node was fenced 4 times within an hour (limit 3): it stays off and waits for a person',
   });
-  expect(afterFenced({ action: 'off', level: 'ipmi', fencesInLastHour: 1, maxFencesPerHour: 3 }).event).toBe(
-    'leaveOff',
-  );
+  expect(
+    afterFenced({ action: 'off', level: 'ipmi', fencesInLastHour: 1, maxFencesPerHour: 3, maintenance: null }).event,
+  ).toBe('leaveOff');
+  expect(
+    afterFenced({ action: 'reboot', level: 'ipmi', fencesInLastHour: 1, maxFencesPerHour: 3, maintenance: 'disk' }),
+  ).toEqual({ event: 'leaveOff', because: 'the node is in maintenance (disk): it stays off' });
 });

@@ -1,5 +1,5 @@
-import { guards, maxUnhealthyDefault, refusals } from '../../src/core/guards.ts';
-import type { GuardFacts } from '../../src/core/guards.ts';
+import { guards, maxUnhealthyDefault, refusals, silentForAny, silentTogether } from '../../src/core/guards.ts';
+import type { GuardFacts, SeenSilence } from '../../src/core/guards.ts';
 
 const passing: GuardFacts = {
   self: 'node1',
@@ -62,4 +62,57 @@ it('the fence of the target itself does not count against it', () => {
 
 it('the storm guard begins at half of the nodes, but never at one', () => {
   expect([1, 2, 3, 4, 5, 6, 7, 50].map(maxUnhealthyDefault)).toEqual([2, 2, 2, 2, 3, 3, 4, 25]);
+});
+
+describe('who is silent together, of six saving throws', () => {
+  const seen = (verdict: SeenSilence['verdict'], throws: number, isOff = false): SeenSilence => ({
+    verdict,
+    throws,
+    isOff,
+  });
+  const observer = (name: string, views: Record<string, SeenSilence>) => ({
+    name,
+    views: new Map(Object.entries(views)),
+  });
+  const dead = seen('dead', 6);
+
+  it.each([
+    ['one throw is everyday', seen('silent', 1), false],
+    ['less than half of the throws', seen('silent', 2), false],
+    ['half of them', seen('silent', 3), true],
+    ['all of them', dead, true],
+    ['all of them, and it is known to be off', seen('dead', 6, true), false],
+    ['dead early, by a reading of its power', seen('dead', 1, true), false],
+    ['not counted: a quiet period, or garbage', seen('unknown', 6), false],
+    ['stopped cleanly', seen('stopped', 0), false],
+  ])('%s', (_what, view, counts) => {
+    expect(silentTogether([['node2', view]], 6)).toEqual(counts ? ['node2'] : []);
+  });
+
+  it('the target counts, as it will when its verdict falls, unless it is known to be off', () => {
+    expect(silentForAny('node2', [observer('node1', {})], 6)).toEqual(['node2']);
+    expect(silentForAny('node2', [observer('node1', { node2: seen('dead', 1, true), node3: dead })], 6)).toEqual([
+      'node3',
+    ]);
+  });
+
+  it('the verdict by power of one observer stands beside that by saving throws of another: the first may fence', () => {
+    const byPower = observer('node1', { node2: seen('dead', 6, true) });
+    const byThrows = observer('node3', { node2: dead, node4: seen('silent', 1) });
+    expect(silentForAny('node4', [byPower, byThrows], 6)).toEqual(['node4']);
+  });
+
+  it('what two observers see is not added up: each asks its own views', () => {
+    const observers = [observer('node1', { node3: dead }), observer('node2', { node4: dead })];
+    expect(silentForAny('node5', observers, 6)).toEqual(['node3', 'node5']);
+  });
+
+  it('an observer in its quiet period will count as the others do', () => {
+    const quiet = observer('node1', { node3: seen('unknown', 0) });
+    expect(silentForAny('node2', [quiet, observer('node4', { node3: dead })], 6)).toEqual(['node2', 'node3']);
+  });
+
+  it('no observer is left: the target alone', () => {
+    expect(silentForAny('node2', [], 6)).toEqual(['node2']);
+  });
 });

@@ -8,7 +8,7 @@ import { step } from '../../src/core/machine.ts';
 import { standingMaintenance } from '../../src/core/maintenance.ts';
 import type { PrimaryEvent, PrimaryState } from '../../src/core/primary.ts';
 import { holdsSomething, primaryEvents, primaryStates, primaryTable } from '../../src/core/primary.ts';
-import { judgeHealth, stopOrder } from '../../src/core/resources.ts';
+import { judgeHealth, statusOfExitCode, stopOrder } from '../../src/core/resources.ts';
 import type { TransferEvent, TransferState } from '../../src/core/transfer.ts';
 import { inTheWay, isOver, transferEvents, transferStates, transferTable } from '../../src/core/transfer.ts';
 import type { Transition } from '../../src/core/transitions.ts';
@@ -74,6 +74,8 @@ describe('who may stand, and when', () => {
     role: 'coordinator',
     daemonState: 'run',
     sessionLive: true,
+    keepaliveAgeMs: 400,
+    keepaliveMaxMs: 2000,
     steppedDown: false,
     maintenance: null,
     barredMs: 0,
@@ -86,6 +88,8 @@ describe('who may stand, and when', () => {
       [{ daemonState: 'shutdown' }, /"shutdown"/],
       [{ daemonState: 'starting' }, /"starting"/],
       [{ sessionLive: false }, /session/],
+      [{ keepaliveAgeMs: null }, /has not acknowledged a keepalive of it yet/],
+      [{ keepaliveAgeMs: 2001 }, /has acknowledged no keepalive of it for 2 s/],
       [{ steppedDown: true }, /stepped down/],
       [{ maintenance: 'new disk' }, /maintenance: new disk/],
       [{ barredMs: 5000, barredBecause: 'db does not start' }, /5 s more: db does not start/],
@@ -119,9 +123,11 @@ describe('resources', () => {
       otherCandidates: 1,
       status: 'stopped',
       restarts: 0,
+      unknownChecks: 0,
+      unknownLimit: 3,
     } as const;
     expect(judgeHealth({ ...facts, status: 'running' }).verdict).toBe('well');
-    expect(judgeHealth({ ...facts, status: 'unknown' }).verdict).toBe('well');
+    expect(judgeHealth({ ...facts, status: 'dead' }).verdict).toBe('restart');
     expect([0, 1, 2, 3].map((restarts) => judgeHealth({ ...facts, restarts }).verdict)).toEqual([
       'restart',
       'restart',
@@ -129,6 +135,43 @@ describe('resources', () => {
       'relinquish',
     ]);
     expect(judgeHealth({ ...facts, restarts: 9, otherCandidates: 0 }).verdict).toBe('restart');
+  });
+
+  it.each([
+    // checks, restarts, others: verdict
+    [1, 0, 1, 'wait'],
+    [2, 0, 1, 'wait'],
+    [3, 0, 1, 'restart'],
+    [2, 3, 1, 'wait'],
+    [3, 3, 1, 'relinquish'],
+    [3, 3, 0, 'wait'], // it may well run, and nobody else can have it
+  ] as const)(
+    'unknown for %d of 3 checks, %d of 3 restarts, %d other candidates: %s',
+    (unknownChecks, restarts, otherCandidates, verdict) => {
+      const judged = judgeHealth({
+        name: 'db',
+        status: 'unknown',
+        because: 'exit code 4',
+        unknownChecks,
+        unknownLimit: 3,
+        restarts,
+        maxRestarts: 3,
+        otherCandidates,
+      });
+      expect(judged.verdict).toBe(verdict);
+      expect(judged.because).toMatch(/^status of db is unknown: .*exit code 4/);
+    },
+  );
+
+  it('the exit code of a status command is read as LSB says', () => {
+    const codes = [0, 1, 2, 3, 4, 5, 126, 127, 128, 150];
+    expect(codes.map(statusOfExitCode)).toEqual([
+      'running',
+      'dead',
+      'dead',
+      'stopped',
+      ...codes.slice(4).map(() => 'unknown'),
+    ]);
   });
 });
 
@@ -163,6 +206,7 @@ describe('a transfer', () => {
       ],
       epochSeen: 4,
       epoch: 4,
+      blocked: null,
       underWay: null,
     };
     expect(inTheWay(facts)).toEqual([]);
@@ -172,6 +216,9 @@ describe('a transfer', () => {
     expect(inTheWay({ ...facts, target: 'nodeX' })).toEqual(['there is no node "nodeX"']);
     expect(inTheWay({ ...facts, holder: null, recordState: 'none' })[0]).toMatch(/nobody is primary/);
     expect(inTheWay({ ...facts, recordState: 'takeover' })[0]).toMatch(/a switch is under way/);
+    expect(inTheWay({ ...facts, recordState: 'ended', blocked: 'node3 has not been heard since' })).toEqual([
+      'nobody takes the role: node3 has not been heard since',
+    ]);
     expect(inTheWay({ ...facts, epochSeen: 3, underWay: 't-7' })).toHaveLength(2);
     expect(inTheWay({ ...facts, target: null, nodes: facts.nodes.filter(({ name }) => name !== 'node2') })[0]).toMatch(
       /no other node can be primary \(node3: it is a worker\)/,

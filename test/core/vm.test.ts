@@ -7,6 +7,8 @@ import { judgeGuest, movingStates, runningStates, vmEvents, vmHealth, vmStates, 
 const states = Object.keys(vmStates) as VmState[];
 const events = Object.keys(vmEvents) as VmEvent[];
 const running = { power: 'running', reason: 'booted' } as const;
+const crashed = { power: 'crashed', reason: 'panicked' } as const;
+const unknown = { power: 'unknown', reason: 'no state' } as const;
 const off = (reason: string) => ({ power: 'off', reason }) as const;
 const facts: GuestFacts = {
   self: 'node1',
@@ -15,6 +17,7 @@ const facts: GuestFacts = {
   active: true,
   move: null,
   guest: running,
+  isOld: null,
   mayNotStart: null,
   starts: 0,
   startsMax: 3,
@@ -76,6 +79,12 @@ describe('what a node does', () => {
     ['somebody destroyed it', { guest: off('destroyed') }, 'record-stopped-by-itself'],
     ['it was destroyed before it was started at all', { active: false, guest: off('destroyed') }, 'start'],
     ['nothing may start here right now', { active: false, guest: null, mayNotStart: 'the store is away' }, 'nothing'],
+    ['S2: it panicked and is kept: its QEMU lives', { guest: crashed }, 'nothing'],
+    ['S2: it panicked and is kept, and the record does not say so', { active: false, guest: crashed }, 'take-up'],
+    ['S2: it panicked and is kept, and shall not run', { state: 'stop', guest: crashed }, 'switch-off'],
+    ['it panicked and is kept, and shall be restarted', { state: 'restart', guest: crashed }, 'switch-off'],
+    ['S2: libvirt knows it and does not say how it is', { guest: unknown }, 'nothing'],
+    ['S2: libvirt does not say how it is, and it shall not run', { state: 'stop', guest: unknown }, 'switch-off'],
     ['it shall be off and runs', { state: 'stop' }, 'switch-off'],
     ['it shall be off and is, as recorded', { state: 'stop', active: false, guest: null }, 'nothing'],
     [
@@ -107,6 +116,15 @@ describe('what a node does', () => {
     ],
   ])('%s', (_what, more, verdict) => {
     expect(judgeGuest({ ...facts, ...more }).verdict).toBe(verdict);
+  });
+
+  it('S2: only a guest that is off is started or recorded as off', () => {
+    for (const state of states)
+      for (const guest of [running, crashed, unknown, { power: 'paused', reason: 'user' } as const])
+        for (const active of [true, false]) {
+          const { verdict } = judgeGuest({ ...facts, state, guest, active });
+          expect(['start', 'record-off', 'record-stopped-by-itself', 'give-up']).not.toContain(verdict);
+        }
   });
 
   it('S2: whatever else is so, a node that is not its home never starts it', () => {
@@ -183,6 +201,17 @@ describe('commands', () => {
       move: null,
     });
   });
+});
+
+it('S2: after a restore a node claims what it has of a guest, but not what is on its way or unknown', () => {
+  const verdict = (guest: GuestFacts['guest'], more: Partial<GuestFacts> = {}) =>
+    judgeGuest({ ...facts, node: 'node2', isOld: 'restored', guest, ...more }).verdict;
+  const paused = (reason: string) => ({ power: 'paused', reason }) as const;
+  for (const guest of [running, crashed, paused('I/O error'), paused('user')]) expect(verdict(guest)).toBe('claim');
+  for (const guest of [null, off('shutdown'), unknown, paused('migration'), paused('starting up'), paused('post-copy')])
+    expect(verdict(guest)).toBe('nothing');
+  expect(verdict(running, { node: 'node1' })).toBe('nothing');
+  expect(verdict(crashed, { node: 'node1', state: 'stop' })).toBe('claim');
 });
 
 it('health is never called ok or off when it is not known', () => {

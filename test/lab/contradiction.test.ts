@@ -47,12 +47,13 @@ it('the leader alone knows of a change: the servers that contradict it are left,
   await Promise.all(hosts.map((host) => lab.do('freeze', host, '--process', 'noded')));
   await pause(1000);
   // The loops that would start the servers again wait meanwhile.
-  await Promise.all(
-    hosts.map((host) => inHost(host, 'pkill -STOP -f "[z]ookeeper.sh"; pkill -KILL -f "[Q]uorumPeerMain"')),
-  );
+  await Promise.all(hosts.map((host) => lab.do('freeze', host, '--process', 'zookeeper-service')));
+  await Promise.all(hosts.map((host) => inHost(host, 'pkill -KILL -f "[Q]uorumPeerMain"')));
   for (const host of hosts) await alone(host, host === leader ? `/nodes/${victim}/keepalive` : '/nodes');
-  await inHost(leader, 'pkill -CONT -f "[z]ookeeper.sh"; sleep 3');
-  await Promise.all(hosts.map((host) => inHost(host, 'pkill -CONT -f "[z]ookeeper.sh"')));
+  await lab.do('thaw', leader, '--process', 'zookeeper-service');
+  await pause(3000);
+  const followers = hosts.filter((host) => host !== leader);
+  await Promise.all(followers.map((host) => lab.do('thaw', host, '--process', 'zookeeper-service')));
   const serves =
     'until (exec 3<>/dev/tcp/$(hostname)/2181; echo srvr >&3; timeout 2 cat <&3) 2> /dev/null | grep Mode; do sleep 0.1; done';
   const modes = await Promise.all(hosts.map((host) => inHost(host, serves)));

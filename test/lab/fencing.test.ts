@@ -209,7 +209,8 @@ describe('whoever fences may die', () => {
         async () => ![undefined, known].includes((await newest())?.id),
       );
       const fencer = (await newest())?.by ?? '';
-      await lab.until('that step', 20_000, () => reached(before));
+      // Each command of a BMC this slow takes some six seconds: read, order, and read twice.
+      await lab.until('that step', 45_000, () => reached(before));
       if (death === 'plug') await lab.do('power', fencer, 'off');
       else await lab.do('exec', fencer, '--', 'pkill', '-KILL', '-f', 'daemon/main.js');
       await lab.until('node4 is back', 60_000, async () => (await newest())?.outcome === 'closed');

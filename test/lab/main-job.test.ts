@@ -46,6 +46,7 @@ it('S3, S4: the plug is pulled: the node is fenced, the others are untouched, th
   expect(fence?.recordedAt).toBeGreaterThanOrEqual(fence?.confirmedAt ?? Infinity);
   expect(fence?.steps.map((step) => step.what)).toEqual([
     'intent',
+    'power off ordered',
     'power reads off',
     'power on',
     'power on ordered',

@@ -137,7 +137,13 @@ async function play({ fault, moment }: Cell): Promise<string> {
   // S1, S2, S3, by what was seen on the hosts.
   expect({ overlaps: seen().overlaps(), isTorn }).toEqual({ overlaps: [], isTorn: false });
   const mayBeShot = [...free, ...(fault.isSilent ? [victim] : [])];
-  expect(shot.filter((host) => !mayBeShot.includes(host))).toEqual([]);
+  const wrongly = shot.filter((host) => !mayBeShot.includes(host));
+  if (wrongly.length > 0) {
+    const story = await lab.say(['timeline']);
+    throw new Error(
+      `ordered off: ${wrongly.join(' ')}; only ${mayBeShot.join(' ') || 'nobody'} may be\n${story.stdout}`,
+    );
+  }
   return [
     `off: ${shot.join(' ') || '-'}`.padEnd(18),
     `address: ${cast.primary} > ${whileStruck.join('+') || 'nobody'} > ${after.primary}`.padEnd(38),

@@ -25,7 +25,7 @@ function words(text: string): string[] {
         .replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?/g, 'TIME')
         .replace(/node\d/g, 'NODE')
         .replace(/root@\S+/g, 'root@HOST')
-        .replace(/\d[\d.]*( ?(ms|s|m|h|min|%))?/g, 'N')
+        .replace(/(less than )?\d[\d.]*( ?(ms|s|m|h|min|%))?/g, 'N')
         .replace(/[-─]{3,}/g, '---')
         .replace(/\s+/g, ' ')
         .trim(),

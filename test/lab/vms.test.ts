@@ -25,6 +25,8 @@ interface VmRow {
 
 const vms = async () => (JSON.parse(await lab.do('ctl', 'vm', 'list', '--json')) as { vms: VmRow[] }).vms;
 const vm = async (name: string) => (await vms()).find((row) => row.name === name);
+const lockOf = async (name: string) =>
+  (JSON.parse(await lab.do('ctl', 'vm', 'show', name, '--json')) as { lockedBy: string | null }).lockedBy;
 const file = (name: string, xml = guestXml(name)) => {
   const path = join(lab.dir, 'log', `${Buffer.from(name).toString('hex')}.xml`);
   writeFileSync(path, xml);
@@ -68,8 +70,11 @@ it('moves live there and back, and with its node when that is emptied and filled
     stdout: expect.stringMatching(/it runs on node2: it has moved live/) as string,
   });
   expect(await vm('vm1')).toMatchObject({ node: 'node2', cameFrom: 'node1', health: 'ok' });
+  await lab.until('node2 holds its lock', 10_000, async () => (await lockOf('vm1')) === 'node2');
   expect((await lab.say(['ctl', 'vm', 'unmigrate', 'vm1'])).code).toBe(0);
   expect(await vm('vm1')).toMatchObject({ node: 'node1', cameFrom: null });
+  // S2: also where it was before, and whose noded remembers a lock of it that is given up.
+  await lab.until('node1 holds its lock again', 10_000, async () => (await lockOf('vm1')) === 'node1');
   const flushed = await lab.say(['ctl', 'node', 'flush', 'node1', '--wait']);
   expect(flushed).toMatchObject({
     code: 0,

@@ -4,7 +4,13 @@ import { parseDuration, printDuration } from '../../src/config/duration.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { parseScenario } from '../../src/proof/scenario-file.ts';
 import { readDomainXml } from '../../src/real/libvirt/domain-xml.ts';
-import { parseDomState, parseJobInfo, parseList } from '../../src/real/libvirt/virsh-output.ts';
+import {
+  parseDomState,
+  parseJobInfo,
+  parseNames,
+  parseStates,
+  parseUuids,
+} from '../../src/real/libvirt/virsh-output.ts';
 import { parseMetadata } from '../../src/real/power/agent-metadata.ts';
 import { faultOf, guidOf, powerOf, privilegeOf } from '../../src/real/power/ipmitool-output.ts';
 import { cephReading, commandReading, libvirtReading } from '../../src/real/subsystems/readings.ts';
@@ -97,9 +103,11 @@ describe('libvirt', () => {
 
   it('lists, states and jobs', () => {
     check([listing, jobInfo, 'running (booted)\n', 'shut off (destroyed)\n'], (text) => {
-      for (const uuid of parseList(text)?.keys() ?? []) expect(uuid).toMatch(uuidPattern);
+      for (const { uuid } of parseNames(text) ?? []) expect(uuid).toMatch(uuidPattern);
+      for (const uuid of parseUuids(text) ?? []) expect(uuid).toMatch(uuidPattern);
+      for (const { state, reason } of parseStates(text) ?? []) expect(state + reason).toBeGreaterThanOrEqual(0);
       const state = parseDomState(text);
-      if (state?.power === 'off') expect(text).toMatch(/shut off|crashed/);
+      if (state?.power === 'off') expect(text).toMatch(/shut off/);
       const job = parseJobInfo(text);
       if (job?.totalBytes != null) expect(Number.isFinite(job.totalBytes)).toBe(true);
     });

@@ -7,7 +7,8 @@ import { IpmiDevice } from '../../src/records/device.ts';
 import { Registration, SessionHolder } from '../../src/records/registration.ts';
 import { parseRecord, printRecord, recordBytesMax } from '../../src/records/record.ts';
 import { OperatorRequest } from '../../src/records/request.ts';
-import { VerificationRow } from '../../src/records/verification.ts';
+import { DeviceKnowledgeRecord } from '../../src/records/device-knowledge.ts';
+import { VerificationEntry, VerificationHead } from '../../src/records/verification.ts';
 
 const schemas = {
   Keepalive,
@@ -19,7 +20,9 @@ const schemas = {
   HistoryEvent,
   Maintenance,
   OperatorRequest,
-  VerificationRow,
+  VerificationEntry,
+  VerificationHead,
+  DeviceKnowledgeRecord,
 };
 
 describe.each(Object.entries(schemas))('%s', (_name, schema) => {

@@ -47,5 +47,7 @@ it('S3: an agent that shoots too early is caught', async () => {
   expect(unjust()).toEqual([]);
   agent.settings.config.detection.savingThrows = 1;
   await stumble();
-  expect(unjust()).toEqual([expect.stringMatching(/node1 condemned node2/)]);
+  // It wakes before the command is sent, and its fence is cancelled; it is condemned again for the rest of its pause.
+  expect(unjust().length).toBeGreaterThan(0);
+  for (const finding of unjust()) expect(finding).toMatch(/node1 condemned node2/);
 });

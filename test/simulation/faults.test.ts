@@ -48,7 +48,8 @@ describe('the fencer loses power at a certain step: another goes on, and power i
     await under.run(90_000);
     expect(killed).not.toBeNull();
     const orders = under.bmc('node2').orders.map((order) => order.power);
-    expect(orders.filter((power) => power === 'off').length).toBeLessThanOrEqual(1);
+    // Each fencer sends the command, also to a machine that is off already: it does nothing then.
+    expect(orders.filter((power) => power === 'off').length).toBeLessThanOrEqual(2);
     expect(under.machine('node2').boots).toBe(2);
     expect(unsettled(under)).toEqual([]);
   });

@@ -33,11 +33,35 @@ export const mutations: readonly Mutation[] = [
     edits: [
       agent(
         'primary/tenure.ts',
-        'let stopped = await keeper.stopAtOnce(facts);',
+        'let stopped = await this.stopEverything(facts);',
         "let stopped = { ok: true, because: '' };",
       ),
     ],
     within: 50,
+  },
+  {
+    rule: 'S1',
+    what: 'the role is given away while a command runs whose guard is stopped',
+    edits: [
+      agent(
+        'primary/holds.ts',
+        'await this.change(left);\n    return this.endLapsed();',
+        'await this.change(left);\n    return null;',
+      ),
+    ],
+    within: 2000,
+  },
+  {
+    rule: 'S1',
+    what: 'the next noded leaves a command running whose guard is stopped',
+    edits: [
+      agent(
+        'primary/primary.ts',
+        'const former = holds.endFormer();',
+        'const former = Promise.resolve(null as string | null);',
+      ),
+    ],
+    within: 2000,
   },
   {
     rule: 'S1',
@@ -55,7 +79,7 @@ export const mutations: readonly Mutation[] = [
     rule: 'S1',
     what: 'what a former life left running is not stopped before the role is contended for',
     edits: [agent('agent.ts', 'await primary?.cleanUp();', '')],
-    within: 100,
+    within: 2000,
   },
   {
     rule: 'S1',
@@ -67,7 +91,56 @@ export const mutations: readonly Mutation[] = [
         'const waitMs = 0;',
       ),
     ],
-    within: 1000,
+    within: 2000,
+  },
+  {
+    rule: 'S1',
+    what: 'the bound of a watchdog that stands still in sleep is published',
+    edits: [
+      core('watchdog.ts', 'if (boundMs !== null && !sleep.covered) {', 'if (boundMs !== null && sleep === null) {'),
+    ],
+    within: 2000,
+  },
+  {
+    rule: 'S1',
+    what: "whoever answers at a node's API address is taken for that node",
+    edits: [
+      core('answerer.ts', 'if (answered.node === self) return', 'if (Number(answered.node) === 0) return'),
+      core('answerer.ts', 'if (answered.node !== asked.node) return', 'if (answered.node === asked.nonce) return'),
+      core(
+        'answerer.ts',
+        'asked.incarnation !== null && answered.incarnation',
+        "asked.incarnation === '' && answered.incarnation",
+      ),
+      core('answerer.ts', 'if (to !== self)', "if (to === '')"),
+      core('answerer.ts', 'if (from === self)', "if (from === '')"),
+      core('failsafe.ts', 'if (asking.node === facts.self)', "if (asking.node === '')"),
+    ],
+    within: 2000,
+  },
+  {
+    rule: 'S1',
+    what: 'the bound counts the timeout that was asked for, not what the device counts',
+    edits: [core('watchdog.ts', 'facts.boundMs - askedMs + countsMs', 'facts.boundMs')],
+    within: 2000,
+  },
+  {
+    rule: 'S1',
+    what: 'an answer to an earlier question is taken for an agreement',
+    edits: [core('answerer.ts', 'if (answered.nonce !== asked.nonce) return', "if (asked.nonce === '') return")],
+    within: 2000,
+  },
+  {
+    rule: 'S1',
+    what: 'any acknowledged write renews the lease, not the keepalive alone',
+    edits: [
+      agent(
+        'context.ts',
+        'return lastBeat?.generation === env.store.session().generation ? lastBeat.sentMs : null;',
+        'return lastBeat === null ? null : env.store.session().lastAckSentMs;',
+      ),
+    ],
+    within: 2000,
   },
   {
     rule: 'S2',
@@ -79,7 +152,7 @@ export const mutations: readonly Mutation[] = [
         'await recoverVms(context, peers, target, file);\n    const outcome = await tryLevel(',
       ),
     ],
-    within: 200,
+    within: 2000,
   },
   {
     rule: 'S3',
@@ -117,7 +190,7 @@ export const mutations: readonly Mutation[] = [
       ),
       core('guards.ts', 'return others.length < f.maxConcurrentFences', 'return others.length < 1000'),
     ],
-    within: 200,
+    within: 2000,
   },
   {
     rule: 'S4',
@@ -126,27 +199,71 @@ export const mutations: readonly Mutation[] = [
       agent(
         'fencing/power-level.ts',
         'continue; // read at once: most devices are quick',
-        "return confirm(context, target, level, file, 'it was ordered off', []);",
+        'return confirmOff(context, target, level, file, handled) as Promise<LevelOutcome | null>;',
       ),
     ],
-    within: 200,
+    within: 2000,
   },
   {
     rule: 'S4',
-    what: 'a device that never said on is believed',
+    what: 'off is believed without a command',
     edits: [
-      agent(
-        'fencing/power-level.ts',
-        'const seenOn = await wasSeenOn(context, registration, target);',
-        'const seenOn = (await wasSeenOn(context, registration, target)) || true;',
-      ),
+      core('levels.ts', 'if (isOff && facts.taken && facts.readAfterTaken && isOffTwice', 'if (isOff && isOffTwice'),
       core(
-        'fencers.ts',
-        'export function lyingLevels(',
-        'export function lyingLevels(_: unknown): string[] {\n  return [];\n}\nexport function lyingLevelsBefore(',
+        'levels.ts',
+        "if (facts.requests === 0) return { step: 'request-off' };",
+        "if (facts.requests === 0) return { step: isOff ? 'read-again' : 'request-off' };",
       ),
     ],
-    within: 500,
+    within: 2000,
+  },
+  {
+    rule: 'S4',
+    what: 'what is known against a device is not asked',
+    edits: [
+      core(
+        'device-trust.ts',
+        '  if (wrong !== undefined && !wrong.readsOnAgain && !wrong.isCleared) return never(findingInWords(wrong), true);\n  const needsOn = wrong !== undefined ||',
+        '  const needsOn =',
+      ),
+    ],
+    within: 2000,
+  },
+  {
+    rule: 'S3',
+    what: 'the BMC of another machine is used when nothing else is left',
+    edits: [
+      core(
+        'device-trust.ts',
+        'if (foreign !== undefined && !deviceIsRight) return never(findingInWords(foreign));',
+        '',
+      ),
+    ],
+    within: 2000,
+  },
+  {
+    rule: 'S3',
+    what: 'a BMC is not asked whose it is before the command',
+    edits: [
+      agent(
+        'fencing/whose.ts',
+        'return { foreign: guid === null ? null : devices.foreignBmc(target, guid), fault };',
+        'return { foreign: guid === "x" ? devices.foreignBmc(target, guid) : null, fault };',
+      ),
+    ],
+    within: 2000,
+  },
+  {
+    rule: 'S3',
+    what: 'a node that woke up before the command is switched off',
+    edits: [
+      agent(
+        'fencing/before-command.ts',
+        'if (isUntouched && !isCommandedAlive) {',
+        'if (isUntouched && record.id === "") {',
+      ),
+    ],
+    within: 2000,
   },
   {
     rule: 'S3',
@@ -166,7 +283,12 @@ export const mutations: readonly Mutation[] = [
     edits: [
       agent(
         'fencing/power-level.ts',
-        "if (next.step === 'request-off' && mayShoot(context, file)) {",
+        "if (touched.answer === 'go' && mayShoot(context, file)) {",
+        "if (touched.answer === 'go') {",
+      ),
+      agent(
+        'fencing/power-level.ts',
+        "if (next.step === 'request-off' && handled.every(isIdentified) && mayShoot(context, file)) {",
         "if (next.step === 'request-off' && (mayShoot(context, file) || true)) {",
       ),
       agent(
@@ -181,13 +303,27 @@ export const mutations: readonly Mutation[] = [
     rule: 'S7',
     what: 'nobody goes on with the fence of a fencer that died',
     edits: [agent('fencing/fencing.ts', "if (abandoned) this.begin(name, { kind: 'resume' });", 'void abandoned;')],
-    within: 500,
+    within: 2000,
   },
   {
     rule: 'S7',
     what: 'a fence that failed is not tried again',
     edits: [agent('fencing/fencing.ts', 'await this.tryAgain(name, record, sinceMs);', 'void this.tryAgain;')],
-    within: 200,
+    within: 2000,
+  },
+  {
+    rule: 'S7',
+    what: 'a disk that hangs is waited for',
+    edits: [agent('disk.ts', 'return Promise.race([done, tooLate]);', 'return Promise.race([done]);')],
+    within: 2000,
+  },
+  {
+    rule: 'S7',
+    what: 'a resource whose status stays unknown counts as well',
+    edits: [
+      core('resources.ts', 'if (unknownChecks < unknownLimit) return null;', 'if (unknownLimit > 0) return null;'),
+    ],
+    within: 2000,
   },
   {
     rule: 'S8',
@@ -207,7 +343,7 @@ export const mutations: readonly Mutation[] = [
     edits: [
       agent('primary/tenure.ts', 'const left = this.leaseLeftMs();', 'const left = Math.max(100, this.leaseLeftMs());'),
     ],
-    within: 100,
+    within: 2000,
   },
   {
     rule: 'S9',
@@ -231,7 +367,7 @@ export const mutations: readonly Mutation[] = [
         '      await this.context.env.clock.sleep(1000);\n      stopped',
       ),
     ],
-    within: 200,
+    within: 2000,
   },
   {
     rule: 'S10',
@@ -250,7 +386,7 @@ export const mutations: readonly Mutation[] = [
     what: 'the step of a fence bears its device, password included',
     edits: [
       agent(
-        'fencing/power-level.ts',
+        'fencing/handled-device.ts',
         'const because = `${answer.because} (${inWords(answer.tookMs)})`;',
         'const because = `${answer.because} (${inWords(answer.tookMs)}) ${JSON.stringify(one.device)}`;',
       ),
@@ -275,6 +411,189 @@ export const mutations: readonly Mutation[] = [
     edits: [
       core('contradiction.ts', 'if (before?.expected === expected && before.isShownAgain) return', 'if (false) return'),
     ],
-    within: 1000,
+    within: 2000,
+  },
+  {
+    rule: 'S1',
+    what: 'after a restore nobody waits for what the others have seen',
+    edits: [
+      agent(
+        'primary/epoch-memory.ts',
+        'if (setBackAtMs === null || this.heardOfMs === setBackAtMs) return null;',
+        'if (setBackAtMs !== Infinity) return null;',
+      ),
+      agent(
+        'primary/contend.ts',
+        'if (keepalive != null) epochs.learn(keepalive);',
+        'if (keepalive == null) continue;',
+      ),
+    ],
+    within: 2000,
+  },
+  {
+    rule: 'S2',
+    what: 'who has just started does not ask the others whether the store was restored',
+    edits: [
+      agent('store-restore.ts', 'Promise.all([this.askAll(), this.loaded]);', 'Promise.all([null, this.loaded]);'),
+    ],
+    within: 2000,
+  },
+  {
+    rule: 'S3',
+    what: 'a store that was restored from an old copy is not noticed',
+    edits: [agent('witnessed-store.ts', 'return stands.ok === read.ok ? older : null;', 'return null;')],
+    within: 2000,
+  },
+  {
+    rule: 'S1',
+    what: 'the cluster id and the shape of a ZooKeeper server are not looked at',
+    edits: [
+      agent(
+        'agent.ts',
+        'env.store.guard(storeGate(this.context, (because) => this.forgetStore(because)));',
+        'void storeGate;',
+      ),
+    ],
+    within: 2000,
+  },
+  {
+    rule: 'S1',
+    what: 'a cluster id that one server alone shows is enough for a node that knows none',
+    edits: [
+      core('one-store.ts', 'if (found >= needed) return null;', 'if (found >= Math.min(1, needed)) return null;'),
+    ],
+    within: 2000,
+  },
+  {
+    rule: 'S2',
+    what: 'half a list of guests is taken for a whole one',
+    edits: [
+      core(
+        'guest-list.ts',
+        'for (const half of [names, states]) if (!half.ok) return { ...half, isTorn: false };\n  if (!names.ok || !states.ok)',
+        'if (!names.ok) names = { ok: true, value: [] };\n  if (!states.ok) states = { ok: true, value: [] };\n  if (!names.ok || !states.ok)',
+      ),
+      core(
+        'guest-list.ts',
+        'if (state === undefined) return torn(',
+        'if (state === undefined) continue;\n    void torn(',
+      ),
+      core('guest-list.ts', 'if (unnamed !== undefined)', 'if (unnamed !== undefined && names.ok === null)'),
+      core('guest-list.ts', 'return isDouble ?', 'return isDouble && names.ok === null ?'),
+    ],
+    within: 2000,
+  },
+  {
+    rule: 'S2',
+    what: 'a guest whose lookup failed is taken for gone',
+    edits: [
+      core(
+        'guest-list.ts',
+        'return listed.value.includes(uuid) ?',
+        'return listed.value.includes(uuid) && uuid.length === 0 ?',
+      ),
+    ],
+    within: 2000,
+  },
+  {
+    rule: 'S2',
+    what: 'a VM is recorded as off though libvirt has not forgotten it',
+    edits: [
+      agent(
+        'vms/guest-acts.ts',
+        'if (!removed.ok) {\n      this.tell(uuid, `${name} is off and could',
+        "if (!removed.ok && event === 'gaveUp') {\n      this.tell(uuid, `${name} is off and could",
+      ),
+    ],
+    within: 2000,
+  },
+  {
+    rule: 'S2',
+    what: 'the lock of a VM that was given away is remembered when it comes back',
+    edits: [
+      agent('vms/held-locks.ts', ' && clock.monotonicMs() - held.seenMs < trustMs', ''),
+      agent('vms/held-locks.ts', 'this.held.has(uuid) && isNothingHere', 'uuid === node && isNothingHere'),
+    ],
+    within: 2000,
+  },
+  {
+    rule: 'S2',
+    what: 'a lock that was taken away is not looked for',
+    edits: [agent('vms/held-locks.ts', ' && clock.monotonicMs() - held.seenMs < trustMs', '')],
+    within: 2000,
+  },
+  {
+    rule: 'S7',
+    what: 'a guest that crashed and is kept is taken for off',
+    edits: [
+      core(
+        'guest-list.ts',
+        "return { power: 'crashed', reason: crashedReasons",
+        "return { power: 'off', reason: crashedReasons",
+      ),
+    ],
+    within: 2000,
+  },
+  {
+    rule: 'S9',
+    what: 'a takeover that hangs is finished before a noded that ends lets go',
+    edits: [agent('primary/primary.ts', "over.addEventListener('abort', () => tenure.lose('noded ends'));", '')],
+    within: 2000,
+  },
+  {
+    rule: 'S3',
+    what: 'a node that stopped cleanly is counted against after a restore',
+    edits: [agent('lives-before.ts', 'return stoppedAt !== null && sequence <= stoppedAt;', 'return false;')],
+    within: 2000,
+  },
+  {
+    rule: 'S2',
+    what: 'nobody waits for a node that a restored store does not list',
+    edits: [
+      agent('nodes-before.ts', 'return [...this[kind]].filter((name) => !names.has(name)).sort();', 'return [];'),
+    ],
+    within: 4000,
+  },
+  {
+    rule: 'S2',
+    what: 'what an incarnation knows of a restore ends with it',
+    edits: [
+      agent(
+        'store-restore.ts',
+        'if (parsed?.ok !== true) return;\n    this.previous',
+        'if (parsed !== undefined) return;\n    this.previous',
+      ),
+    ],
+    within: 2000,
+  },
+  {
+    rule: 'S2',
+    what: 'a list of guests of the copy counts after a restore',
+    edits: [
+      agent(
+        'vms/restored.ts',
+        'if (!isOfNow || guestList === null || list.record.number < guestList)',
+        'if (!isOfNow || guestList === -1)',
+      ),
+    ],
+    within: 2000,
+  },
+  {
+    rule: 'S2',
+    what: 'after a restore nobody waits for what was begun before it',
+    edits: [
+      agent(
+        'vms/vms.ts',
+        'for (const uuid of this.tasks.keys()) this.unfinished.add(uuid);',
+        'this.unfinished.clear();',
+      ),
+    ],
+    within: 2000,
+  },
+  {
+    rule: 'S7',
+    what: 'a guest that crashed and is kept is not claimed after a restore',
+    edits: [core('vm.ts', "if (guest === null || guest.power === 'off' ||", "if (guest?.power !== 'running' ||")],
+    within: 2000,
   },
 ];

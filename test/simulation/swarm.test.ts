@@ -69,12 +69,14 @@ describe('a seed is a story', () => {
 });
 
 it('every rule has a checker, or says why not', () => {
+  // S12: two stores for one are two primaries (S1), or a healthy node that is fenced (S3).
   expect([...new Set(checkers.map(({ rule }) => rule))]).toEqual([
     'S1',
     'S2',
     'S3',
     'S4',
     'S6',
+    'S7',
     'S8',
     'S9',
     'S10',

@@ -6,6 +6,7 @@ import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { thawAll } from '../../src/lab/faults.ts';
 import { Lab } from '../../src/lab/lab.ts';
 import { nodectl } from '../../src/lab/status.ts';
 import { pause } from './zookeeper.ts';
@@ -60,6 +61,22 @@ export interface Happened {
 
 export class LabDriver {
   readonly dir = join(mkdtempSync(join(tmpdir(), 'nk-lab-')), 'lab');
+  /** What stories froze and did not thaw: "HOST --process WHAT", and the ensemble as a whole. */
+  private readonly frozen = new Set<string>();
+  private thawServers: (() => Promise<void>) | null = null;
+
+  /** One driver a file, made before its stories: what a failed story left frozen is thawed after it. */
+  constructor() {
+    afterEach(() => this.thawAll());
+  }
+
+  async thawAll(): Promise<void> {
+    const lab = new Lab(this.dir);
+    if (lab.isUp()) await this.thawServers?.();
+    const hosts = new Set([...this.frozen].map((one) => one.split(' ')[0] ?? ''));
+    for (const host of hosts) if (lab.isUp()) await thawAll(lab, host);
+    this.frozen.clear();
+  }
 
   /** Takes the lab down and removes what this driver made. */
   async end(): Promise<void> {
@@ -70,6 +87,7 @@ export class LabDriver {
   /** One command; a failure is an answer, not an exception. `onText` hears what it prints as it does so. */
   say(words: readonly string[], deadlineMs = 120_000, onText?: (text: string) => void): Promise<Said> {
     const [program, args, env] = this.command(words);
+    this.remember(words);
     return new Promise((resolve) => {
       const child = execFile(
         program,
@@ -82,6 +100,12 @@ export class LabDriver {
       );
       if (onText !== undefined) child.stdout?.on('data', onText);
     });
+  }
+
+  private remember([verb, ...what]: readonly string[]): void {
+    if (verb === 'freeze') this.frozen.add(what.join(' '));
+    if (verb !== 'thaw') return;
+    for (const one of this.frozen) if (`${one} `.startsWith(`${what.join(' ')} `)) this.frozen.delete(one);
   }
 
   private command(words: readonly string[]): readonly [string, string[], Record<string, string>] {
@@ -196,14 +220,16 @@ export class LabDriver {
     const leader = await this.leader(hosts);
     const others = hosts.filter((host) => host !== leader);
     const fromMs = Date.now();
-    // A host that is off right now has none; that of the leader certainly runs.
-    const freezing = others.map((host) => this.say(['freeze', host, '--process', 'zookeeper']));
-    await Promise.all([this.do('freeze', leader, '--process', 'zookeeper'), ...freezing]);
     const thaw = async () => {
+      this.thawServers = null;
       await this.say(['thaw', leader, '--process', 'zookeeper']);
       await pause(1000);
       await Promise.all(others.map((host) => this.say(['thaw', host, '--process', 'zookeeper'])));
     };
+    this.thawServers = thaw;
+    // A host that is off right now has none; that of the leader certainly runs.
+    const freezing = others.map((host) => this.say(['freeze', host, '--process', 'zookeeper']));
+    await Promise.all([this.do('freeze', leader, '--process', 'zookeeper'), ...freezing]);
     return { fromMs, thaw };
   }
 

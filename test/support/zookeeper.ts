@@ -1,15 +1,18 @@
 /** Real ZooKeeper servers on loopback: alone or three together; they can be frozen, killed and started again. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freezeProcesses, standing, thawProcesses } from '../../src/lab/standstill.ts';
 import { askServers } from '../../src/real/zookeeper/ask-servers.ts';
 
 export interface ServerOptions {
   readonly servers?: number;
   readonly tickTime?: number;
+  /** Each is a standalone server on its own: as many stores as servers. */
+  readonly apart?: boolean;
   /** Clients come by TLS only, with a certificate of this authority. One server only. */
   readonly tls?: { readonly caFile: string; readonly bothFile: string };
 }
@@ -26,7 +29,12 @@ export class ZooKeeperServers {
   private secure = false;
 
   /** Starts the servers; returns when one of them leads. */
-  static async start({ servers = 1, tickTime = 500, tls }: ServerOptions = {}): Promise<ZooKeeperServers> {
+  static async start({
+    servers = 1,
+    tickTime = 500,
+    apart = false,
+    tls,
+  }: ServerOptions = {}): Promise<ZooKeeperServers> {
     const ensemble = new ZooKeeperServers();
     ensemble.secure = tls !== undefined;
     const ports = await freePorts(servers * 3);
@@ -50,7 +58,7 @@ export class ZooKeeperServers {
         'admin.enableServer=false',
         'maxClientCnxns=0',
         '4lw.commands.whitelist=srvr',
-        ...(servers > 1 ? peers : []),
+        ...(servers > 1 && !apart ? peers : []),
       ];
       writeFileSync(join(dir, 'zoo.cfg'), `${lines.join('\n')}\n`);
       writeFileSync(join(dir, 'log4j.properties'), 'log4j.rootLogger=OFF\n');
@@ -106,17 +114,44 @@ export class ZooKeeperServers {
     });
   }
 
+  /** Copies the data of all servers as they stand, while they run; returns the way to put it back, all servers being stopped. */
+  copyData(): () => Promise<void> {
+    const name = `copy-${performance.now()}`;
+    for (const { dir } of this.servers) cpSync(join(dir, 'version-2'), join(dir, name), { recursive: true });
+    return async () => {
+      await Promise.all(this.servers.map((_, index) => this.end(index)));
+      for (const { dir } of this.servers) {
+        rmSync(join(dir, 'version-2'), { recursive: true, force: true });
+        cpSync(join(dir, name), join(dir, 'version-2'), { recursive: true });
+      }
+      this.servers.forEach((_, index) => this.boot(index));
+      await this.ready();
+    };
+  }
+
   /** All data of a server that does not run is lost. */
   wipe(index: number): void {
     rmSync(join(this.at(index).dir, 'version-2'), { recursive: true, force: true });
   }
 
-  freeze(index: number): void {
-    this.at(index).process?.kill('SIGSTOP');
+  /** Returns when the server stands still: until then it answers. */
+  async freeze(index: number): Promise<void> {
+    await freezeProcesses(this.pidsOf(index));
   }
 
-  thaw(index: number): void {
-    this.at(index).process?.kill('SIGCONT');
+  async thaw(index: number): Promise<void> {
+    await thawProcesses(this.pidsOf(index));
+  }
+
+  /** After each story: what a failed one left frozen or killed must not fail the next ones. */
+  async restore(): Promise<void> {
+    const states = this.servers.map((_, index) => this.pidsOf(index).map(standing)[0] ?? 'ended');
+    if (states.every((state) => state === 'running')) return;
+    for (const [index, state] of states.entries()) {
+      if (state === 'stopped') await this.thaw(index);
+      if (state === 'ended') this.boot(index);
+    }
+    await this.ready();
   }
 
   /** Index of the leader (or of the only server). */
@@ -143,6 +178,18 @@ export class ZooKeeperServers {
   async stop(): Promise<void> {
     await Promise.all(this.servers.map((_, index) => this.end(index)));
     rmSync(this.dir, { recursive: true, force: true });
+  }
+
+  /** Of a server that runs. */
+  pid(index: number): number {
+    const [pid] = this.pidsOf(index);
+    if (pid === undefined) throw new Error(`server ${index} does not run`);
+    return pid;
+  }
+
+  private pidsOf(index: number): number[] {
+    const pid = this.at(index).process?.pid;
+    return pid === undefined ? [] : [pid];
   }
 
   private async modes(): Promise<(string | null)[]> {

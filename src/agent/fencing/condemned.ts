@@ -1,5 +1,5 @@
 /**
- * A node that reads its own fence intent steps down (5.4): it observes and fences nobody any more. If it is let go, it
+ * A node that reads its own fence intent steps down: it observes and fences nobody any more. If that fence is cancelled, it
  * goes on with all counts forgotten. If it is recorded as fenced while it is alive, its life is over all the same: what
  * it held may run elsewhere by now, so this noded ends, and its next life starts clean.
  */

@@ -1,11 +1,13 @@
 /** The devices that can switch a node off, as its own noded published them, with the seal opened. */
-import type { Power, PowerReading } from '../../environment/power.ts';
+import type { PowerReading } from '../../environment/power.ts';
 import type { Secrets } from '../../environment/secrets.ts';
 import { levelName } from '../../core/levels.ts';
 import type { FenceDevice } from '../../records/device.ts';
-import { SealedDevices, sealContext } from '../../records/device.ts';
+import { SealedDevices, sealContext, whereIs } from '../../records/device.ts';
 import type { Registration } from '../../records/registration.ts';
 import { parseRecord } from '../../records/record.ts';
+import type { Context } from '../context.ts';
+import { notForeign, readOwn } from './whose.ts';
 
 export type Opened<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly because: string };
 
@@ -43,9 +45,36 @@ export function devicesOf(
   return { ok: true, value: found.filter((device) => device !== undefined) };
 }
 
-/** Of all devices together: on if one says so, off only when each says off. */
-export async function powerOf(power: Power, devices: readonly FenceDevice[]): Promise<PowerReading['power']> {
-  const readings = await Promise.all(devices.map((device) => power.read(device, device.commandTimeoutMs)));
+/** Of all devices together: on if one says so, off only when each says off. What says beside it that it is another machine's counts as unread. */
+export async function powerOf(
+  context: Context,
+  target: string,
+  devices: readonly FenceDevice[],
+): Promise<PowerReading['power']> {
+  const readings = await Promise.all(devices.map((device) => readOwn(context, target, device)));
   if (readings.some((reading) => reading.power === 'on')) return 'on';
   return readings.length > 0 && readings.every((reading) => reading.power === 'off') ? 'off' : 'unknown';
+}
+
+/** Of these only what is not known to be another machine's, or said by an operator to be right. */
+export async function trustedDevices(
+  context: Context,
+  target: string,
+  devices: readonly FenceDevice[],
+  deviceIsRight: boolean,
+): Promise<FenceDevice[]> {
+  const places = devices.map((device) => ({ device: device.name, where: whereIs(device) }));
+  const standings = await context.devices.standings(target, places, deviceIsRight);
+  return devices.filter((device) => standings.get(device.name)?.use !== 'never');
+}
+
+/** Of those only what does not say now that it is another machine's: asked before anything is done with them. */
+export async function ownDevices(
+  context: Context,
+  target: string,
+  devices: readonly FenceDevice[],
+  deviceIsRight: boolean,
+): Promise<FenceDevice[]> {
+  const trusted = await trustedDevices(context, target, devices, deviceIsRight);
+  return deviceIsRight ? trusted : notForeign(context, target, trusted);
 }

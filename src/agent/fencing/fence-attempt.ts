@@ -4,7 +4,7 @@
  */
 import { inWords } from '../../core/decision.ts';
 import type { FenceEvent } from '../../core/fencing.ts';
-import type { LifeSign } from '../../core/levels.ts';
+import type { Operation } from '../../environment/store.ts';
 import { SessionHolder } from '../../records/registration.ts';
 import { parseRecord } from '../../records/record.ts';
 import { tree } from '../../records/tree.ts';
@@ -12,11 +12,13 @@ import type { Context } from '../context.ts';
 import type { Peers } from '../peers.ts';
 import { recoverVms } from '../vms/recovery.ts';
 import { readPrimary, writePrimary } from '../primary/primary-file.ts';
+import { unansweredMax } from './before-command.ts';
 import { devicesOf } from './devices.ts';
 import type { FenceRecord } from '../../records/fence.ts';
+import { recentFences } from '../../records/fence.ts';
 import type { FenceFile } from './fence-file.ts';
 import type { Trigger } from './fence-intent.ts';
-import type { LevelOutcome } from './power-level.ts';
+import type { LevelOutcome } from './level-outcome.ts';
 import { powerLevel } from './power-level.ts';
 import { restore } from './restore.ts';
 import { watchdogLevel } from './watchdog-level.ts';
@@ -26,22 +28,62 @@ export async function shoot(context: Context, peers: Peers, target: string, file
   if (file.record.state === 'intent') {
     const level = file.record.attempting;
     if (level === null || level === 'manual')
-      return failed(
-        context,
-        target,
-        file,
-        `there is no level by which ${target} could be fenced; when it is surely off: nodectl fence confirm ${target}`,
-      );
-    const outcome = await tryLevel(context, peers, target, level, file);
+      return failed(context, target, file, {
+        because: `there is no level by which ${target} could be fenced; when it is surely off: nodectl fence confirm ${target}`,
+      });
+    const outcome = await tryAndRecord(context, peers, target, level, file);
     if (outcome === null) return; // not ours any more: whoever has the lock next goes on
+    if (outcome === 'alive') return;
     const { metrics } = context.env;
     metrics.count('nodekeeper_fence_attempts_total', { level, outcome: outcome.off ? 'off' : 'failed' });
-    if (!outcome.off) return failed(context, target, file, outcome.because, outcome.signAtOff ?? null);
-    const event = level === 'watchdog' ? 'watchdogCertain' : 'powerReadsOff';
-    if (!(await recordFenced(context, target, file, event, level, outcome))) return;
+    if (!outcome.off) return failed(context, target, file, outcome);
   }
   await freeWhatItHeld(context, peers, target, file);
   await restore(context, peers, target, file);
+}
+
+/** How often an attempt is made again because a keepalive came between the last look and the record. */
+const recordTriesMax = 3;
+
+/** Tries a level until what came of it is recorded; `alive`: the fence was cancelled. */
+async function tryAndRecord(
+  context: Context,
+  peers: Peers,
+  target: string,
+  level: string,
+  file: FenceFile,
+): Promise<Exclude<LevelOutcome, { off: 'alive' }> | 'alive' | null> {
+  for (let tries = 0; tries < recordTriesMax; tries += 1) {
+    const outcome = await tryLevel(context, peers, target, level, file);
+    if (outcome === null) return null;
+    if (outcome.off === 'alive') {
+      await cancelled(context, target, file, 'aliveUntouched', outcome.because);
+      return 'alive';
+    }
+    if (!outcome.off) return outcome;
+    const event = level === 'watchdog' ? 'watchdogCertain' : 'powerReadsOff';
+    const recorded = await recordFenced(context, target, file, event, level, outcome);
+    if (recorded === 'recorded') return outcome;
+    if (recorded === 'lost') {
+      file.mayStrikeLate = file.ordered;
+      return null;
+    }
+  }
+  return { off: false, because: `level ${level}: a keepalive came each time before the record was written` };
+}
+
+/** The fence ends here: the node was found alive, or as another incarnation. */
+export async function cancelled(
+  { history }: Context,
+  target: string,
+  file: FenceFile,
+  event: 'aliveUntouched' | 'anotherIncarnation',
+  because: string,
+): Promise<void> {
+  const fenceId = file.record.id;
+  file.note('cancelled', because);
+  const moved = await file.move(event, {}, [], true);
+  if (moved.ok) history.happened('fence-cancelled', because, { node: target, fenceId });
 }
 
 /** An operator's word instead of a reading: recorded with who gave it; nothing is powered on afterwards. */
@@ -50,13 +92,18 @@ export async function recordWord(
   peers: Peers,
   target: string,
   file: FenceFile,
-  { id, request }: Extract<Trigger, { kind: 'word' }>,
+  { id, version, request }: Extract<Trigger, { kind: 'word' }>,
+  signVersion: number | null,
 ): Promise<void> {
   const because = `${request.by} has confirmed by hand that it is off${request.reason === '' ? '' : ` (${request.reason})`}`;
   file.note('confirmed by hand', because);
-  const outcome = { off: true, confirmedWallMs: context.env.clock.wallMs(), because } as const;
-  const answers = { requestId: id, askedBy: request.by };
-  if (!(await recordFenced(context, target, file, 'operatorConfirms', 'manual', outcome, answers))) return;
+  const outcome = { off: true, confirmedWallMs: context.env.clock.wallMs(), because, signVersion } as const;
+  // The intent of a confirmation was written together with this check; one that was there before was not.
+  const asked = { kind: 'check', path: `${tree.requests}/${id}`, version } as const;
+  const also = file.record.requestId === id ? [] : [asked];
+  const besides = { changes: { requestId: id, askedBy: request.by }, also };
+  const recorded = await recordFenced(context, target, file, 'operatorConfirms', 'manual', outcome, besides);
+  if (recorded !== 'recorded') return;
   await freeWhatItHeld(context, peers, target, file);
   await restore(context, peers, target, file);
 }
@@ -72,7 +119,13 @@ async function tryLevel(
   if (level === 'watchdog') return watchdogLevel(context, target, registration, file);
   const devices = devicesOf(context.env.secrets, registration, target, level);
   if (!devices.ok) return { off: false, because: `level ${level}: ${devices.because}` };
-  return powerLevel(context, target, level, registration, devices.value, file);
+  return powerLevel(context, target, level, devices.value, file);
+}
+
+/** What is written, and what must hold, in the same transaction. */
+interface Besides {
+  readonly changes: Partial<FenceRecord>;
+  readonly also: readonly Operation[];
 }
 
 async function recordFenced(
@@ -82,19 +135,22 @@ async function recordFenced(
   event: FenceEvent,
   level: string,
   outcome: Extract<LevelOutcome, { off: true }>,
-  changes: Partial<FenceRecord> = {},
-): Promise<boolean> {
+  { changes, also }: Besides = { changes: {}, also: [] },
+): Promise<'recorded' | 'again' | 'lost'> {
   const { env, history } = context;
-  const { confirmedWallMs } = outcome;
+  const { confirmedWallMs, signVersion } = outcome;
+  const recordedWallMs = env.clock.wallMs();
+  // S1, S2: what is freed with this record is free only if no keepalive has come since the last look.
+  const silent = signVersion === null ? [] : [keepaliveIs(target, signVersion)];
   const moved = await file.move(
     event,
-    { ...changes, level, confirmedWallMs, recordedWallMs: env.clock.wallMs() },
-    [],
+    { ...changes, level, confirmedWallMs, recordedWallMs, recentWallMs: recentFences(file.record, recordedWallMs) },
+    [...silent, ...also],
     true,
   );
   if (!moved.ok) {
     env.log.warn('fence confirmed but not recorded', { node: target, code: moved.code, because: moved.because });
-    return false;
+    return moved.code === 'bad-version' && file.lockStands() && file.record.state === 'intent' ? 'again' : 'lost';
   }
   const { record } = file;
   // The verdict may be another node's, by another clock, or a clock was set meanwhile.
@@ -106,22 +162,35 @@ async function recordFenced(
     fenceId: record.id,
     evidence: { level, incarnation: record.incarnation },
   });
-  return true;
+  return 'recorded';
 }
+
+const keepaliveIs = (target: string, version: number): Operation => ({
+  kind: 'check',
+  path: tree.keepalive(target),
+  version,
+});
 
 async function failed(
   context: Context,
   target: string,
   file: FenceFile,
-  because: string,
-  signAtOff: LifeSign | null = null,
+  { because, signAtOff = null, unanswered = [] }: Omit<Extract<LevelOutcome, { off: false }>, 'off'>,
 ): Promise<void> {
   const { history, self } = context;
   file.note('attempt failed', because);
   const { attempting, tried: before } = file.record;
   const tried = attempting === null ? before : [...before, { level: attempting, by: self.name }];
-  const moved = await file.move('levelsExhausted', { tried, ...(signAtOff === null ? {} : { signAtOff }) }, [], true);
-  if (!moved.ok) return;
+  const changes = {
+    tried,
+    unanswered: [...new Set([...file.record.unanswered, ...unanswered])].slice(-unansweredMax),
+    ...(signAtOff === null ? {} : { signAtOff }),
+  };
+  const moved = await file.move('levelsExhausted', changes, [], true);
+  if (!moved.ok) {
+    file.mayStrikeLate = file.ordered; // the fence is another coordinator's: our last command may arrive after its own
+    return;
+  }
   const text = `${target} could not be fenced by ${self.name}: ${because}; nothing of it is recovered, it is tried again`;
   history.happened('fence-failed', text, { node: target, fenceId: file.record.id });
 }

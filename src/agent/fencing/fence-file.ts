@@ -4,12 +4,19 @@
  * back; a lost session ends the matter here, and whoever gets the lock next goes on from what is written.
  */
 import type { FenceAction, FenceEvent, FenceState } from '../../core/fencing.ts';
-import { fenceTable, isUnderWay } from '../../core/fencing.ts';
+import { fenceTable } from '../../core/fencing.ts';
 import { step } from '../../core/machine.ts';
 import type { Operation, StoreFailure } from '../../environment/store.ts';
 import type { FenceDevice } from '../../records/device.ts';
 import type { FenceLedger, FenceStep } from '../../records/fence.ts';
-import { FenceLedger as FenceLedgerSchema, FenceRecord, emptyLedger, noFence, withSteps } from '../../records/fence.ts';
+import {
+  FenceLedger as FenceLedgerSchema,
+  FenceRecord,
+  emptyLedger,
+  entered,
+  noFence,
+  withSteps,
+} from '../../records/fence.ts';
 import { parseRecord, printRecord } from '../../records/record.ts';
 import { tree } from '../../records/tree.ts';
 import type { Context } from '../context.ts';
@@ -37,6 +44,8 @@ export class FenceFile {
   private readonly lock: HeldLock;
   private readonly target: string;
   record: FenceRecord;
+  /** The devices that were ordered off in the attempt of now. */
+  ordered: readonly FenceDevice[] = [];
   /** The devices that had an order to switch off under way when the fence was lost (late-order.ts). */
   mayStrikeLate: readonly FenceDevice[] = [];
   private version: number;
@@ -183,13 +192,6 @@ export async function moveOwnFence(
     },
   ]);
   return done.ok ? moved.to : false;
-}
-
-/** The ledger with `record`'s node entered or struck out. */
-export function entered(ledger: FenceLedger, target: string, record: FenceRecord): FenceLedger {
-  const entries = Object.fromEntries(Object.entries(ledger.entries).filter(([name]) => name !== target));
-  if (isUnderWay(record.state) || record.state === 'finished') entries[target] = record.state;
-  return { schema: 1, entries };
 }
 
 /** The ledger; null: the store did not answer. Garbage in it is put together anew from the records themselves. */

@@ -20,6 +20,8 @@ export type Trigger =
       readonly kind: 'retry';
       readonly attempt: Attempt;
       readonly newRound: boolean;
+      /** The operator who asked for it waits no more: from now on it is a fence like any other (`rounds` says so). */
+      readonly isUnasked?: boolean;
       readonly because: string;
     };
 
@@ -61,14 +63,17 @@ export function intentOf(
     confirmedWallMs: null,
     recordedWallMs: null,
     rejoinedAs: null,
+    touched: false,
   };
   if (again) {
-    const rounds = trigger.newRound ? before.rounds + 1 : before.rounds;
+    const rounds = trigger.newRound || trigger.isUnasked === true ? before.rounds + 1 : before.rounds;
     const step = { wallMs: nowWallMs, by: self.name, what: 'tried again', because: trigger.because };
     return {
       ...common,
       rounds,
       tried: trigger.newRound ? [] : before.tried,
+      // Recorded as fenced, and read on again: the same fence is not counted twice.
+      recentWallMs: before.recentWallMs.filter((at) => at !== before.recordedWallMs),
       steps: withSteps(before, [step]).steps,
     };
   }
@@ -87,14 +92,15 @@ export function intentOf(
     incarnation: sign.incarnation,
     sequence: sign.sequence,
     signAtOff: null,
+    unanswered: [],
     action: action ?? peers.get(target)?.action ?? config.fencing.action,
     reason,
     askedBy: request?.by ?? null,
     requestId: isAsked(trigger) ? trigger.id : null,
+    deviceIsRight: trigger.kind === 'request' && trigger.request.deviceIsRight ? trigger.request.reason : null,
     verdictWallMs: trigger.kind === 'verdict' ? trigger.wallMs : nowWallMs,
     tried: [],
     rounds: 0,
     steps: [{ wallMs: nowWallMs, by: self.name, what: 'intent', because: reason.slice(0, 1000) }],
-    recentWallMs: [...before.recentWallMs.filter((at) => Math.abs(nowWallMs - at) < 3_600_000), nowWallMs].slice(-50),
   };
 }

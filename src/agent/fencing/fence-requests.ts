@@ -32,15 +32,34 @@ export class FenceRequests {
   private readonly merged = new Map<string, string>();
   /** Requests that were there before this life, and until when (own monotonic clock) they wait. Null: not looked yet. */
   private old: ReadonlyMap<string, number> | null = null;
+  /** Requests that were seen over a connection before. */
+  private known: ReadonlySet<string> = new Set();
+  /** A new connection may lead to a store that was restored from an old copy: what is new there may be old. */
+  private isNewConnection = false;
 
   constructor(context: Context, refusals: Refusals) {
     this.context = context;
     this.refusals = refusals;
+    const stopListening = context.env.store.onSession(({ state }) => {
+      if (state === 'connected') this.isNewConnection = true;
+    });
+    context.duties.addEventListener('abort', stopListening, { once: true });
   }
 
   /** A fence record names this request: it is carried out, once. */
   carriesOut(id: string): void {
     this.answered.add(id);
+  }
+
+  /**
+   * Whether the operator who asked for a fence that was left is still there: then it is carried out on a living node too. Null: that
+   * is not known yet, for the request was there before this life (or before a restore of the store).
+   */
+  async stands(id: string): Promise<boolean | null> {
+    const untilMs = this.old?.get(id);
+    if (this.old === null || (untilMs !== undefined && this.context.env.clock.monotonicMs() < untilMs)) return null;
+    const read = await this.context.env.store.read(`${tree.requests}/${id}`);
+    return read.ok ? true : read.code === 'no-node' ? false : null;
   }
 
   /** The requests that are due now. Those for a node that is `busy` wait; nobody is asked to fence itself. */
@@ -55,7 +74,13 @@ export class FenceRequests {
     for (const id of this.merged.keys()) if (!listed.names.includes(id)) this.merged.delete(id);
     const nowMs = this.context.env.clock.monotonicMs();
     const orphanedMs = nowMs + orphanSessions * this.context.config.timing.requesterTimeoutMs;
-    this.old ??= new Map(listed.names.map((id) => [id, orphanedMs]));
+    if (this.old === null || this.isNewConnection) {
+      const unknown = listed.names.filter((id) => !this.known.has(id));
+      const waiting = [...(this.old ?? [])].filter(([id, untilMs]) => listed.names.includes(id) && untilMs > nowMs);
+      this.old = new Map([...unknown.map((id) => [id, orphanedMs] as const), ...waiting]);
+      this.isNewConnection = false;
+    }
+    this.known = new Set(listed.names);
     const due: { readonly node: string; readonly trigger: Asking }[] = [];
     /** The first request of each kind: equal ones wait for what becomes of it. */
     const first = new Map<string, string>();
@@ -100,7 +125,9 @@ export class FenceRequests {
     // Off, or powered on a moment ago and not back yet: a request for the same adds nothing.
     const sinceMs = this.context.env.clock.wallMs() - (record.recordedWallMs ?? 0);
     const isFresh = record.state === 'finished' && (record.action === 'off' || Math.abs(sinceMs) < toleranceMs);
-    const isGoingOn = isUnfinished || isFresh;
+    // A person's word that it is off switches nothing: it answers no request to do so.
+    const isByWord = record.level === 'manual';
+    const isGoingOn = (isUnfinished || isFresh) && !isByWord;
     if (isGoingOn && record.action === request.action && record.requestId !== id) this.merged.set(id, record.id);
     if (twin !== null) return true;
     if (this.merged.get(id) !== record.id || record.requestId === id) return false;

@@ -3,20 +3,21 @@
  * in the same session, the guards, and one transaction that checks lock, keepalive and record together (S3, S6).
  */
 import type { FenceState } from '../../core/fencing.ts';
-import type { GuardFacts } from '../../core/guards.ts';
+import type { GuardFacts, Refusal } from '../../core/guards.ts';
 import { maxUnhealthyDefault, refusals } from '../../core/guards.ts';
 import type { Attempt, PlanFacts } from '../../core/fencers.ts';
 import { inWords } from '../../core/decision.ts';
 import type { LifeSign } from '../../core/levels.ts';
-import { hopelessLevels, lyingLevels, ownAttempt } from '../../core/fencers.ts';
+import { barredLevels, lateLevels, ownAttempt } from '../../core/fencers.ts';
 import type { FenceLedger, FenceRecord } from '../../records/fence.ts';
 import { tree } from '../../records/tree.ts';
 import type { Context } from '../context.ts';
 import { contactAgeMs } from '../context.ts';
 import type { FenceFile } from './fence-file.ts';
+import type { FenceRequests } from './fence-requests.ts';
 import { readLedger } from './fence-file.ts';
 import type { LastSign } from './life-sign.ts';
-import { readSign } from './life-sign.ts';
+import { beatsWatched, readSign } from './life-sign.ts';
 import type { ReadMaintenance } from '../maintenance.ts';
 import { readMaintenance } from '../maintenance.ts';
 import type { HeldLock } from '../lock.ts';
@@ -25,6 +26,7 @@ import type { Trigger } from './fence-intent.ts';
 import { intentOf, stillHolds } from './fence-intent.ts';
 import { readPrimary } from '../primary/primary-file.ts';
 import { openDevices } from './devices.ts';
+import { askForeignAgain } from './foreign.ts';
 import { planFacts } from './proofs.ts';
 import type { Refusals } from './refusals.ts';
 
@@ -34,10 +36,11 @@ export class FenceStarter {
   private readonly context: Context;
   private readonly peers: Peers;
   /** Who is silent right now (storm guard). */
-  private readonly silentNodes: () => readonly string[];
+  private readonly silentNodes: () => Promise<readonly string[]>;
   /** Who could go on with a fence right now. */
   private readonly present: () => readonly Candidate[];
   private readonly refusals: Refusals;
+  private readonly requests: FenceRequests;
   /** When (own monotonic clock) a fence whose node's keepalive cannot be read is looked at again: once in each beat. */
   readonly notBeforeMs = new Map<string, number>();
 
@@ -45,18 +48,21 @@ export class FenceStarter {
     context: Context,
     peers: Peers,
     refusals: Refusals,
-    silentNodes: () => readonly string[],
+    requests: FenceRequests,
+    silentNodes: () => Promise<readonly string[]>,
     present: () => readonly Candidate[],
   ) {
     this.context = context;
     this.peers = peers;
     this.refusals = refusals;
+    this.requests = requests;
     this.silentNodes = silentNodes;
     this.present = present;
   }
 
   /** True: the intent is written, and the fence has to be carried on. */
-  async start(target: string, trigger: Trigger, file: FenceFile, lock: HeldLock): Promise<boolean> {
+  async start(target: string, asked: Trigger, file: FenceFile, lock: HeldLock): Promise<boolean> {
+    let trigger = asked;
     if (trigger.kind === 'verdict') await this.delay(target);
     const sign = await readSign(this.context, target);
     if (sign === null || this.context.duties.aborted) return false;
@@ -68,13 +74,19 @@ export class FenceStarter {
       this.context.history.happened('verdict-withdrawn', because, { node: target });
       return false;
     }
-    if (trigger.kind === 'retry' && !(await this.goesOn(target, trigger, sign, file))) return false;
-    const held = refusals(await this.guardFacts(target, sign, isOperators(trigger, file.record)));
+    const isOperators = await this.isOperators(trigger, file.record);
+    if (isOperators === null) return false;
+    if (trigger.kind === 'retry') {
+      if (!(await this.goesOn(target, sign, file, isOperators))) return false;
+      trigger = { ...trigger, isUnasked: !isOperators && file.record.requestId !== null && file.record.rounds === 0 };
+    }
+    const held = await this.heldBy(target, sign, isOperators);
     if (held.length > 0) {
       await this.refusals.tell(target, trigger, held);
       return false;
     }
-    const plan = await planFacts(this.context, this.peers, target, this.present());
+    await askForeignAgain(this.context, target, this.peers.get(target));
+    const plan = await planFacts(this.context, this.peers, target, this.present(), isDeviceRight(trigger, file.record));
     const own =
       trigger.kind === 'retry'
         ? { attempt: trigger.attempt, next: trigger.attempt }
@@ -105,38 +117,74 @@ export class FenceStarter {
       fenceId: record.id,
       evidence: { action: record.action, incarnation: record.incarnation, sequence: record.sequence, lock: lock.path },
     });
-    const hopeless = hopelessLevels(plan);
-    if (hopeless.length > 0)
-      file.note('passed over at first', `as far as is known nobody can fence ${target} by: ${hopeless.join(', ')}`);
-    const lying = lyingLevels(plan);
-    if (lying.length > 0)
-      file.note(
-        'not believed',
-        `${lying.join(', ')}: its device was found saying off while ${target} lived; it is asked nothing`,
-      );
+    for (const { level, because, isAllThereIs } of lateLevels(plan))
+      file.note(isAllThereIs ? 'tried all the same' : 'tried last', `level ${level}: ${because}`);
+    for (const { level, because } of barredLevels(plan)) file.note('level not used', `level ${level}: ${because}`);
     if (own.attempt !== null || own.next === null) return true;
     await this.passOn(target, file, own.next);
     return false;
   }
 
-  /** False: the retry waits, because the keepalive cannot be read, or its fence is let go, because the node lives. */
-  private async goesOn(
+  /**
+   * The guards that hold a fence of `target` back now. `fencer`: who began it and left it; that it is silent too says nothing of a
+   * fault elsewhere, or a fence whose fencer died could never go on.
+   */
+  async heldBy(
     target: string,
-    trigger: Extract<Trigger, { kind: 'retry' }>,
     sign: LastSign,
-    file: FenceFile,
-  ): Promise<boolean> {
-    // What cannot be read is no sign of life, and none of death: neither let go nor tried again.
+    askedByOperator: boolean,
+    fencer: string | null = null,
+  ): Promise<Refusal[]> {
+    const facts = await this.guardFacts(target, sign, askedByOperator);
+    return refusals({ ...facts, silentNodes: facts.silentNodes.filter((name) => name !== fencer) });
+  }
+
+  /**
+   * What an operator asked for is tried from every path once, also on a node that lives or that a guard holds, for as long as the operator
+   * waits for it: a device that is repaired later must not switch off a node that lives. Null: whether they wait is not known yet.
+   */
+  private async isOperators(trigger: Trigger, { requestId }: FenceRecord): Promise<boolean | null> {
+    if (trigger.kind === 'request') return true;
+    if (trigger.kind !== 'retry' || requestId === null || trigger.newRound) return false;
+    return this.requests.stands(requestId);
+  }
+
+  /** The quiet period, which no operator overrules for a fence that somebody left: its record may be of an old copy of the store. */
+  quiet(): Refusal[] {
+    const { board, env } = this.context;
+    const leftMs = board.quietUntilMs - env.clock.monotonicMs();
+    if (leftMs <= 0) return [];
+    return [
+      {
+        guard: 'quiet',
+        because: `a fence that was left goes on when the store has been there for ${inWords(leftMs)} more`,
+      },
+    ];
+  }
+
+  /** False: the retry waits, because the keepalive cannot be read, or its fence is cancelled, because keepalives resumed. */
+  private async goesOn(target: string, sign: LastSign, file: FenceFile, isOperators: boolean): Promise<boolean> {
+    // What cannot be read is no sign of life, and none of death: neither cancelled nor tried again.
     if (sign.version !== null && sign.incarnation === null) {
       const { env, config } = this.context;
       this.notBeforeMs.set(target, env.clock.monotonicMs() + config.keepalive.interval);
       return false;
     }
     const { record } = file;
-    const lives = !isSame(record, sign) && !stoppedAndOrderedOff(record, sign);
-    if (!lives || isOperators(trigger, record)) return true;
-    await this.letGo(target, file);
+    if (isOperators) return true;
+    // An operator had it fenced alive: that no keepalive has come since then says something only after a beat and a half.
+    const now = record.requestId !== null && isSame(record, sign) ? await this.watched(target, sign) : sign;
+    if (now === null) return false;
+    const lives = !isSame(record, now) && !stoppedAndOrderedOff(record, now);
+    if (!lives) return true;
+    await this.cancel(target, file);
     return false;
+  }
+
+  private async watched(target: string, { intervalMs }: LastSign): Promise<LastSign | null> {
+    const { env, duties } = this.context;
+    await env.clock.sleep(Math.round(intervalMs * beatsWatched), duties);
+    return duties.aborted ? null : readSign(this.context, target);
   }
 
   /** What this node could try is proved to fail or comes later, and another one is there for whom that does not hold. */
@@ -177,20 +225,21 @@ export class FenceStarter {
     return `${others.map(([name]) => name).join(', ')} is being fenced since a moment ago; at most ${config.fencing.maxConcurrentFences} at once`;
   }
 
-  private async letGo(target: string, file: FenceFile): Promise<void> {
-    const because = `${target} publishes keepalives again; nothing of it was recovered, and it is let go`;
+  private async cancel(target: string, file: FenceFile): Promise<void> {
+    const because = `keepalives of ${target} resumed: fence cancelled, nothing was recovered`;
     const fenceId = file.record.id;
-    file.note('let go', because);
+    file.note('cancelled', because);
     const moved = await file.move('aliveAgain', {});
     if (moved.ok) this.context.history.happened('fence-cancelled', because, { node: target, fenceId });
   }
 
   private async guardFacts(target: string, sign: LastSign, askedByOperator: boolean): Promise<GuardFacts> {
     const { env, board, config, self } = this.context;
-    const [clusterMaintenance, targetMaintenance, ledger] = await Promise.all([
+    const [clusterMaintenance, targetMaintenance, ledger, silentNodes] = await Promise.all([
       readMaintenance(this.context, tree.maintenance),
       readMaintenance(this.context, tree.nodeMaintenance(target)),
       readLedger(this.context),
+      this.silentNodes(),
     ]);
     const nodesTotal = this.peers.all().length;
     const inFlight = Object.entries(ledger?.ledger.entries ?? {}).filter(
@@ -211,7 +260,7 @@ export class FenceStarter {
       clusterMaintenance: reasonOf(clusterMaintenance),
       targetMaintenance: reasonOf(targetMaintenance),
       nodesTotal,
-      silentNodes: this.silentNodes(),
+      silentNodes: [...new Set(silentNodes)],
       maxUnhealthy: config.fencing.maxUnhealthy ?? maxUnhealthyDefault(nodesTotal),
       fencesInFlight: inFlight.map(([name]) => name),
       maxConcurrentFences: config.fencing.maxConcurrentFences,
@@ -220,9 +269,10 @@ export class FenceStarter {
   }
 }
 
-/** What an operator asked for is tried from every path once, also on a node that lives or that a guard holds; then it is over. */
-function isOperators(trigger: Trigger, { requestId }: FenceRecord): boolean {
-  return trigger.kind === 'request' || (trigger.kind === 'retry' && requestId !== null && !trigger.newRound);
+/** An operator has vouched for the node's devices: in this request, or in the one that this fence carries out. */
+function isDeviceRight(trigger: Trigger, { deviceIsRight }: FenceRecord): boolean {
+  if (trigger.kind === 'request') return trigger.request.deviceIsRight;
+  return trigger.kind === 'retry' && deviceIsRight !== null;
 }
 
 function isSame(seen: LifeSign, now: LifeSign): boolean {

@@ -20,7 +20,9 @@ import type { Trigger } from './fence-intent.ts';
 import { takesWord } from './fence-word.ts';
 import { amendLateOrder } from './late-order.ts';
 import { Refusals } from './refusals.ts';
-import { acquire, release } from '../lock.ts';
+import { Resumer } from './resume.ts';
+import { silentToOthers } from './seen-by-others.ts';
+import { acquire, isAtWork, release } from '../lock.ts';
 import type { HeldLock } from '../lock.ts';
 import type { Peers } from '../peers.ts';
 import { planFacts } from './proofs.ts';
@@ -28,6 +30,8 @@ import { planFacts } from './proofs.ts';
 export class FencingLoop {
   /** Set by the monitor at each look: who is silent right now (storm guard). */
   silentNodes: readonly string[] = [];
+  /** Set by the monitor: it has counted every node for a whole detection time; else what other monitors count is asked for. */
+  countsEverybody = false;
   private readonly context: Context;
   private readonly peers: Peers;
   private readonly presentCoordinators: () => readonly { name: string; priority: number }[];
@@ -40,6 +44,7 @@ export class FencingLoop {
   private readonly confirmed = new Map<string, string | null>();
   private readonly refusals: Refusals;
   private readonly starter: FenceStarter;
+  private readonly resumer: Resumer;
   private readonly toldMissing = new Map<string, string>();
   private readonly requests: FenceRequests;
   private readonly onHint = () => void this.tick();
@@ -55,9 +60,19 @@ export class FencingLoop {
     this.context = context;
     this.peers = peers;
     this.presentCoordinators = presentCoordinators;
+    context.board.confirmedOff = this.confirmed;
     this.refusals = new Refusals(context);
     this.requests = new FenceRequests(context, this.refusals);
-    this.starter = new FenceStarter(context, peers, this.refusals, () => this.silentNodes, presentCoordinators);
+    this.starter = new FenceStarter(
+      context,
+      peers,
+      this.refusals,
+      this.requests,
+      async () =>
+        this.countsEverybody ? this.silentNodes : [...this.silentNodes, ...(await silentToOthers(context, peers))],
+      presentCoordinators,
+    );
+    this.resumer = new Resumer(context, peers, this.starter, this.refusals, this.requests);
   }
 
   /** The monitor's verdict, repeated at each look for as long as it stands. Never waits. */
@@ -70,7 +85,10 @@ export class FencingLoop {
 
   /** Whether this life of the node is recorded as off already: nothing more to do about its silence. */
   isConfirmedOff(name: string, incarnation: string | null): boolean {
-    return this.confirmed.get(name) === incarnation && this.confirmed.has(name);
+    if (!this.confirmed.has(name) || this.confirmed.get(name) !== incarnation) return false;
+    // A store that was restored from an old copy may call an incarnation off that came back, and was seen alive, long ago.
+    const newest = this.context.board.livesBefore.get(name);
+    return newest === undefined || newest === incarnation;
   }
 
   /** Looks for requests and for fences that somebody has to go on with. Called at each look, and when the store hints. */
@@ -84,12 +102,21 @@ export class FencingLoop {
       if (ledger === null) return;
       const { entries } = ledger.ledger;
       for (const name of [...this.seen.keys()]) if (!(name in entries)) this.seen.delete(name);
+      this.forgetStrangers();
       const inWork = Object.entries(entries).filter(([, state]) => isUnderWay(state) && state !== 'failed');
       this.context.board.underFence = new Set(inWork.map(([name]) => name));
       for (const name of Object.keys(entries).sort()) await this.lookAfter(name);
     } finally {
       this.ticking = false;
     }
+  }
+
+  /** Nodes that were removed from the cluster leave nothing behind here. */
+  private forgetStrangers(): void {
+    const isKnown = (name: string) => this.peers.get(name) !== null;
+    for (const map of [this.confirmed, this.toldMissing, this.starter.notBeforeMs])
+      for (const name of [...map.keys()]) if (!isKnown(name)) map.delete(name);
+    this.refusals.forgetStrangers(isKnown);
   }
 
   /** Workers fence nobody; nor does a node that has stepped down or is stopping. */
@@ -134,17 +161,16 @@ export class FencingLoop {
       await this.tryAgain(name, record, sinceMs);
       return;
     }
-    const holders = await env.store.list(tree.fenceLocks(name));
-    const abandoned = holders.ok ? holders.names.length === 0 : holders.code === 'no-node';
+    const abandoned = (await isAtWork(env, tree.fenceLocks(name))) === false;
     if (abandoned) this.begin(name, { kind: 'resume' });
   }
 
-  /** A fence between two attempts: it is let go when the node lives, and tried again when it is our turn. */
+  /** A fence between two attempts: it is cancelled when keepalives resumed, and tried again when it is our turn. */
   private async tryAgain(name: string, record: FenceRecord, sinceMs: number): Promise<void> {
     const { self, config, board, env } = this.context;
     if (env.clock.monotonicMs() < (this.starter.notBeforeMs.get(name) ?? -Infinity)) return;
     const turn = fencersTurn({
-      ...(await planFacts(this.context, this.peers, name, this.presentCoordinators())),
+      ...(await planFacts(this.context, this.peers, name, this.presentCoordinators(), record.deviceIsRight !== null)),
       self: self.name,
       tried: record.tried,
       rounds: record.rounds,
@@ -153,11 +179,16 @@ export class FencingLoop {
       backoffMaxMs: config.fencing.retryBackoffMax,
       turnMs: 2 * config.keepalive.interval,
     });
-    if (record.requestId === null && board.peers.get(name)?.verdict === 'alive') {
+    if (board.peers.get(name)?.verdict === 'alive' && (await this.isUnasked(record))) {
       const attempt = turn.mine ?? { level: record.attempting ?? '', by: self.name };
-      this.begin(name, { kind: 'retry', attempt, newRound: false, because: `${name} publishes keepalives again` });
+      this.begin(name, { kind: 'retry', attempt, newRound: false, because: `keepalives of ${name} resumed` });
     } else if (turn.mine !== null)
       this.begin(name, { kind: 'retry', attempt: turn.mine, newRound: turn.newRound, because: turn.because });
+  }
+
+  /** No operator waits for this fence (any more): it is cancelled when keepalives resumed. */
+  private async isUnasked({ requestId }: FenceRecord): Promise<boolean> {
+    return requestId === null || (await this.requests.stands(requestId)) === false;
   }
 
   private announceMissing(name: string, record: FenceRecord, sinceMs: number): void {
@@ -175,6 +206,8 @@ export class FencingLoop {
 
   private remember(name: string, record: FenceRecord): void {
     if (isConfirmedOff(record.state)) this.confirmed.set(name, record.incarnation);
+    // It read on again, or its fence was cancelled after that: its silence counts anew.
+    else if (this.confirmed.get(name) === record.incarnation) this.confirmed.delete(name);
   }
 
   private async underLock(target: string, trigger: Trigger): Promise<void> {
@@ -203,7 +236,8 @@ export class FencingLoop {
       case 'intent':
       case 'fenced':
       case 'restoring':
-        if (!(await this.stands(file))) return;
+        if (!(await this.stands(file)) || !(await this.resumer.goesOn(target, file))) return;
+        this.refusals.pass(target);
         if (file.record.fencerIncarnation !== this.context.self.incarnation || trigger.kind === 'resume') {
           const because = `${this.context.self.name} goes on with the fence that ${file.record.fencer} left in "${state}"`;
           this.context.history.happened('fence-resumed', because, { node: target, fenceId: file.record.id });
@@ -234,11 +268,14 @@ export class FencingLoop {
   private async takeWord(target: string, trigger: Extract<Trigger, { kind: 'word' }>, file: FenceFile): Promise<void> {
     const { state } = file.record;
     if (state === 'fenced' || state === 'restoring') {
-      if (await this.stands(file)) await this.finish(target, file);
+      if (!(await this.stands(file))) return;
+      if ((await takesWord(this.context, this.peers, this.refusals, target, trigger, file)) !== null)
+        await this.finish(target, file);
       return;
     }
-    if (!(await takesWord(this.context, this.peers, this.refusals, target, trigger, file))) return;
-    await recordWord(this.context, this.peers, target, file, trigger);
+    const sign = await takesWord(this.context, this.peers, this.refusals, target, trigger, file);
+    if (sign === null) return;
+    await recordWord(this.context, this.peers, target, file, trigger, sign.version);
     this.remember(target, file.record);
   }
 

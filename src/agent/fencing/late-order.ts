@@ -6,6 +6,7 @@
  */
 import type { FenceDevice } from '../../records/device.ts';
 import type { Context } from '../context.ts';
+import { ownDevices } from './devices.ts';
 import { readFence } from './fence-file.ts';
 import type { FenceFile } from './fence-file.ts';
 
@@ -35,7 +36,8 @@ export async function amendLateOrder(context: Context, target: string, file: Fen
         // Who was left off on purpose (its action, the loop guard) stays off.
         if (!steps.some(({ what }) => what === wasOnAgain)) return;
         untilMs ??= env.clock.monotonicMs() + watchMs;
-        if (await orderedOn(context, target, file.mayStrikeLate, id)) return;
+        const own = await ownDevices(context, target, file.mayStrikeLate, file.record.deviceIsRight !== null);
+        if (await orderedOn(context, target, own, id)) return;
       }
     }
     await env.clock.sleep(config.fencing.pollInterval, life);

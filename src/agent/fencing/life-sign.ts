@@ -1,9 +1,16 @@
 /** A node's last sign of life as the store shows it now: what a verdict is checked against before the shot. */
 import type { DaemonState } from '../../core/node.ts';
+import type { FenceRecord } from '../../records/fence.ts';
 import { Keepalive } from '../../records/keepalive.ts';
 import { parseRecord } from '../../records/record.ts';
+import { SessionHolder } from '../../records/registration.ts';
+import type { Registration } from '../../records/registration.ts';
 import { tree } from '../../records/tree.ts';
 import type { Context } from '../context.ts';
+import type { FenceFile } from './fence-file.ts';
+
+/** Who lives publishes within so many beats. */
+export const beatsWatched = 1.5;
 
 /** What a keepalive says, with the version that a transaction can check. */
 export interface LastSign {
@@ -12,6 +19,8 @@ export interface LastSign {
   readonly state: DaemonState | 'unknown';
   readonly version: number | null;
   readonly intervalMs: number;
+  /** It stopped cleanly after the copy was made from which the store was restored: the store shows an older keepalive. */
+  readonly hasStoppedSince: boolean;
 }
 
 /** Reads a node's last sign of life. Null: the store did not answer; garbage: a sign that says nothing. */
@@ -21,11 +30,45 @@ export async function readSign(context: Context, target: string): Promise<LastSi
     sequence: null,
     state: 'unknown' as const,
     intervalMs: context.config.keepalive.interval,
+    hasStoppedSince: false,
   };
   const read = await context.env.store.read(tree.keepalive(target));
   if (!read.ok) return read.code === 'no-node' ? { ...nothing, version: null } : null;
   const parsed = parseRecord(Keepalive, read.text);
   if (!parsed.ok) return { ...nothing, version: read.version };
   const { incarnation, sequence, state, intervalMs } = parsed.record;
-  return { incarnation, sequence, state, intervalMs, version: read.version };
+  const hasStopped = context.board.livesBefore.hasStopped(target, incarnation, sequence);
+  return {
+    ...{ incarnation, sequence, intervalMs, version: read.version },
+    state: hasStopped ? 'stop' : state,
+    hasStoppedSince: hasStopped && state !== 'stop',
+  };
+}
+
+/** The node's last sign of life, waiting for a store that is away for as long as the lock stands. */
+export async function signWhileLocked(context: Context, target: string, file: FenceFile): Promise<LastSign | null> {
+  while (file.lockStands() && !context.duties.aborted) {
+    const sign = await readSign(context, target);
+    if (sign !== null) return sign;
+    await context.env.clock.sleep(100, context.duties);
+  }
+  return null;
+}
+
+/**
+ * Whether the node's name is held by a new incarnation on the same machine: it was claimed after the condemned incarnation was over, and
+ * what that one ran as primary was stopped. A session on another machine says nothing of this one (S1); nor does one that
+ * cannot be parsed, or that the condemned incarnation may still hold.
+ */
+export async function isStartedAgain(
+  { env }: Context,
+  registration: Registration | null,
+  { target, incarnation }: Pick<FenceRecord, 'target' | 'incarnation'>,
+): Promise<boolean> {
+  // An operator may have had a node fenced whose keepalive was unreadable before: its last registered incarnation is meant.
+  const condemned = incarnation ?? registration?.incarnation;
+  const read = await env.store.read(tree.session(target));
+  const holder = read.ok ? parseRecord(SessionHolder, read.text) : null;
+  if (registration === null || condemned === undefined || holder?.ok !== true) return false;
+  return holder.record.machineId === registration.machineId && holder.record.incarnation !== condemned;
 }

@@ -3,12 +3,14 @@ import { inWords } from '../../core/decision.ts';
 import { afterFenced } from '../../core/fencing.ts';
 import { triableLevels } from '../../core/levels.ts';
 import type { FenceDevice } from '../../records/device.ts';
+import { tree } from '../../records/tree.ts';
 import type { Context } from '../context.ts';
+import { readMaintenance } from '../maintenance.ts';
 import type { Peers } from '../peers.ts';
-import { devicesOf } from './devices.ts';
+import { devicesOf, ownDevices } from './devices.ts';
 import type { FenceFile } from './fence-file.ts';
 import { wasOnAgain } from './late-order.ts';
-import { mayShoot } from './power-level.ts';
+import { mayShoot } from './before-command.ts';
 
 /** How long power may take to read on before the restore is called failed. */
 const powerOnDeadlineMs = 30_000;
@@ -18,7 +20,11 @@ export async function restore(context: Context, peers: Peers, target: string, fi
   const fenceId = file.record.id;
   const level = file.record.level ?? '';
   if (file.record.state === 'fenced') {
+    // With hands inside the machine, its power is not switched on behind them; unless an operator asked for just that.
+    const maintenance =
+      file.record.requestId === null ? await readMaintenance(context, tree.nodeMaintenance(target)) : { reason: null };
     const decision = afterFenced({
+      maintenance: maintenance === null ? 'whether it is cannot be read' : maintenance.reason,
       action: file.record.action,
       level,
       fencesInLastHour: file.record.recentWallMs.length,
@@ -36,8 +42,12 @@ export async function restore(context: Context, peers: Peers, target: string, fi
   }
   if (file.record.state !== 'restoring') return;
   const devices = devicesOf(env.secrets, peers.get(target), target, level);
+  const isRight = file.record.deviceIsRight !== null;
+  const own = devices.ok ? await ownDevices(context, target, devices.value, isRight) : [];
   const on = devices.ok
-    ? await powerOn(context, devices.value, file)
+    ? own.length < devices.value.length
+      ? { on: false, because: `level ${level} is not used any more: nodectl fence-check ${target}` }
+      : await powerOn(context, own, file)
     : { on: false, because: `level ${level}: ${devices.because}` };
   if (on === null) return;
   file.note(on.on ? wasOnAgain : 'power on failed', on.because);
@@ -60,7 +70,8 @@ async function orderOnWhatReadsOff(context: Context, peers: Peers, target: strin
   const registration = peers.get(target);
   for (const level of triableLevels(registration?.levels ?? []).filter((name) => name !== 'watchdog')) {
     const devices = devicesOf(env.secrets, registration, target, level);
-    for (const device of devices.ok ? devices.value : []) {
+    const own = devices.ok ? await ownDevices(context, target, devices.value, file.record.deviceIsRight !== null) : [];
+    for (const device of own) {
       const reading = await env.power.read(device, device.commandTimeoutMs);
       if (reading.power !== 'off' || !mayShoot(context, file)) continue;
       const answer = await env.power.order(device, 'on', device.commandTimeoutMs);

@@ -1,6 +1,6 @@
 /**
  * The level `watchdog` (S1c): nothing is ordered; it is waited until the node's own watchdog has certainly ended whatever it
- * held. The bound is what that very life published when its watchdog was armed: so long after its last acknowledged write
+ * held. The bound is what that very life published when its watchdog was armed: so long after its last acknowledged keepalive
  * it holds nothing any more, or has been reset. A keepalive that this observer first saw at `a` was sent before `a`, so
  * from `a` on its own clock counts, lengthened by what two clocks may differ (S5). Idea: sbd, but with the bound told by the
  * node that keeps it.
@@ -10,8 +10,14 @@ import { clockRateError } from '../../core/lease.ts';
 import type { Registration } from '../../records/registration.ts';
 import type { Context } from '../context.ts';
 import type { FenceFile } from './fence-file.ts';
-import type { LevelOutcome } from './power-level.ts';
-import { signWhileLocked } from './power-level.ts';
+import type { LevelOutcome } from './level-outcome.ts';
+import { signWhileLocked } from './life-sign.ts';
+
+/**
+ * A node that has published so often since this one registered has listed it, and asks it before it goes on without the store
+ * (`primary.failsafe`): then its watchdog is fed only with this node's agreement.
+ */
+const beatsToBeKnown = 4;
 
 /** Null: the fence is not ours any more. */
 export async function watchdogLevel(
@@ -20,13 +26,18 @@ export async function watchdogLevel(
   registration: Registration | null,
   file: FenceFile,
 ): Promise<LevelOutcome | null> {
-  const { env, board, duties } = context;
+  const { env, board, duties, config, self } = context;
   const no = (because: string) => ({ off: false, because: `level watchdog: ${because}` }) as const;
   const { incarnation, sequence } = file.record;
   if (registration === null || registration.incarnation !== incarnation)
     return no('what is registered is of another life of the node');
   if (registration.watchdogBoundMs === null) return no('this life of the node has published no armed watchdog');
   const seen = board.lastSeen.get(target);
+  const beats = seen?.incarnation === incarnation ? seen.beats : 0;
+  if (config.primary.failsafe && beats < beatsToBeKnown)
+    return no(
+      `${target} may go on by an agreement for which ${self.name} was not asked: too few of its keepalives came since ${self.name} started`,
+    );
   const isSame = seen !== undefined && seen.incarnation === incarnation && seen.sequence === sequence;
   // An agreement of ours (failsafe) is a proof for the primary as an acknowledged write is.
   const sinceMs = isSame ? Math.max(seen.atMs, board.agreedAtMs) : env.clock.monotonicMs();
@@ -50,5 +61,5 @@ export async function watchdogLevel(
   if (sign.state === 'stop') return no('the node has stopped in good order, and disarmed its watchdog');
   const because = `the bound of its armed watchdog has run out (${inWords(waitMs)} without a keepalive)`;
   file.note('the watchdog is certain', because);
-  return { off: true, confirmedWallMs: env.clock.wallMs(), because };
+  return { off: true, confirmedWallMs: env.clock.wallMs(), because, signVersion: sign.version };
 }

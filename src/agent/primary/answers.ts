@@ -1,24 +1,37 @@
 /** What this noded answers to questions of its peers and of nodectl (records/api.ts). Reads only, but for `leave-election` and `vm-order`. */
+import { judgeAddressee } from '../../core/answerer.ts';
 import { judgeAgreement } from '../../core/failsafe.ts';
 import { findLoop, loopAdvice } from '../../core/transitions.ts';
-import type { ApiAnswer, ApiQuestion, LeaseAnswer, StatusAnswer } from '../../records/api.ts';
+import type { ApiAnswer, ApiQuestion, LeaseAnswer, Life, StatusAnswer } from '../../records/api.ts';
+import { livesMax } from '../../records/api.ts';
 import { ClusterDesk } from '../cluster-desk.ts';
 import type { Context } from '../context.ts';
-import { contactAgeMs } from '../context.ts';
+import { keepaliveAgeMs } from '../context.ts';
 import { gauges } from '../gauges.ts';
 import type { Peers } from '../peers.ts';
 import type { QuorumLoop } from '../quorum.ts';
+import { tellsOfRestore } from '../recent-restore.ts';
+import { lookAtServers } from '../server-restart.ts';
+import { livesSeenLast } from '../store-restore.ts';
 import { listVms, orderVm } from '../vms/desk.ts';
+import type { Witness } from '../witnessed-store.ts';
 import type { PrimaryLoop } from './primary.ts';
 
 /** Longest wait inside one `hold`; the asker asks again. */
 const holdMaxMs = 10_000;
 
+/** Those who know the answers. */
+interface Answering {
+  readonly primary: PrimaryLoop | null;
+  readonly quorum: QuorumLoop;
+  /** The own keepalive that was acknowledged last. */
+  readonly witness: () => Witness | null;
+}
+
 export function answerer(
   context: Context,
   peers: Peers,
-  primary: PrimaryLoop | null,
-  quorum: QuorumLoop,
+  { primary, quorum, witness }: Answering,
 ): (question: ApiQuestion) => Promise<ApiAnswer> {
   const desk = new ClusterDesk(context);
   return async (question) => {
@@ -28,18 +41,13 @@ export function answerer(
       case 'debug':
         return debug(context, peers, primary);
       case 'leave-election':
-        return {
-          kind: 'leave-election',
-          ...(primary?.leaveElection() ?? { left: false, because: 'a worker contends for nothing' }),
-        };
+        return { kind: 'leave-election', ...leaveElection(context, primary, question.to ?? context.self.name) };
       case 'agree':
         return agree(context, primary, question);
       case 'quorum':
-        return {
-          kind: 'quorum',
-          node: context.self.name,
-          storeLive: context.env.store.session().state === 'connected',
-        };
+        return reachesStore(context, question, witness());
+      case 'servers':
+        return seenServers(context, question);
       case 'quorum-view':
         return { kind: 'quorum-view', view: quorum.view() };
       case 'lease': {
@@ -64,8 +72,11 @@ export function answerer(
       case 'vm-order':
         return orderVm(context, question.name, question.order, question.by);
       case 'release':
-        primary?.tenure.holds.release(question.id);
+        await primary?.tenure.holds.release(question.id);
         return { kind: 'release' };
+      case 'once':
+        await primary?.once.look();
+        return { kind: 'once', done: primary?.once.says(question.name) ?? null };
     }
   };
 }
@@ -107,14 +118,18 @@ function status(context: Context, primary: PrimaryLoop | null): StatusAnswer {
     );
   if (record === null) return say(503, 'it has not read the primary record yet', null);
   if (record.holder === null)
-    return say(503, `nobody is primary: ${record.because}; this node: ${board.ineligible ?? 'stands for it'}`, null);
+    return say(
+      503,
+      `nobody is primary: ${record.because}; this node: ${board.ineligible ?? board.roleBlocked ?? 'stands for it'}`,
+      null,
+    );
   return say(303, `${record.holder}${record.state === 'primary' ? '' : ` (in "${record.state}")`}`, record.holder);
 }
 
 /** A node that beats on time and has not stepped down is healthy; one that also takes part is ready. */
 function health(context: Context): ApiAnswer {
   const { board, config } = context;
-  const ageMs = contactAgeMs(context);
+  const ageMs = keepaliveAgeMs(context);
   const silent = ageMs === null || ageMs > config.timing.contactMaxMs;
   const trouble = board.steppedDown ?? (silent ? 'its keepalive is not acknowledged any more' : null);
   const ready = trouble === null && board.daemonState === 'run';
@@ -136,6 +151,7 @@ function debug(context: Context, peers: Peers, primary: PrimaryLoop | null): Api
       incarnation: self.incarnation,
       session: { ...env.store.session() },
       ineligible: board.ineligible,
+      roleBlocked: board.roleBlocked,
       steppedDown: board.steppedDown,
       maintenance: board.ownMaintenance,
       lateMs: board.lateMs,
@@ -150,22 +166,70 @@ function debug(context: Context, peers: Peers, primary: PrimaryLoop | null): Api
   };
 }
 
+function leaveElection(context: Context, primary: PrimaryLoop | null, to: string): { left: boolean; because: string } {
+  const addressee = judgeAddressee({ self: context.self.name, to, from: null });
+  if (addressee.verdict === 'refuse') return { left: false, because: addressee.because };
+  return primary?.leaveElection() ?? { left: false, because: 'a worker contends for nothing' };
+}
+
+function reachesStore(
+  context: Context,
+  { to, from, nonce }: Extract<ApiQuestion, { kind: 'quorum' }>,
+  witness: Witness | null,
+): ApiAnswer {
+  const { self, env, board } = context;
+  const addressee = judgeAddressee({ self: self.name, to, from });
+  return {
+    kind: 'quorum',
+    ...{ node: self.name, incarnation: self.incarnation, nonce },
+    storeLive: env.store.session().state === 'connected',
+    witness: witness?.version ?? null,
+    witnessSequence: witness?.sequence ?? null,
+    waitsAfterRestore: tellsOfRestore(context),
+    lives: livesSeen(context).slice(0, livesMax),
+    nodesBefore: board.nodesBefore.names(),
+    epochSeen: board.epochSeen.epoch,
+    epochHolder: board.epochSeen.holder,
+    refusal: addressee.verdict === 'refuse' ? addressee.because : null,
+  };
+}
+
+/** What the store showed before it was restored, if this node knows of that; else what it showed last. */
+function livesSeen({ board }: Context): Life[] {
+  if (board.setBackAtMs !== null) return board.livesBefore.all();
+  return livesSeenLast(board);
+}
+
+async function seenServers(
+  { self, env, board }: Context,
+  { to, from, nonce }: Extract<ApiQuestion, { kind: 'servers' }>,
+): Promise<ApiAnswer> {
+  const addressee = judgeAddressee({ self: self.name, to, from });
+  const signed = { kind: 'servers', node: self.name, incarnation: self.incarnation, nonce } as const;
+  if (addressee.verdict === 'refuse') return { ...signed, seen: [], refusal: addressee.because };
+  return { ...signed, seen: await lookAtServers(env, board), refusal: null };
+}
+
 function agree(
   context: Context,
   primary: PrimaryLoop | null,
-  asking: { node: string; incarnation: string; epoch: number },
+  { to, from, incarnation, epoch, nonce }: Extract<ApiQuestion, { kind: 'agree' }>,
 ): ApiAnswer {
+  const { self, env, board } = context;
+  const signed = { kind: 'agree', node: self.name, incarnation: self.incarnation, nonce } as const;
+  const addressee = judgeAddressee({ self: self.name, to, from });
+  if (addressee.verdict === 'refuse') return { ...signed, agrees: false, because: addressee.because };
   const judged = judgeAgreement({
-    self: context.self.name,
-    sessionLive: context.env.store.session().state === 'connected',
+    self: self.name,
+    sessionLive: env.store.session().state === 'connected',
     known: primary?.known?.record ?? null,
-    asking,
+    asking: { node: from, incarnation, epoch },
   });
-  if (judged.verdict === 'agree') context.board.agreedAtMs = context.env.clock.monotonicMs();
-  return { kind: 'agree', agrees: judged.verdict === 'agree', because: judged.because };
+  if (judged.verdict === 'agree') board.agreedAtMs = env.clock.monotonicMs();
+  return { ...signed, agrees: judged.verdict === 'agree', because: judged.because };
 }
 
-/** R48: true only if that much of the lease is left; anything in doubt is "not primary". */
+/** True only if that much of the lease is left; anything in doubt is "not primary". */
 function lease(context: Context, primary: PrimaryLoop | null, forMs: number): Omit<LeaseAnswer, never> {
   const { self, env } = context;
   const no = (because: string) => ({
@@ -211,11 +275,21 @@ async function hold(
       guaranteedUntilMs: 0,
       because: `the role has changed hands: epoch ${first.epoch}, not ${question.epoch}`,
     };
-  if (question.waitMs > 0) await primary.tenure.holds.change(Math.min(question.waitMs, holdMaxMs));
+  const { holds } = primary.tenure;
+  const no = (because: string) => ({ ...lease(context, primary, 0), primary: false, guaranteedUntilMs: 0, because });
+  if (question.waitMs > 0) await holds.change(Math.min(question.waitMs, holdMaxMs));
   const now = lease(context, primary, 0);
-  if (now.primary && now.epoch === first.epoch) {
-    primary.tenure.holds.hold(question.id, now.guaranteedUntilMs);
-    return now;
-  }
-  return { ...now, primary: false, guaranteedUntilMs: 0 };
+  if (!now.primary || now.epoch !== first.epoch) return no(now.because);
+  if (question.epoch !== null)
+    return holds.renew(question.id, now.guaranteedUntilMs) ? now : no('its hold on the role has run out');
+  const refused = await holds.admit(
+    { id: question.id, cgroup: question.cgroup ?? null, once: question.once ?? null },
+    now.guaranteedUntilMs,
+  );
+  if (refused !== null) return no(refused);
+  // The disk may have been slow: the promise is made from what is certain now.
+  const still = lease(context, primary, 0);
+  if (still.primary && still.epoch === now.epoch && holds.renew(question.id, still.guaranteedUntilMs)) return still;
+  await holds.release(question.id);
+  return no('the role was lost while the command was admitted');
 }

@@ -5,11 +5,14 @@ import { Keepalive } from '../../records/keepalive.ts';
 import { parseRecord } from '../../records/record.ts';
 import { tree } from '../../records/tree.ts';
 import type { Context } from '../context.ts';
+import { keepaliveAgeMs } from '../context.ts';
 import type { Peers } from '../peers.ts';
 
 export interface Surveyed extends Candidate {
   /** Why it cannot be primary; null: it can. */
   readonly hindrance: string | null;
+  /** Its own newest keepalive; null: of this node, a worker, or not readable. */
+  readonly keepalive?: Keepalive | null;
 }
 
 /** Every registered node, this one included. */
@@ -28,23 +31,25 @@ export async function survey(context: Context, peers: Peers): Promise<Surveyed[]
 }
 
 export function ownHindrance(context: Context): string | null {
-  const { env, board, self } = context;
+  const { env, board, self, config } = context;
   const judged = judgeEligibility({
     role: self.role,
     daemonState: board.daemonState,
     sessionLive: env.store.session().state === 'connected',
+    keepaliveAgeMs: keepaliveAgeMs(context),
+    keepaliveMaxMs: config.timing.contactMaxMs,
     steppedDown: board.steppedDown !== null,
     maintenance: board.ownMaintenance ?? board.draining,
     barredMs: board.barredUntilMs - env.clock.monotonicMs(),
     barredBecause: board.barredBecause,
   });
-  return judged.verdict === 'eligible' ? null : judged.because;
+  return judged.verdict === 'eligible' ? board.diskTrouble : judged.because;
 }
 
 async function hindranceOf(
   context: Context,
   name: string,
-): Promise<{ readonly hindrance: string | null; readonly incarnation: string | null }> {
+): Promise<{ readonly hindrance: string | null; readonly incarnation: string | null; readonly keepalive?: Keepalive }> {
   const { store } = context.env;
   const [read, session] = await Promise.all([store.read(tree.keepalive(name)), store.read(tree.session(name))]);
   if (!read.ok) return { hindrance: 'it has no keepalive', incarnation: null };
@@ -61,5 +66,5 @@ async function hindranceOf(
         : silent
           ? `it is ${view.verdict}: ${view.because}`
           : ineligible;
-  return { hindrance, incarnation };
+  return { hindrance, incarnation, keepalive: parsed.record };
 }

@@ -1,6 +1,6 @@
 /**
- * One try to win the role (6.1): our turn by rank, the exclusive lock, the record read again, one transaction that checks
- * the lock and writes holder and epoch + 1 by version. Whoever loses is a secondary again at once (R18).
+ * One try to win the role: our turn by rank, the exclusive lock, the record read again, one transaction that checks
+ * the lock and writes holder and epoch + 1 by version. Whoever loses is a secondary again at once.
  */
 import { turnMs } from '../../core/contention.ts';
 import { tree } from '../../records/tree.ts';
@@ -18,6 +18,8 @@ const hinderedMs = 500;
 export type Contended =
   | { readonly kind: 'won'; readonly file: PrimaryFile; readonly sentMs: number }
   | { readonly kind: 'wait'; readonly ms: number; readonly because: string }
+  /** What the store shows is not trusted yet: no node takes the role before that is over. */
+  | { readonly kind: 'blocked'; readonly ms: number; readonly because: string }
   | { readonly kind: 'lost'; readonly because: string };
 
 /** `free`: for how long the record has said, as this node saw it, that nobody holds the role, and with which epoch. */
@@ -31,9 +33,14 @@ export async function contend(
   const { contentionStep, lockTimeout } = config.primary;
   const hindrance = ownHindrance(context);
   if (hindrance !== null) return { kind: 'wait', ms: hinderedMs, because: hindrance };
+  const surveyed = await survey(context, peers);
+  const seen = epochs.highest;
+  for (const { keepalive } of surveyed) if (keepalive != null) epochs.learn(keepalive);
+  // The record was read before these keepalives: one of them may be of the node that has taken the role since.
+  if (epochs.highest > seen) return { kind: 'wait', ms: 0, because: 'another has seen a newer epoch' };
   const distrust = await epochs.distrust(free.epoch, free.forMs);
-  if (distrust !== null) return { kind: 'wait', ms: hinderedMs, because: distrust };
-  const candidates = (await survey(context, peers)).filter((candidate) => candidate.hindrance === null);
+  if (distrust !== null) return { kind: 'blocked', ms: hinderedMs, because: distrust };
+  const candidates = surveyed.filter((candidate) => candidate.hindrance === null);
   const leftMs = turnMs(self.name, candidates, contentionStep) - free.forMs;
   if (leftMs > 0) return { kind: 'wait', ms: leftMs, because: 'another candidate goes first' };
 

@@ -1,24 +1,37 @@
-/** Asks every other coordinator whether this primary may go on without the store (6.5). One that does not agree is enough. */
+/** Asks every other coordinator whether this primary may go on without the store (failsafe). One that does not agree is enough. */
+import { judgeApiAddress } from '../../core/api-address.ts';
+import type { Registration } from '../../records/registration.ts';
+import { askToAgree } from '../ask-by-name.ts';
 import type { Context } from '../context.ts';
 import type { Peers } from '../peers.ts';
 
-export async function agreed(
-  context: Context,
-  peers: Peers,
-  epoch: number,
-  withinMs: number,
-): Promise<{ readonly ok: boolean; readonly because: string }> {
-  const { env, self } = context;
-  const others = peers.all().filter((peer) => peer.role === 'coordinator' && peer.name !== self.name);
-  const answers = await Promise.all(
-    others.map(async ({ name, apiAddress }) => {
-      if (apiAddress === null) return { agrees: false, because: `${name} has no API` };
-      const question = { kind: 'agree', node: self.name, incarnation: self.incarnation, epoch } as const;
-      const asked = await env.peerApi.ask<'agree'>(apiAddress, question, withinMs);
-      return asked.ok ? asked.answer : { agrees: false, because: `${name}: ${asked.code}: ${asked.because}` };
-    }),
-  );
-  const no = answers.filter((answer) => !answer.agrees);
+interface Agreed {
+  readonly ok: boolean;
+  readonly because: string;
+}
+
+export async function agreed(context: Context, peers: Peers, epoch: number, withinMs: number): Promise<Agreed> {
+  const all = peers.all();
+  const others = all.filter((peer) => peer.role === 'coordinator' && peer.name !== context.self.name);
+  // An agreement is of other nodes: with none known, or one that is registered and cannot be read, there is none.
+  const unknown = peers.unknown();
+  if (unknown.length > 0) return { ok: false, because: `what is registered of ${unknown.join(', ')} is not known` };
+  if (others.length === 0) return { ok: false, because: 'no other coordinator is known that could agree' };
+  const answers = await Promise.all(others.map((peer) => askOne(context, { peer, all, epoch }, withinMs)));
+  const no = answers.filter((answer) => !answer.ok);
   if (no.length > 0) return { ok: false, because: no.map((answer) => answer.because).join('; ') };
   return { ok: true, because: `all ${others.length} other coordinators agree` };
+}
+
+interface Asking {
+  readonly peer: Registration;
+  readonly all: readonly Registration[];
+  readonly epoch: number;
+}
+
+async function askOne(context: Context, { peer, all, epoch }: Asking, withinMs: number): Promise<Agreed> {
+  const address = judgeApiAddress(peer, all);
+  if (address.verdict === 'leads-elsewhere') return { ok: false, because: address.because };
+  const named = await askToAgree(context, peer, { incarnation: peer.incarnation, epoch }, withinMs);
+  return named.ok ? { ok: named.answer.agrees, because: named.answer.because } : named;
 }

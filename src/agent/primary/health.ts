@@ -1,5 +1,6 @@
-/** The health of the running resources, on a slow beat: what died is restarted a bounded number of times (6.2). */
-import { judgeHealth } from '../../core/resources.ts';
+/** The health of the running resources, on a slow beat: what died is restarted a bounded number of times. */
+import type { ResourceStatus } from '../../core/resources.ts';
+import { failureOf, judgeHealth } from '../../core/resources.ts';
 import type { Resource, TenureFacts } from '../../environment/resources.ts';
 import type { Context } from '../context.ts';
 import type { ResourceKeeper } from './resource-keeper.ts';
@@ -17,7 +18,9 @@ export class Health {
   private readonly context: Context;
   private readonly keeper: ResourceKeeper;
   private readonly restartsMs = new Map<string, number[]>();
-  private readonly unknownTold = new Set<string>();
+  /** How many checks in a row did not learn a resource's status. */
+  private readonly unknownChecks = new Map<string, number>();
+  private readonly told = new Map<string, string>();
   /** How many others could have the role. */
   private readonly others: () => Promise<number>;
 
@@ -44,22 +47,24 @@ export class Health {
 
   private async check(resource: Resource, subject: HealthSubject): Promise<void> {
     const { env, config, history, self, board } = this.context;
+    const { name } = resource;
     const { status, because } = await resource.status();
     if (subject.signal.aborted) return;
     const nowMs = env.clock.monotonicMs();
-    const recent = (this.restartsMs.get(resource.name) ?? []).filter((at) => nowMs - at < hourMs);
-    const { maxRestarts, barAfterFailure } = config.primary;
-    const otherCandidates = status === 'stopped' ? await this.others() : 0;
-    const judged = judgeHealth({
-      name: resource.name,
+    const recent = (this.restartsMs.get(name) ?? []).filter((at) => nowMs - at < hourMs);
+    const { maxRestarts, barAfterFailure, statusUnknownLimit } = config.primary;
+    const seen = {
+      name,
       status,
       because,
-      restarts: recent.length,
-      maxRestarts,
-      otherCandidates,
-    });
-    this.tellUnknown(resource.name, status === 'unknown' ? judged.because : null);
-    if (judged.verdict === 'well') return;
+      unknownChecks: this.countUnknown(name, status),
+      unknownLimit: statusUnknownLimit,
+    };
+    const failed = failureOf(seen) !== null;
+    const otherCandidates = failed ? await this.others() : 0;
+    const judged = judgeHealth({ ...seen, restarts: recent.length, maxRestarts, otherCandidates });
+    this.tellWait(name, judged.verdict === 'wait' ? judged.because : null, failed);
+    if (judged.verdict === 'well' || judged.verdict === 'wait') return;
     history.happened('resource', `${self.name}: ${judged.because}`, { node: self.name });
     if (judged.verdict === 'relinquish') {
       this.ill = judged.because;
@@ -67,15 +72,22 @@ export class Health {
       board.barredBecause = judged.because;
       return;
     }
-    this.restartsMs.set(resource.name, [...recent, nowMs]);
-    await this.keeper.restart(resource, subject.facts, subject.signal);
+    this.unknownChecks.delete(name);
+    this.restartsMs.set(name, [...recent, nowMs]);
+    await this.keeper.restart(resource, status, subject.facts, subject.signal);
   }
 
-  private tellUnknown(name: string, because: string | null): void {
-    if (because === null) this.unknownTold.delete(name);
-    else if (!this.unknownTold.has(name)) {
-      this.unknownTold.add(name);
+  private countUnknown(name: string, status: ResourceStatus): number {
+    const checks = status === 'unknown' ? (this.unknownChecks.get(name) ?? 0) + 1 : 0;
+    this.unknownChecks.set(name, checks);
+    return checks;
+  }
+
+  /** Once when it begins, and once when nothing more can be done about it. */
+  private tellWait(name: string, because: string | null, failed: boolean): void {
+    const mark = because === null ? 'well' : failed ? 'left' : 'waiting';
+    if (because !== null && this.told.get(name) !== mark)
       this.context.env.log.warn('resource status unknown', { because });
-    }
+    this.told.set(name, mark);
   }
 }

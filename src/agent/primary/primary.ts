@@ -1,19 +1,22 @@
 /**
- * The primary role of one coordinator (6): one loop that reads the whole situation anew at every hint and tick, decides by
+ * The primary role of one coordinator: one loop that reads the whole situation anew at every hint and tick, decides by
  * the tables of core, and acts. Level-triggered: a hint that is lost costs a tick, never a decision.
  *
  * S1 rests on: `takeOver` is entered only with a record that names this life, and the record is freed only by `release`
  * (after every resource was stopped), by the hand-over (ditto), or with the record that power read off (fence-attempt.ts).
  */
+import type { Keepalive } from '../../records/keepalive.ts';
 import { tree } from '../../records/tree.ts';
 import { ownHindrance } from './candidates.ts';
 import { contend } from './contend.ts';
 import { EpochMemory } from './epoch-memory.ts';
 import { Bell } from '../bell.ts';
 import type { Context } from '../context.ts';
+import { keepaliveSentMs } from '../context.ts';
 import { Health } from './health.ts';
 import { readMaintenance } from '../maintenance.ts';
 import type { Peers } from '../peers.ts';
+import { OnceMemory } from './once-memory.ts';
 import type { PrimaryFile } from './primary-file.ts';
 import { namesThisLife, readPrimary, writePrimary } from './primary-file.ts';
 import { relinquish } from './relinquish.ts';
@@ -25,14 +28,17 @@ import { TransferDesk } from './transfer-desk.ts';
 
 /** Pause while something is about to change: noded is starting, or another has won a contention just now. */
 const soonMs = 500;
+/** Pause while a keepalive that was asked for is written. */
+const keepaliveSoonMs = 20;
 
 export class PrimaryLoop {
   readonly tenure: Tenure;
+  readonly once: OnceMemory;
   /** The record as last read; null: never. */
   known: PrimaryFile | null = null;
   private readonly context: Context;
   private readonly peers: Peers;
-  private readonly desk: TransferDesk;
+  private desk: TransferDesk;
   private readonly health: Health;
   private readonly epochs: EpochMemory;
   /** Publishes a keepalive at once: peers shall see a change of the role without waiting for the beat. */
@@ -45,6 +51,8 @@ export class PrimaryLoop {
   private freeSince: { readonly version: number; readonly ms: number } | null = null;
   /** Why this node wants to be rid of the role for good: it is stopping. */
   private closing: string | null = null;
+  /** Why the role is not taken, or freed, in this look; null: nothing blocks it. */
+  private blocked: string | null = null;
 
   constructor(context: Context, peers: Peers, poke: () => void) {
     this.context = context;
@@ -56,19 +64,26 @@ export class PrimaryLoop {
       poke();
       this.wake();
     });
-    this.epochs = new EpochMemory(context);
-    this.desk = new TransferDesk(context, peers, this.tenure.keeper, this.onHint);
+    this.epochs = new EpochMemory(context, peers);
+    this.once = new OnceMemory(context);
+    this.desk = this.newDesk();
     this.health = new Health(context, this.tenure.keeper, async () => (await this.desk.others()).length);
   }
 
-  /** Before all else (6.4): what a former life left running is stopped, and its deposed hooks run. */
+  /** Before all else: what a former life left running is stopped, and its deposed hooks run. */
   async cleanUp(): Promise<void> {
     const { history, self } = this.context;
-    const { role, keeper } = this.tenure;
-    await Promise.all([role.load(), this.epochs.load()]);
+    const { role, keeper, holds } = this.tenure;
+    const former = holds.endFormer();
+    await Promise.all([role.load(), this.epochs.load(), this.once.load()]);
+    let running = await former;
     const held = await keeper.journalSays();
     const { epoch, peer } = held ?? { epoch: 0, peer: null };
     const facts = { node: self.name, epoch, peer, reason: 'noded was started anew' };
+    while (running !== null) {
+      await this.tenure.reset(running);
+      running = await holds.endFormer();
+    }
     for (;;) {
       const done = await keeper.stopWhatRuns(facts);
       const found = `${self.name}: a former life left running: ${done.found.join(', ')}; ${done.because}`;
@@ -78,6 +93,8 @@ export class PrimaryLoop {
     }
     if (held === null) return;
     role.epoch = epoch;
+    // It was written before the first resource started, and the memory of epochs only beside that.
+    this.epochs.learn({ epochSeen: epoch, epochHolder: { name: self.name, incarnation: self.incarnation } });
     const because = `noded or its machine ended while it held the role, or was about to (epoch ${epoch}); nothing of it is left`;
     role.note({ from: 'primary', event: 'died', to: 'secondary', because });
     history.happened('deposed', `${self.name}: ${because}`, { node: self.name });
@@ -91,7 +108,10 @@ export class PrimaryLoop {
     const { tenure } = this;
     const subject = () => (tenure.role.state === 'primary' ? { facts: tenure.facts, signal: tenure.signal } : null);
     const guarding = tenure.guard(over);
+    // At once: a resource that starts or a hook that hangs may keep the loop longer than the lease lasts (S9).
+    over.addEventListener('abort', () => tenure.lose('noded ends'));
     void this.health.run(over, subject, this.onHint);
+    void this.once.run(over);
     // Watches end with their connection, so what they would have told may have been missed.
     const stopListening = env.store.onSession(this.onHint);
     while (!over.aborted) {
@@ -100,17 +120,32 @@ export class PrimaryLoop {
       await this.bell.wait(this.nextLookMs);
     }
     stopListening();
-    tenure.lose('noded ends');
     await tenure.settled();
     await guarding;
     // In a hurry nobody waits for a successor, but nobody has to wait for a fence either.
     const last = await readPrimary(this.context);
     if (last?.readable === true && namesThisLife(this.context, last.record) && !tenure.holdsRole())
-      await release(this.context, tenure, last, `${this.context.self.name} has stopped everything and ends`);
+      if (last.record.epoch >= this.epochs.highest)
+        await release(this.context, tenure, last, `${this.context.self.name} has stopped everything and ends`);
+  }
+
+  /** What another node has seen of the role, and told beside the store. */
+  learnEpoch(seen: Pick<Keepalive, 'epochSeen' | 'epochHolder'>): void {
+    this.epochs.learn(seen);
   }
 
   wake(): void {
     this.bell.ring();
+  }
+
+  /** The store was restored from an old copy: the numbers of its transfers are given a second time. */
+  forgetStore(): void {
+    this.desk = this.newDesk();
+    this.freeSince = null;
+  }
+
+  private newDesk(): TransferDesk {
+    return new TransferDesk(this.context, this.peers, this.tenure.keeper, this.onHint);
   }
 
   /** For a stop in good order: hands the role on, until `hurry`. True when this node holds nothing, and a successor was seen or none can be. */
@@ -151,11 +186,11 @@ export class PrimaryLoop {
 
   private async look(): Promise<void> {
     const { context, tenure } = this;
-    const { board, env } = context;
+    const { board } = context;
     this.nextLookMs = context.config.timing.lookMs;
     await tenure.settled();
     if (board.steppedDown !== null) tenure.lose(board.steppedDown);
-    const sentMs = env.store.session().lastAckSentMs;
+    const sentMs = keepaliveSentMs(context);
     const file = await readPrimary(context, this.onHint);
     if (file === null) {
       this.seeOwnHindrance();
@@ -171,11 +206,21 @@ export class PrimaryLoop {
     await this.readMaintenance();
     this.seeOwnHindrance();
     if (sentMs !== null) tenure.judge(file, sentMs);
+    this.blocked = null;
     const left = tenure.isLost() ? null : await this.decide(file, sentMs);
-    if (left === null) return;
+    // Published with the next keepalive.
+    board.roleBlocked = this.blockedBecause();
+    if (left === null) {
+      await this.epochs.hear();
+      return;
+    }
     this.known = left;
     this.poke();
     this.wake();
+  }
+
+  private blockedBecause(): string | null {
+    return this.blocked?.slice(0, 600) ?? null;
   }
 
   private lookWithin(ms: number): void {
@@ -219,9 +264,13 @@ export class PrimaryLoop {
     const { record } = file;
     if (role.state === 'secondary') {
       const appointed = record.state === 'takeover' && record.epoch > role.epoch && record.epoch >= this.epochs.highest;
-      if (appointed && sentMs !== null && this.closing === null && context.board.steppedDown === null)
+      if (appointed && sentMs !== null && this.closing === null && context.board.steppedDown === null) {
+        if (!this.hasFreshKeepalive(sentMs)) return null;
+        context.board.roleBlocked = null;
         return takeOver(context, tenure, file, sentMs);
-      return release(context, tenure, file, `${context.self.name} has stopped everything`);
+      }
+      if (!(await this.mayFree(file))) return null;
+      return release(context, tenure, file, `${context.self.name} has stopped everything`, this.epochs.highest);
     }
     if (role.state !== 'primary') return null;
     if (record.state !== 'primary') return publish(context, file);
@@ -248,18 +297,33 @@ export class PrimaryLoop {
     const nowMs = context.env.clock.monotonicMs();
     if (this.freeSince?.version !== file.version) this.freeSince = { version: file.version, ms: nowMs };
     if (this.closing !== null) return null;
+    if (!this.hasFreshKeepalive(keepaliveSentMs(context))) return null;
     const contended = await contend(context, this.peers, this.epochs, {
       forMs: nowMs - this.freeSince.ms,
       epoch: file.record.epoch,
     });
-    if (contended.kind === 'won') return takeOver(context, tenure, contended.file, contended.sentMs);
-    if (contended.kind === 'wait') this.lookWithin(contended.ms);
+    if (contended.kind === 'won') {
+      this.epochs.see(contended.file.record);
+      context.board.roleBlocked = null;
+      const provenMs = Math.min(keepaliveSentMs(context) ?? -Infinity, contended.sentMs);
+      return takeOver(context, tenure, contended.file, provenMs);
+    }
+    if (contended.kind === 'blocked') this.blocked = contended.because;
+    if (contended.kind !== 'lost') this.lookWithin(contended.ms);
     else {
       const { because } = contended;
       this.lookWithin(soonMs);
       tenure.role.note({ from: 'secondary', event: 'contentionLost', to: 'secondary', because });
     }
     return null;
+  }
+
+  /** A lease counts from the last keepalive: it is renewed before the role is taken, so that more than half of it is left. */
+  private hasFreshKeepalive(sentMs: number | null): sentMs is number {
+    if (this.tenure.mayBeginWith(sentMs)) return true;
+    this.poke();
+    this.lookWithin(keepaliveSoonMs);
+    return false;
   }
 
   /** A former life of this node held it: cleanUp has stopped everything; its promises end with its lease at the latest. */
@@ -271,7 +335,19 @@ export class PrimaryLoop {
       this.lookWithin(leftMs);
       return null;
     }
-    return release(context, tenure, file, `${self.name} was started anew and runs nothing of its former life`);
+    if (!(await this.mayFree(file))) return null;
+    const because = `${self.name} was started anew and runs nothing of its former life`;
+    return release(context, tenure, file, because, this.epochs.highest);
+  }
+
+  /** S1: a record of an older epoch, out of an old copy of the store, is freed only when nothing of the newer one runs any more. */
+  private async mayFree({ record, version }: PrimaryFile): Promise<boolean> {
+    const nowMs = this.context.env.clock.monotonicMs();
+    if (this.freeSince?.version !== version) this.freeSince = { version, ms: nowMs };
+    this.blocked = await this.epochs.distrust(record.epoch, nowMs - this.freeSince.ms);
+    if (this.blocked === null) return true;
+    this.lookWithin(soonMs);
+    return false;
   }
 
   /** The holder knows what stood in a record that somebody spoilt; others can only wait. */

@@ -1,4 +1,4 @@
-/** The graceful end of a tenure (6.3): stop in reverse, then one write hands the role over. Who cannot stop goes on. */
+/** The graceful end of a tenure: stop in reverse, then one write hands the role over. Who cannot stop goes on. */
 import type { Operation } from '../../environment/store.ts';
 import { tree } from '../../records/tree.ts';
 import type { Context } from '../context.ts';
@@ -32,8 +32,9 @@ export async function relinquish(
     transfer === null || begun === null ? null : { ...transfer, record: begun, version: transfer.version + 1 };
   role.on('askedToRelinquish', reason);
   tenure.facts = { ...tenure.facts, peer, reason };
-  await tenure.holds.drained();
-  let done = await keeper.hooks('relinquish', tenure.facts, tenure.signal);
+  const running = await tenure.holds.drained();
+  let done: KeeperOutcome = running === null ? { ok: true, because: '' } : { ok: false, because: running };
+  if (done.ok) done = await keeper.hooks('relinquish', tenure.facts, tenure.signal);
   if (done.ok) done = await keeper.stopAll(tenure.facts);
   if (tenure.isLost()) return null;
   if (!done.ok) return keepOn(context, tenure, written.file, stopping, done);

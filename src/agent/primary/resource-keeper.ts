@@ -3,6 +3,7 @@
  * emergency stop waits only for the aborted call before it.
  */
 import { inWords } from '../../core/decision.ts';
+import type { ResourceStatus } from '../../core/resources.ts';
 import { stopOrder } from '../../core/resources.ts';
 import type { HookKind, Resource, ResourceOutcome, TenureFacts } from '../../environment/resources.ts';
 import { TenureJournal, tenureFile } from '../../records/journal.ts';
@@ -45,19 +46,24 @@ export class ResourceKeeper {
     return done;
   }
 
-  /** Notes on the disk that something of the role may run here from now on; `null`: nothing does any more. */
-  async journalHeld(held: { readonly epoch: number; readonly peer: string | null } | null): Promise<void> {
+  /**
+   * Notes on the disk that something of the role may run here from now on; `null`: nothing does any more. Not ok: the disk hangs, and
+   * nothing may be begun here. A disk that is full is said, and stops nothing: the next incarnation stops what runs by its status.
+   */
+  async journalHeld(held: { readonly epoch: number; readonly peer: string | null } | null): Promise<KeeperOutcome> {
     const { env } = this.context;
     this.heldEpoch = held?.epoch ?? null;
     const text = printRecord({ schema: 1, held: held === null ? null : { ...held, sinceWallMs: env.clock.wallMs() } });
     const trouble = await env.journal.write(tenureFile, text);
     if (trouble !== null) env.log.error('journal not written', { because: trouble });
+    const hangs = this.context.board.diskTrouble;
+    return { ok: hangs === null, because: hangs ?? 'noted' };
   }
 
   /** What the journal says; an unreadable one counts as held: what runs is stopped, and the deposed hooks run. */
   async journalSays(): Promise<{ readonly epoch: number; readonly peer: string | null } | null> {
     const text = await this.context.env.journal.read(tenureFile);
-    if (text === null) return null;
+    if (text === null) return this.context.board.diskTrouble === null ? null : { epoch: 0, peer: null };
     const parsed = parseRecord(TenureJournal, text);
     return parsed.ok ? parsed.record.held : { epoch: 0, peer: null };
   }
@@ -105,8 +111,17 @@ export class ResourceKeeper {
     return { ok: true, because: 'nothing is left running', found };
   }
 
-  /** Restarts one resource whose health asked for it. */
-  async restart(resource: Resource, facts: TenureFacts, signal: AbortSignal): Promise<KeeperOutcome> {
+  /** Restarts one resource whose health asked for it. What is not certainly stopped is stopped first. */
+  async restart(
+    resource: Resource,
+    status: ResourceStatus,
+    facts: TenureFacts,
+    signal: AbortSignal,
+  ): Promise<KeeperOutcome> {
+    if (status !== 'stopped') {
+      const stopped = await this.stop(resource, facts);
+      if (!stopped.ok || signal.aborted) return stopped;
+    }
     const done = await this.one(resource, () => resource.start(facts, signal));
     return done.ok ? done : this.tell(resource, 'could not be restarted', done);
   }

@@ -62,7 +62,7 @@ export class Role {
     const { env, history, self, board } = this.context;
     const loop = findLoop(this.ring);
     if (loop === null) return;
-    // R40: it backs off by itself, so that a better candidate has its chance, and tells it once in a while.
+    // It backs off by itself, so that a better candidate has its chance, and tells it once in a while.
     const pauseMs = loopPauseMs(loop.times);
     board.barredUntilMs = Math.max(board.barredUntilMs, env.clock.monotonicMs() + pauseMs);
     board.barredBecause = 'its role goes round in a loop';

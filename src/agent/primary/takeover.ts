@@ -1,4 +1,4 @@
-/** The takeover: from a record that names this life to `primary`, or back (6.2, 6.3). */
+/** The takeover: from a record that names this life to `primary`, or back. */
 import type { Operation } from '../../environment/store.ts';
 import { tree } from '../../records/tree.ts';
 import type { Context } from '../context.ts';
@@ -11,7 +11,7 @@ import { findTransfer, followed, moved, writeOf } from './transfers.ts';
 /** What a step of the role leaves behind: the record as it now stands, or null when it has to be read again. */
 export type Left = PrimaryFile | null;
 
-/** `sentMs`: when the write was sent whose record names this life. */
+/** `sentMs`: when the keepalive was sent from which the lease counts; never later than the write that names this life. */
 export async function takeOver(context: Context, tenure: Tenure, file: PrimaryFile, sentMs: number): Promise<Left> {
   const { env, history, self } = context;
   const { record } = file;
@@ -19,8 +19,10 @@ export async function takeOver(context: Context, tenure: Tenure, file: PrimaryFi
   const beganMs = env.clock.monotonicMs();
   tenure.begin(file, sentMs);
   // A transfer is journalled while it is prepared; the hand-over does not wait for the disk again.
-  if (keeper.heldEpoch !== record.epoch) await keeper.journalHeld({ epoch: record.epoch, peer: record.previous });
-  let done = await keeper.hooks('takeover', tenure.facts, tenure.signal);
+  let done: KeeperOutcome = { ok: true, because: 'noted' };
+  if (keeper.heldEpoch !== record.epoch)
+    done = await keeper.journalHeld({ epoch: record.epoch, peer: record.previous });
+  if (done.ok) done = await keeper.hooks('takeover', tenure.facts, tenure.signal);
   if (done.ok) done = await keeper.startAll(tenure.facts, beganMs, tenure.signal, () => tenure.mayGoOn());
   if (tenure.isLost()) return null;
   const what = done.ok ? 'has taken over' : 'could not take over';
@@ -90,12 +92,22 @@ async function handBack(context: Context, file: PrimaryFile, failure: KeeperOutc
   return written.ok ? written.file : null;
 }
 
-/** Writes that nothing of the role is left here; the loop repeats it until it is written. */
-export async function release(context: Context, tenure: Tenure, file: PrimaryFile, because: string): Promise<Left> {
+/** Writes that nothing of the role is left here; the loop repeats it until it is written. `least`: epochs never fall. */
+export async function release(
+  context: Context,
+  tenure: Tenure,
+  file: PrimaryFile,
+  because: string,
+  least = 0,
+): Promise<Left> {
   const { self, history } = context;
-  const { epoch } = file.record;
+  const epoch = Math.max(file.record.epoch, least);
   // What nodectl's commands were promised under this epoch must have ended before anybody else may begin.
-  await tenure.holds.drained();
+  const running = await tenure.holds.drained();
+  if (running !== null) {
+    context.env.log.error('the role is kept', { because: running });
+    return null;
+  }
   const nobody = { state: 'none', holder: null, incarnation: null, transfer: null } as const;
   const written = await writePrimary(context, file, { ...nobody, epoch, because, previous: self.name });
   if (!written.ok) return null;

@@ -9,11 +9,13 @@ import { holdsSomething } from '../../core/primary.ts';
 import type { TenureFacts } from '../../environment/resources.ts';
 import { Bell } from '../bell.ts';
 import type { Context } from '../context.ts';
+import { keepaliveSentMs } from '../context.ts';
 import { agreed } from './failsafe.ts';
 import { Holds } from './holds.ts';
 import type { Peers } from '../peers.ts';
 import type { PrimaryFile } from './primary-file.ts';
 import { namesThisLife, readPrimary } from './primary-file.ts';
+import type { KeeperOutcome } from './resource-keeper.ts';
 import { ResourceKeeper } from './resource-keeper.ts';
 import { Role } from './role.ts';
 
@@ -33,7 +35,7 @@ export class Tenure {
   private readonly peers: Peers;
   /** Called after each change that others, or the loop, must notice at once. */
   private readonly onChange: () => void;
-  /** Monotonic sending time of the newest proof. */
+  /** Monotonic sending time of the newest proof: a keepalive, or an agreement of all others. */
   private provenMs = -Infinity;
   /** How much this machine had slept when we last looked, and when (monotonic) it woke up: no proof sent before counts. */
   private suspendedMs: number;
@@ -51,7 +53,7 @@ export class Tenure {
     this.onChange = onChange;
     this.role = new Role(context);
     this.keeper = new ResourceKeeper(context);
-    this.holds = new Holds(context.env.clock);
+    this.holds = new Holds(context);
     this.facts = { node: context.self.name, epoch: 0, peer: null, reason: '' };
     this.suspendedMs = context.env.clock.suspendedMs();
   }
@@ -76,10 +78,20 @@ export class Tenure {
     this.deposition = null;
   }
 
+  /** Whether more than half of a lease is left that counts from a keepalive sent then. */
+  mayBeginWith(sentMs: number | null): sentMs is number {
+    const { env, config } = this.context;
+    this.countSleep();
+    if (sentMs === null || sentMs < this.wokeMs) return false;
+    return env.clock.monotonicMs() - sentMs < config.timing.leaseMs / 2;
+  }
+
+  /** `sentMs`: when the keepalive was sent from which the lease counts. */
   begin(file: PrimaryFile, sentMs: number): void {
     const { epoch, previous, because } = file.record;
     this.role.epoch = epoch;
-    this.provenMs = sentMs;
+    this.countSleep();
+    this.provenMs = sentMs >= this.wokeMs ? sentMs : -Infinity;
     this.aborting = new AbortController();
     this.facts = { node: this.context.self.name, epoch, peer: previous, reason: because };
     this.role.on('appointed', because);
@@ -115,16 +127,16 @@ export class Tenure {
     return this.deposition === null && this.leaseLeftMs() > 0;
   }
 
-  /** Called after each own acknowledged write: the read that follows it proves the role anew, or shows that it is lost. */
+  /** Called after each own acknowledged keepalive: the read that follows it proves the role anew, or shows that it is lost. */
   async prove(): Promise<void> {
     if (!this.holdsRole()) return;
     if (this.context.board.steppedDown !== null) this.lose(this.context.board.steppedDown);
-    const sentMs = this.context.env.store.session().lastAckSentMs;
+    const sentMs = keepaliveSentMs(this.context);
     const file = await readPrimary(this.context);
     if (file?.readable === true && sentMs !== null) this.judge(file, sentMs);
   }
 
-  /** What we hold must agree with the record. `sentMs`: an acknowledged write was sent then, and the record read after it. */
+  /** What we hold must agree with the record. `sentMs`: an acknowledged keepalive was sent then, and the record read after it. */
   judge(file: PrimaryFile, sentMs: number): void {
     const { record } = file;
     if (!this.holdsRole()) return;
@@ -166,6 +178,7 @@ export class Tenure {
         continue;
       }
       if (config.primary.failsafe && left < leaseMs * askAtShare) void this.askForAgreement(left);
+      void this.holds.endLapsed();
       await env.clock.sleep(Math.min(left, renewalMs));
     }
   }
@@ -181,19 +194,24 @@ export class Tenure {
   private async depose(): Promise<void> {
     const { role, keeper, facts } = this;
     const { env } = this.context;
-    this.holds.changed();
     const beganMs = env.clock.monotonicMs();
-    let stopped = await keeper.stopAtOnce(facts);
+    let stopped = await this.stopEverything(facts);
     while (!stopped.ok) {
       role.on('stopFailed', stopped.because);
       await this.reset(stopped.because);
-      stopped = await keeper.stopAtOnce(facts);
+      stopped = await this.stopEverything(facts);
     }
     env.log.info('deposed', { because: `everything is stopped after ${inWords(env.clock.monotonicMs() - beganMs)}` });
     await keeper.hooks('deposed', facts, null);
     await keeper.journalHeld(null);
     role.on('stopped', 'everything is stopped, the deposed hooks have ended');
     this.onChange();
+  }
+
+  /** The resources, and at the same time the commands that rely on the role. */
+  private async stopEverything(facts: TenureFacts): Promise<KeeperOutcome> {
+    const [stopped, running] = await Promise.all([this.keeper.stopAtOnce(facts), this.holds.ended()]);
+    return stopped.ok && running !== null ? { ok: false, because: running } : stopped;
   }
 
   private async askForAgreement(leftMs: number): Promise<void> {
@@ -203,8 +221,9 @@ export class Tenure {
     const askedMs = env.clock.monotonicMs();
     const answer = await agreed(this.context, this.peers, this.role.epoch, leftMs / 2);
     this.asking = false;
+    this.countSleep();
     if (!answer.ok) env.log.warn('failsafe', { because: answer.because });
-    else if (!this.isLost() && askedMs > this.provenMs) {
+    else if (!this.isLost() && askedMs > this.provenMs && askedMs >= this.wokeMs) {
       const because = `${self.name} goes on without the store: ${answer.because}`;
       if (!this.inFailsafe) history.happened('failsafe', because, { node: self.name });
       this.provenMs = askedMs;

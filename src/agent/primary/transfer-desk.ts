@@ -15,7 +15,7 @@ import type { Peers } from '../peers.ts';
 import type { PrimaryFile } from './primary-file.ts';
 import type { ResourceKeeper } from './resource-keeper.ts';
 import type { OpenTransfer } from './transfers.ts';
-import { moveTransfer, openTransfers, trimTransfers } from './transfers.ts';
+import { keptMax, moveTransfer, openTransfers, trimTransfers } from './transfers.ts';
 
 /** Why the holder itself wants to be rid of the role. */
 export interface Wish {
@@ -58,6 +58,7 @@ export class TransferDesk {
     const open = await openTransfers(this.context, this.onHint, this.over);
     if (open === null) return null;
     for (const id of this.since.keys()) if (!open.some((transfer) => transfer.id === id)) this.since.delete(id);
+    if (this.over.size > keptMax) await trimTransfers(this.context);
     const [first, ...rest] = open;
     if (first === undefined) {
       if (wish !== null) await this.ask(file, wish);
@@ -156,6 +157,7 @@ export class TransferDesk {
       nodes,
       epochSeen: record.epoch,
       epoch: file.record.epoch,
+      blocked: null,
       underWay: null,
     });
     const fit = nodes.filter((node) => node.hindrance === null);
@@ -243,7 +245,12 @@ export class TransferDesk {
       await moveTransfer(context, transfer, 'refuse', because);
       return;
     }
-    await this.keeper.journalHeld({ epoch: transfer.record.epoch + 1, peer: transfer.record.from });
+    const noted = await this.keeper.journalHeld({ epoch: transfer.record.epoch + 1, peer: transfer.record.from });
+    if (!noted.ok) {
+      const because = `${self.name} cannot be primary: ${noted.because}; nothing was touched`;
+      await moveTransfer(context, transfer, 'refuse', because);
+      return;
+    }
     await moveTransfer(context, transfer, 'ready', `${self.name} is ready`);
   }
 }

@@ -15,7 +15,7 @@ export interface OpenTransfer {
 }
 
 /** Finished transfers that are kept for people to look at. */
-const keptMax = 20;
+export const keptMax = 20;
 
 /** Every transfer that is not over, oldest first. Null: the store did not answer. */
 export async function openTransfers(
@@ -28,31 +28,44 @@ export async function openTransfers(
   if (!listed.ok) return null;
   for (const id of over) if (!listed.names.includes(id)) over.delete(id);
   const read = await Promise.all(
-    listed.names
-      .filter((id) => !over.has(id))
-      .map(async (id) => ({ id, value: await store.read(tree.transfer(id), onChange) })),
+    listed.names.filter((id) => !over.has(id)).map((id) => openTransfer(context, id, onChange, over)),
   );
-  return read.flatMap(({ id, value }) => {
-    if (!value.ok) return [];
+  return read.filter((transfer) => transfer !== null);
+}
+
+/**
+ * A watch stays with ZooKeeper until its node changes. So only a transfer that is open is watched: first it is read without,
+ * then, if it is open, once more with a watch.
+ */
+async function openTransfer(
+  context: Context,
+  id: string,
+  onChange: () => void,
+  over: Set<string>,
+): Promise<OpenTransfer | null> {
+  for (const watch of [undefined, onChange]) {
+    const value = await context.env.store.read(tree.transfer(id), watch);
+    if (!value.ok) return null;
     const parsed = parseRecord(TransferRecord, value.text);
     if (!parsed.ok) {
-      context.history.happened(
-        'record-unreadable',
-        `${tree.transfer(id)} cannot be read: ${parsed.because}; it is no transfer`,
-      );
-      over.add(id);
-      return [];
+      const because = `${tree.transfer(id)} cannot be read: ${parsed.because}; it is no transfer`;
+      context.history.happened('record-unreadable', because);
+    } else if (!isOver(parsed.record.state)) {
+      if (watch === undefined) continue;
+      return { id, version: value.version, record: parsed.record };
     }
-    if (!isOver(parsed.record.state)) return [{ id, version: value.version, record: parsed.record }];
     over.add(id);
-    return [];
-  });
+    return null;
+  }
+  return null;
 }
 
 /** One open transfer by its id; null: it is over, or the store did not answer. */
 export async function findTransfer(context: Context, id: string): Promise<OpenTransfer | null> {
-  const open = await openTransfers(context, () => undefined, new Set());
-  return open?.find((transfer) => transfer.id === id) ?? null;
+  const value = await context.env.store.read(tree.transfer(id));
+  const parsed = value.ok ? parseRecord(TransferRecord, value.text) : null;
+  if (!value.ok || parsed?.ok !== true || isOver(parsed.record.state)) return null;
+  return { id, version: value.version, record: parsed.record };
 }
 
 /** The record after `event`; null: the table ignores it. */

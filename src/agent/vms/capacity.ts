@@ -60,5 +60,8 @@ export async function readDrain(context: Context, node: string): Promise<DrainFi
   if (!read.ok) return read.code === 'no-node' ? { ...readyDrain, version: null } : null;
   if (read.text === '') return { ...readyDrain, version: read.version };
   const parsed = parseRecord(Drain, read.text);
-  return parsed.ok ? { ...parsed.record, version: read.version } : null;
+  if (parsed.ok) return { ...parsed.record, version: read.version };
+  const because = `${tree.drain(node)} cannot be read: ${parsed.because}; ${node} counts as being emptied`;
+  context.history.happened('record-unreadable', because, { node });
+  return null;
 }

@@ -31,6 +31,12 @@ export class VmCatalog {
     return [...this.known.values()];
   }
 
+  /** The store was restored from an old copy. */
+  forget(): void {
+    this.known.clear();
+    this.sweptAtMs = -Infinity;
+  }
+
   /** The VMs whose records were read anew. Null: the store did not answer; what is known may be old. */
   async refresh(): Promise<string[] | null> {
     const { store, clock } = this.context.env;

@@ -13,8 +13,9 @@ import { VmDefinition } from '../../records/vm.ts';
 import type { Context } from '../context.ts';
 import { contactAgeMs } from '../context.ts';
 import type { VmCatalog } from './catalog.ts';
-import { dropGuestLock, lockRemoval, takeGuestLock } from './guest-lock.ts';
-import { askAgainMs } from './shut-guest.ts';
+import { lockRemoval } from './guest-lock.ts';
+import { HeldLocks } from './held-locks.ts';
+import { askAgainMs, lookAt } from './shut-guest.ts';
 import type { MoveSource } from './source.ts';
 import type { VmFile } from './vm-file.ts';
 import { changeVm, moveVm, readVm, standsUnchanged } from './vm-file.ts';
@@ -29,14 +30,17 @@ export class GuestActs {
   private readonly starts = new Map<string, number[]>();
   private readonly lastTrouble = new Map<string, string>();
   private readonly asked = new Map<string, { readonly sinceMs: number; lastMs: number }>();
-  private readonly lockedIn = new Map<string, number>();
   private readonly told = new Map<string, string>();
+  readonly locks: HeldLocks;
 
   constructor(context: Context, hypervisor: Hypervisor, source: MoveSource, catalog: VmCatalog) {
     this.context = context;
     this.hypervisor = hypervisor;
     this.source = source;
     this.catalog = catalog;
+    this.locks = new HeldLocks(context, ({ record: { uuid } }, because) =>
+      context.history.happened('vm', because, { node: context.self.name, evidence: { uuid } }),
+    );
   }
 
   /** What was done before that a decision rests on. What belongs to another state is forgotten. */
@@ -51,8 +55,9 @@ export class GuestActs {
 
   /** VMs that are not there any more. */
   forgetAllBut(uuids: ReadonlySet<string>): void {
-    for (const map of [this.starts, this.lastTrouble, this.asked, this.lockedIn, this.told])
+    for (const map of [this.starts, this.lastTrouble, this.asked, this.told])
       for (const uuid of map.keys()) if (!uuids.has(uuid)) map.delete(uuid);
+    this.locks.forgetAllBut(uuids);
   }
 
   /** All is well with it: its next trouble is told again. */
@@ -83,8 +88,10 @@ export class GuestActs {
         return this.check(file);
       case 'start':
         return this.start(file, because);
+      case 'claim':
+        return this.claim(file, because);
       case 'take-up':
-        if ((await takeGuestLock(this.context, uuid)) === null) await changeVm(this.context, file, { active: true });
+        if ((await this.locks.take(file)) === null) await changeVm(this.context, file, { active: true });
         return;
       case 'shut-down':
         return this.askToShutDown(file);
@@ -132,12 +139,12 @@ export class GuestActs {
   private async start(file: VmFile, because: string): Promise<void> {
     const { env, history, self } = this.context;
     const { uuid, name } = file.record;
-    const locked = await takeGuestLock(this.context, uuid);
+    if (file.record.active && !(await this.isGone(file))) return;
+    const locked = await this.locks.take(file);
     if (locked !== null) {
       this.tell(uuid, `${name} is not started: ${locked}`);
       return;
     }
-    this.lockedIn.set(uuid, env.store.session().generation);
     const mine = file.record.active ? file : await changeVm(this.context, file, { active: true, stranded: false });
     if (mine === null) return;
     const xml = await this.definition(uuid);
@@ -164,6 +171,27 @@ export class GuestActs {
       node: self.name,
       evidence: { vm: name, tookMs: Math.round(env.clock.monotonicMs() - startMs) },
     });
+  }
+
+  private async claim(file: VmFile, because: string): Promise<void> {
+    const { env, history, self } = this.context;
+    const { uuid, name } = file.record;
+    const locked = await this.locks.take(file);
+    if (locked !== null) {
+      this.tell(uuid, `${name} runs on ${self.name}, and that could not be recorded: ${locked}`);
+      return;
+    }
+    const home = { node: self.name, state: 'start', active: true, move: null, stranded: false } as const;
+    const facts = { because: because.slice(0, 1000), by: self.name, sinceWallMs: env.clock.wallMs() };
+    if ((await changeVm(this.context, file, { ...home, ...facts })) === null) return;
+    history.happened('vm', `${name}: ${because}`, { node: self.name, evidence: { vm: name, state: 'start' } });
+  }
+
+  /** A guest that ran and is missing from the list is looked up: a list can be wrong, and nothing is started on it alone. */
+  private async isGone({ record: { uuid, name } }: VmFile): Promise<boolean> {
+    const here = await lookAt(this.hypervisor, uuid);
+    if (here === 'unknown') this.tell(uuid, `${name} is not started: libvirt does not say whether it still runs here`);
+    return here === 'off';
   }
 
   private async askToShutDown({ record: { uuid, name } }: VmFile): Promise<void> {
@@ -193,22 +221,22 @@ export class GuestActs {
     const unlock = await lockRemoval(this.context, uuid, this.context.self.name);
     if (unlock === null) return;
     await moveVm(this.context, file, event, because, { active: false }, unlock);
-    this.lockedIn.delete(uuid);
+    this.locks.forget(uuid);
   }
 
   /**
-   * As the target of a move: nothing is in the way here, and the home may begin. libvirt is asked anew: one that has hung since
+   * As the target of a move: nothing is in the way here, and the home may begin. libvirt is asked again: one that has hung since
    * the last list would be given a guest that it never takes.
    */
   private async prepare(file: VmFile): Promise<void> {
     const { self, config, env } = this.context;
     const { uuid, name, move, node } = file.record;
     if (move === null) return;
-    const listed = await this.hypervisor.list();
-    const guest = listed.ok ? listed.value.get(uuid) : undefined;
-    const isInTheWay = guest === undefined ? null : `a guest of it is ${guest.power} here`;
+    const asked = await this.hypervisor.guestAt(null, uuid);
+    const guest = asked.ok ? asked.value : null;
+    const isInTheWay = guest === null ? null : `a guest of it is ${guest.power} here`;
     const apart = keptApart(file.record, self.name, this.claimsBefore(file.record));
-    const silent = listed.ok ? null : `its libvirt does not answer: ${listed.because}`;
+    const silent = asked.ok ? null : `its libvirt does not answer: ${asked.because}`;
     const hindrance = silent ?? isInTheWay ?? apart ?? this.mayNotStart();
     const calledOff = hindrance === null ? null : `${self.name} cannot take it: ${hindrance}`;
     const address = config.vms.address ?? self.name;
@@ -240,18 +268,11 @@ export class GuestActs {
       }
     }
     const removed = await this.hypervisor.remove(uuid);
-    if (!removed.ok) return;
-    this.lockedIn.delete(uuid);
-    await dropGuestLock(this.context, uuid); // else its node may never start it
-  }
-
-  /** In each session anew: the lock is gone with the old one. */
-  async holdLock(uuid: string): Promise<void> {
-    const { state, generation } = this.context.env.store.session();
-    if (state !== 'connected' || this.lockedIn.get(uuid) === generation) return;
-    this.lockedIn.set(uuid, generation);
-    const trouble = await takeGuestLock(this.context, uuid);
-    if (trouble !== null) this.lockedIn.delete(uuid);
+    if (!removed.ok) {
+      this.tell(uuid, `${name} could not be forgotten here: ${removed.because}`);
+      return;
+    }
+    await this.locks.drop(file); // else its node may never start it
   }
 
   /** Each trouble once, until it is another one. */

@@ -1,7 +1,7 @@
 /**
  * The VMs of a node that is certainly off: its fence is recorded, and it has no power yet (S2). All of them are placed in one
  * plan; each is given away in one transaction that rests on the fence's lock and record. Whoever resumes the fence does the
- * same again: what was given away already is not there any more. The storage is told first, if it has to be (R30): until then
+ * same again: what was given away already is not there any more. The storage is told first, if it has to be: until then
  * nothing is given away.
  */
 import { isConfirmedOff } from '../../core/fencing.ts';
@@ -14,6 +14,7 @@ import type { Context } from '../context.ts';
 import type { FenceFile } from '../fencing/fence-file.ts';
 import { readFence } from '../fencing/fence-file.ts';
 import type { Peers } from '../peers.ts';
+import { vmRecordsAreOld } from '../recent-restore.ts';
 import { surveyNodes } from './capacity.ts';
 import { readAllVms } from './desk.ts';
 import { lockRemoval } from './guest-lock.ts';
@@ -178,7 +179,9 @@ async function giveAway(
   if (!isWanted(record)) return give('recovered', `${target} is off, and so is it`, {});
   if (placed?.node != null) {
     const because = `${target} is off; it starts on ${placed.node}: ${placed.because}`;
-    return give('recovered', because, { node: placed.node, cameFrom });
+    // The record may be of an old copy of ZooKeeper, and a guest of it run there already.
+    const active = vmRecordsAreOld(context.board);
+    return give('recovered', because, { node: placed.node, cameFrom, active });
   }
   const because = `${target} is off, and no node takes it: ${placed?.because ?? ''}; it starts when ${target} is back`;
   return give('stranded', because, { stranded: true, autostart: true });

@@ -1,6 +1,6 @@
 /**
- * Shuts a guest down for a move, which goes on only when it is off (S2): asked again now and then, switched off after its
- * time. What libvirt refuses is told, each reason once, and tried again: there is no other way on.
+ * Shuts a guest down for a move, which goes on only when it is off and nothing of it is left (S2): asked again now and then,
+ * switched off after its time. What libvirt refuses is told, each reason once, and tried again: there is no other way on.
  */
 import type { Guest } from '../../core/vm.ts';
 import type { Hypervisor } from '../../environment/hypervisor.ts';
@@ -10,21 +10,21 @@ const lookMs = 500;
 /** Some guests listen only to the second press of the button. */
 export const askAgainMs = 10_000;
 
-/** A guest here: running, paused, off (or unknown to libvirt); or nobody can say. */
+/** A guest here: running, paused, crashed, off (or unknown to libvirt); or it is not known. */
 export async function lookAt(hypervisor: Hypervisor, uuid: string): Promise<Guest | 'off' | 'unknown'> {
-  const listed = await hypervisor.list();
-  if (!listed.ok) return 'unknown';
-  const guest = listed.value.get(uuid);
-  return guest === undefined || guest.power === 'off' ? 'off' : guest;
+  const here = await hypervisor.guestAt(null, uuid);
+  if (!here.ok || here.value?.power === 'unknown') return 'unknown';
+  return here.value === null || here.value.power === 'off' ? 'off' : here.value;
 }
 
-/** True: it is off. False: this noded's duties are over, and nothing is known. */
+/** True: it is off, and libvirt has forgotten it. False: this noded's duties are over, and nothing is known. */
 export async function shutGuest(
   { env, duties, config, history, self }: Context,
   hypervisor: Hypervisor,
   { uuid, name }: { readonly uuid: string; readonly name: string },
 ): Promise<boolean> {
-  const startMs = env.clock.monotonicMs();
+  /** Its time counts from the first request: while libvirt is silent nothing was asked. */
+  let firstAskedMs: number | null = null;
   let askedMs = -Infinity;
   let told = '';
   const tell = (because: string) => {
@@ -33,14 +33,18 @@ export async function shutGuest(
   };
   while (!duties.aborted) {
     const here = await lookAt(hypervisor, uuid);
-    if (here === 'off') return true;
     const nowMs = env.clock.monotonicMs();
-    if (here === 'unknown') tell(`whether ${name} is off is not known: libvirt on ${self.name} does not answer`);
-    else if (nowMs - startMs > config.vms.shutdownTimeout) {
+    if (here === 'off') {
+      const removed = await hypervisor.remove(uuid);
+      if (removed.ok) return true;
+      tell(`${name} is off and could not be forgotten: ${removed.because}`);
+    } else if (here === 'unknown') tell(`whether ${name} is off is not known: libvirt on ${self.name} does not answer`);
+    else if (here.power === 'crashed' || (firstAskedMs !== null && nowMs - firstAskedMs > config.vms.shutdownTimeout)) {
       const done = await hypervisor.switchOff(uuid);
       if (!done.ok) tell(`${name} could not be switched off: ${done.because}`);
     } else if (nowMs - askedMs > askAgainMs) {
       askedMs = nowMs;
+      firstAskedMs ??= nowMs;
       const asked = await hypervisor.shutDown(uuid);
       if (!asked.ok) tell(`${name} could not be asked to shut down: ${asked.because}`);
     }

@@ -7,6 +7,7 @@ import { inWords } from '../../core/decision.ts';
 import { isConfirmedOff } from '../../core/fencing.ts';
 import { placeOne } from '../../core/placement.ts';
 import type { Guest } from '../../core/vm.ts';
+import { keptAfterCrash } from '../../core/vm.ts';
 import type { Hypervisor } from '../../environment/hypervisor.ts';
 import { parseRecord, printRecord } from '../../records/record.ts';
 import { SessionHolder } from '../../records/registration.ts';
@@ -17,6 +18,7 @@ import type { Context } from '../context.ts';
 import { readFence } from '../fencing/fence-file.ts';
 import type { Peers } from '../peers.ts';
 import { putRecord } from '../put-record.ts';
+import { vmRecordsAreOld } from '../recent-restore.ts';
 import { surveyNodes } from './capacity.ts';
 import type { VmCatalog } from './catalog.ts';
 import { lockRemoval } from './guest-lock.ts';
@@ -45,12 +47,15 @@ export class MoveSource {
   }
 
   /** Goes on with the move of this VM; resolves when nothing more can be done at this look. */
-  async goOn(file: VmFile, guest: Guest | null): Promise<void> {
+  async goOn(file: VmFile, listed: Guest | null): Promise<void> {
     const { move } = file.record;
     if (move === null) return;
     if (move.phase === 'moving') return this.settle(file, move, 'noded was started anew in the middle of it');
+    const guest = await this.confirmed(file.record.uuid, listed);
+    if (guest === 'unknown') return;
     if (guest === null || guest.power === 'off') return this.vanished(file, move, guest);
     if (move.calledOff !== null) return this.stayed(file, move, move.calledOff);
+    if (guest.power === 'crashed') return this.stayed(file, move, keptAfterCrash);
     if (move.target === null) return this.pick(file, move);
     const mark = `${move.id} ${move.phase}`;
     const nowMs = this.context.env.clock.monotonicMs();
@@ -60,6 +65,13 @@ export class MoveSource {
     const limitMs = this.context.config.vms.prepareTimeout;
     if (waitedMs > limitMs)
       await this.stayed(file, move, `${move.target} did not get ready within ${inWords(limitMs)}`);
+  }
+
+  /** Nothing is decided about a guest that is not in a list before it was looked up: a list can be wrong. */
+  private async confirmed(uuid: string, listed: Guest | null): Promise<Guest | null | 'unknown'> {
+    if (listed !== null && listed.power !== 'unknown') return listed;
+    const here = await lookAt(this.hypervisor, uuid);
+    return here === 'off' ? null : here;
   }
 
   private async pick(file: VmFile, move: VmMove): Promise<void> {
@@ -178,12 +190,15 @@ export class MoveSource {
       } else if (here !== 'unknown' && (here.power === 'running' || here.reason !== 'migration')) {
         // Nothing may go on moving it behind our back: a virsh of a former life of noded, for instance.
         const ended = await this.hypervisor.abortMigration(uuid);
-        if (ended.ok && ended.value === 'none') return this.notMoved(file, move, because);
+        if (ended.ok && ended.value === 'none')
+          return here.power === 'crashed'
+            ? this.stayed(file, move, `${because}; ${keptAfterCrash}`)
+            : this.notMoved(file, move, because);
       } else if (here !== 'unknown') {
         const there = await this.hypervisor.guestAt(move.address ?? '', uuid);
         if (there.ok && there.value?.power === 'running') {
-          await this.hypervisor.switchOff(uuid); // its own copy, which has been left behind
-          if ((await lookAt(this.hypervisor, uuid)) === 'off') return this.arrived(file, move);
+          const ended = await this.hypervisor.switchOff(uuid); // its own copy, which has been left behind
+          if (ended.ok && (await lookAt(this.hypervisor, uuid)) === 'off') return this.arrived(file, move);
         } else if ((there.ok && there.value === null) || (await this.isOff(move, target))) {
           await this.hypervisor.resume(uuid);
         }
@@ -241,7 +256,6 @@ export class MoveSource {
       leftBytes: null,
     });
     if (!(await shutGuest(this.context, this.hypervisor, file.record))) return; // the next life goes on
-    await this.hypervisor.remove(uuid);
     await this.insist(file, (now, unlock) =>
       moveVm(
         this.context,
@@ -261,7 +275,7 @@ export class MoveSource {
   private async arrived(file: VmFile, move: VmMove): Promise<void> {
     const { self } = this.context;
     const because = `it has moved live from ${self.name} to ${move.target ?? '?'}`;
-    await this.insist(file, (now, unlock) =>
+    const isWritten = await this.insist(file, (now, unlock) =>
       moveVm(
         this.context,
         now,
@@ -271,7 +285,30 @@ export class MoveSource {
         unlock,
       ),
     );
-    await this.hypervisor.remove(file.record.uuid); // libvirt leaves nothing behind, as a rule
+    if (!isWritten) await this.tellWhereItIs(file, move, because);
+    await this.hypervisor.remove(file.record.uuid); // as a rule nothing is left; what is, is removed at the next look
+  }
+
+  /**
+   * ZooKeeper was restored while it moved, and the record knows nothing of that. This node says where it is: its target may look at its
+   * guests only later, and until then the guest would be in nobody's list.
+   */
+  private async tellWhereItIs({ record: { uuid, name } }: VmFile, move: VmMove, because: string): Promise<void> {
+    const { env, duties, board, history, self } = this.context;
+    while (!duties.aborted && vmRecordsAreOld(board)) {
+      const now = await readVm(this.context, uuid);
+      if (now === 'none' || (now !== null && now.record.node === move.target && now.record.active)) return;
+      const unlock = await lockRemoval(this.context, uuid, self.name);
+      const node = move.target ?? self.name;
+      const home = { node, state: 'start', active: true, move: null, stranded: false, because, by: self.name } as const;
+      const sinceWallMs = env.clock.wallMs();
+      if (now !== null && unlock !== null && (await changeVm(this.context, now, { ...home, sinceWallMs }, unlock))) {
+        const evidence = { vm: name, move: move.id };
+        history.happened('vm', `${name}: ${because}; its record was of an old copy of ZooKeeper`, { node, evidence });
+        return;
+      }
+      await env.clock.sleep(100, duties);
+    }
   }
 
   private goneTo({ record }: VmFile, move: VmMove): Pick<VmFile['record'], 'node' | 'cameFrom' | 'move'> {
@@ -291,27 +328,32 @@ export class MoveSource {
     if (!isOwnWill) return this.stayed(file, move, 'its guest was not running any more');
     const because = 'its guest was shut down before it could move';
     const lastMove = { id: move.id, ok: false, because };
-    await this.hypervisor.remove(file.record.uuid);
+    const removed = await this.hypervisor.remove(file.record.uuid);
+    if (!removed.ok) return; // the next look tries again: until then it may run here
     await this.insist(file, (now, unlock) =>
       moveVm(this.context, now, 'stoppedByItself', because, { move: null, lastMove, active: false }, unlock),
     );
   }
 
-  /** What is certain has to be written, however often the store is away or somebody else writes in between. */
+  /**
+   * What is certain has to be written, however often the store is away or somebody else writes in between. False: the record says
+   * nothing of this move any more, or the duties of this noded are over.
+   */
   private async insist(
     file: VmFile,
     write: (now: VmFile, unlock: NonNullable<Awaited<ReturnType<typeof lockRemoval>>>) => Promise<VmFile | null>,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { env, duties } = this.context;
     const { uuid, move } = file.record;
     for (const mark of [...this.since.keys()]) if (mark.startsWith(`${move?.id ?? ''} `)) this.since.delete(mark);
     while (!duties.aborted) {
       const now = await readVm(this.context, uuid);
-      if (now === 'none' || (now !== null && now.record.move?.id !== move?.id)) return;
+      if (now === 'none' || (now !== null && now.record.move?.id !== move?.id)) return false;
       const unlock = await lockRemoval(this.context, uuid, this.context.self.name);
-      if (now !== null && unlock !== null && (await write(now, unlock)) !== null) return;
+      if (now !== null && unlock !== null && (await write(now, unlock)) !== null) return true;
       await env.clock.sleep(100, duties);
     }
+    return false;
   }
 
   private async tellProgress(uuid: string, progress: VmProgress): Promise<void> {

@@ -16,6 +16,11 @@ export class VmDuties {
     this.drain = new DrainLoop(context, this.loop.catalog);
   }
 
+  /** The store was restored from an old copy. */
+  forgetStore(): void {
+    this.loop.forgetStore();
+  }
+
   async run(): Promise<void> {
     await Promise.all([this.loop.run(), this.drain.run()]);
   }

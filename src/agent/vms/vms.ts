@@ -19,8 +19,10 @@ import type { Peers } from '../peers.ts';
 import { putRecord } from '../put-record.ts';
 import { VmCatalog } from './catalog.ts';
 import { GuestActs } from './guest-acts.ts';
+import { LeftMigrations } from './left-migrations.ts';
 import { MoveSource } from './source.ts';
 import type { VmFile } from './vm-file.ts';
+import { RestoredVms } from './restored.ts';
 import { moveVm } from './vm-file.ts';
 
 /** Hints come in bunches. */
@@ -37,15 +39,32 @@ export class VmLoop {
   private readonly starting = new Set<string>();
   /** As the last list had it; null: libvirt did not answer. */
   private lastGuests: ReadonlyMap<string, Guest> | null = null;
+  /** What the list says that was written over this connection; empty: none was. */
   private published = '';
+  /** Lists that this incarnation has begun to write; each has its number. */
+  private lists = 0;
+  /** Another one after each change of the connection and each restore: what was seen before may be of before the restore. */
+  private connection = 0;
+  /** The store was restored from an old copy, and what is known of the records must be forgotten. */
+  private mustForget = false;
+  /** VMs about which something is being done that began before the restore. */
+  private readonly unfinished = new Set<string>();
+  /** Looks since the restore that found a whole list. */
+  private goodLooks = 0;
   /** When (own monotonic clock) the last look with a list began. */
   private lookedMs = -Infinity;
   /** Something that was being done has ended: what came of it is looked at. */
   private wokenByTask = false;
   private readonly bell: Bell;
+  private readonly restored: RestoredVms;
+  private readonly left: LeftMigrations;
+  /** Why the records are not believed; null: they are. */
+  private whyOld: string | null = null;
 
   constructor(context: Context, hypervisor: Hypervisor, peers: Peers) {
     this.context = context;
+    this.restored = new RestoredVms(context, peers);
+    this.left = new LeftMigrations(context, hypervisor);
     this.bell = new Bell(context.env.clock, context.duties);
     this.hypervisor = hypervisor;
     this.catalog = new VmCatalog(context, () => this.wake());
@@ -61,8 +80,27 @@ export class VmLoop {
     this.bell.ring();
   }
 
+  /** The store was restored from an old copy: what it says of the guests here is old. */
+  forgetStore(): void {
+    this.whyOld = 'ZooKeeper was restored from an old copy';
+    this.mustForget = true;
+    this.goodLooks = 0;
+    this.lastGuests = null;
+    for (const uuid of this.tasks.keys()) this.unfinished.add(uuid);
+    this.connectionChanged();
+    this.wake();
+  }
+
+  /** Perhaps the store was restored meanwhile: the list that stands there is not vouched for before it was written again. */
+  private connectionChanged(): void {
+    this.connection += 1;
+    this.published = '';
+    this.context.board.guestList = null;
+  }
+
   async run(): Promise<void> {
     const { env, config, duties } = this.context;
+    const stopListening = env.store.onSession(() => this.connectionChanged());
     while (!duties.aborted) {
       this.bell.listen();
       const isBeat = env.clock.monotonicMs() - this.lookedMs >= config.vms.checkInterval;
@@ -72,29 +110,60 @@ export class VmLoop {
       if (this.bell.hasRung()) await env.clock.sleep(hintPauseMs, duties);
     }
     await Promise.all(this.tasks.values());
+    stopListening();
   }
 
   private async look(isBeat: boolean): Promise<void> {
     const { env, board } = this.context;
     const sinceMs = env.clock.monotonicMs();
+    if (this.mustForget) {
+      this.lookedMs = sinceMs;
+      if (env.store.session().state !== 'connected') return;
+      this.mustForget = false;
+      this.lists += 1;
+      await this.restored.invalidateList(this.lists);
+      this.catalog.forget();
+    }
     const changed = await this.catalog.refresh();
     const files = this.catalog.all();
+    this.whyOld = await this.restored.whyOld({
+      records: files.map(({ record }) => record),
+      guests: this.lastGuests,
+      goodLooks: this.goodLooks,
+      unfinished: this.unfinishedInWords([...this.unfinished]),
+    });
+    if (this.whyOld === null) this.left.forget();
     const own = files.filter(({ record }) => record.node === this.context.self.name);
     board.guestsHeld = own.some(({ record }) => record.active);
     board.vmStates = countBy(own.map(({ record }) => record.state));
     if (changed !== null) this.goOnWithMoves(files);
     if (!isBeat && changed !== null && !this.isConcerned(changed)) return;
     this.lookedMs = sinceMs;
+    // What began before the restore may change what runs here until it has ended: then libvirt is asked once more.
+    const begunBefore = [...this.unfinished];
+    const { connection } = this;
     const listed = await this.hypervisor.list();
     this.lastGuests = listed.ok ? listed.value : null;
+    if (listed.ok && this.whyOld !== null)
+      await this.left.look(
+        files.map(({ record }) => record),
+        listed.value,
+        (uuid) => this.tasks.has(uuid),
+      );
+    const unfinished = this.unfinishedInWords(begunBefore);
+    const isOfNow = connection === this.connection;
+    if (isOfNow && listed.ok && unfinished === null) this.goodLooks += 1;
     board.guestPowers = listed.ok ? countBy([...listed.value.values()].map(({ power }) => power)) : null;
-    await this.publish(listed, files);
-    if (changed === null || !listed.ok) return;
+    if (isOfNow) await this.publish(listed, files, unfinished);
+    if (changed === null) return;
     for (const file of files) {
       const { uuid } = file.record;
+      const guest = listed.ok ? (listed.value.get(uuid) ?? null) : 'unknown';
       const isBusy = this.tasks.has(uuid) || (this.endedMs.get(uuid) ?? -Infinity) >= sinceMs;
-      if (!isBusy) this.consider(file, listed.value.get(uuid) ?? null);
+      this.acts.locks.keep(file, guest, isBusy, this.whyOld !== null);
+      if (guest !== 'unknown' && !isBusy && !this.acts.locks.isDropping(uuid)) this.consider(file, guest);
     }
+    if (!listed.ok) return;
     const known = new Set(files.map(({ record }) => record.uuid));
     for (const uuid of this.endedMs.keys()) if (!known.has(uuid)) this.endedMs.delete(uuid);
     this.acts.forgetAllBut(known);
@@ -137,6 +206,7 @@ export class VmLoop {
       active,
       move,
       guest,
+      isOld: this.whyOld,
       mayNotStart: this.acts.mayNotStart(),
       ...this.acts.history(file.record),
       startsMax: config.vms.maxStarts,
@@ -144,8 +214,7 @@ export class VmLoop {
     };
     const decision = judgeGuest(facts);
     const isHome = node === self.name;
-    if (isHome && active && guest !== null && guest.power !== 'off') void this.acts.holdLock(uuid);
-    if (isHome && this.comesBack(file)) {
+    if (isHome && this.whyOld === null && this.comesBack(file)) {
       this.begin(uuid, async () => {
         await moveVm(this.context, file, 'start', `${self.name} is there for it again`, { stranded: false });
       });
@@ -176,6 +245,7 @@ export class VmLoop {
     if (step === 'start') this.starting.add(uuid);
     const task = work().finally(() => {
       this.tasks.delete(uuid);
+      this.unfinished.delete(uuid);
       this.starting.delete(uuid);
       this.endedMs.set(uuid, env.clock.monotonicMs());
       // What only waits for somebody else is looked at again on the beat, or when its record changes: never in a circle.
@@ -186,20 +256,38 @@ export class VmLoop {
     this.tasks.set(uuid, task);
   }
 
-  /** What is known of the guests, for nodectl and for whoever places VMs. */
-  private async publish(listed: Awaited<ReturnType<Hypervisor['list']>>, files: readonly VmFile[]): Promise<void> {
-    const { env, self } = this.context;
+  /** Null: nothing that began before a restore is still being done, by this incarnation or by a previous one. */
+  private unfinishedInWords(begun: readonly string[]): string | null {
+    const names = (uuids: readonly string[]) => uuids.map((uuid) => this.catalog.get(uuid)?.record.name ?? uuid).sort();
+    if (begun.length > 0) return `it was busy with ${names(begun).join(', ')} before the restore, and still is`;
+    const left = this.left.uuids();
+    return left.length === 0 ? null : `it looks whether libvirt is migrating ${names(left).join(', ')}`;
+  }
+
+  /** What is known of the guests, for nodectl and for whoever places VMs. `unfinished`: why it may change at any moment. */
+  private async publish(
+    listed: Awaited<ReturnType<Hypervisor['list']>>,
+    files: readonly VmFile[],
+    unfinished: string | null,
+  ): Promise<void> {
+    const { env, self, board } = this.context;
+    const { connection } = this;
     const guests: GuestList['guests'] = {};
     if (listed.ok)
       for (const { record } of files) {
         const guest = listed.value.get(record.uuid);
         if (guest !== undefined) guests[record.uuid] = { power: guest.power, reason: guest.reason };
       }
-    const unknownBecause = listed.ok ? null : listed.because.slice(0, 300);
-    const list: GuestList = { schema: 1, incarnation: self.incarnation, unknownBecause, guests };
-    const text = printRecord(GuestList.parse(list));
-    if (text === this.published) return;
-    if (await putRecord(env, tree.guests(self.name), text)) this.published = text;
+    const unknownBecause = (listed.ok ? unfinished : listed.because)?.slice(0, 300) ?? null;
+    const content = JSON.stringify({ unknownBecause, guests });
+    if (content === this.published) return;
+    this.lists += 1;
+    const number = this.lists;
+    const list: GuestList = { schema: 1, incarnation: self.incarnation, number, unknownBecause, guests };
+    const isWritten = await putRecord(env, tree.guests(self.name), printRecord(GuestList.parse(list)));
+    if (!isWritten || connection !== this.connection) return;
+    this.published = content;
+    board.guestList = number;
   }
 }
 

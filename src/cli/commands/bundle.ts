@@ -184,13 +184,19 @@ async function fromNode(folder: Folder, { name, apiAddress }: Known, key: ApiKey
   await folder.collect(`${name}: its log`, async () => {
     const asked = await askNoded<'log'>(target, { kind: 'log', most: logLines }, askMs);
     if (!asked.ok) throw new Error(asked.because);
+    mustBe(name, asked.answer.node);
     folder.put(`nodes/${name}/log.jsonl`, asked.answer.lines.map((line) => `${line}\n`).join(''));
   });
   await folder.collect(`${name}: its view`, async () => {
     const asked = await askNoded<'debug'>(target, { kind: 'debug' }, askMs);
     if (!asked.ok) throw new Error(asked.because);
+    mustBe(name, asked.answer.node);
     folder.put(`nodes/${name}/debug.json`, asked.answer);
   });
+}
+
+function mustBe(name: string, answered: string): void {
+  if (answered !== name) throw new Error(`${answered} answers at the API address of ${name}`);
 }
 
 /** Every record of the cluster, by path: as JSON where it is that, else as text. */

@@ -7,27 +7,41 @@ import { watchdogFeedMs, worstCase } from '../../config/timing.ts';
 import { fenceLevels } from '../../config/fence-levels.ts';
 import { inWords } from '../../core/decision.ts';
 import { clockRateError } from '../../core/lease.ts';
+import { inWords as shownInWords } from '../../core/one-store.ts';
 import { keyFileComplaints, readClusterKeys, readDevices } from '../../real/config-file.ts';
 import { allComplaints } from '../../real/power/agent-metadata.ts';
 import { missingTools } from '../../real/resources/tools.ts';
 import { stringify } from 'yaml';
 import type { Command } from '../command.ts';
 import { flag, jsonOption } from '../command.ts';
+import { apiAddressComplaints } from '../../config/api-address.ts';
 import { loadedConfig } from '../connect.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
+import { inspectServers, judgeServers } from '../one-store.ts';
+import type { InspectedServer } from '../one-store.ts';
 import type { Output } from '../output.ts';
 
 const check: Command = {
   usage: 'check',
   describe: 'Check the configuration, its key and password files and its timings; print the worst case to recovery.',
-  options: jsonOption,
-  examples: [['nodectl config check --config ./config.yaml', 'check a file before it is installed']],
+  options: {
+    connect: {
+      type: 'boolean',
+      default: false,
+      describe: 'ask each ZooKeeper server, too: whether they are one ensemble and hold one cluster id; exit 1 if not',
+    },
+    ...jsonOption,
+  },
+  examples: [
+    ['nodectl config check --config ./config.yaml', 'check a file before it is installed'],
+    ['nodectl config check --connect', 'find ZooKeeper servers that belong to another store'],
+  ],
   async run(args, output) {
     const { config, file } = loadedConfig(args);
     const missing = await missingTools(config);
     const devices = readDevices(config);
     const secrets = [readClusterKeys(config), devices].flatMap((read) => (read.ok ? [] : [read.message]));
-    const files = [...secrets, ...keyFileComplaints(config)];
+    const files = [...secrets, ...keyFileComplaints(config), ...apiAddressComplaints(config)];
     if (files.length > 0) throw new CommandError(exitCodes.usage, files.join('\n'));
     const complaints = await allComplaints(devices.ok ? devices.value : []);
     if (complaints.length > 0)
@@ -35,9 +49,19 @@ const check: Command = {
         exitCodes.usage,
         complaints.map((sentence) => `${file}: fencing.devices: ${sentence}`).join('\n'),
       );
+    const store = flag(args, 'connect') ? await storeOf(config) : null;
     const steps = worstCase(config);
     const totalMs = steps.reduce((sum, step) => sum + step.ms, 0);
-    if (flag(args, 'json')) output.json({ file, ok: true, missing, worstCase: steps, totalMs, timing: config.timing });
+    if (flag(args, 'json'))
+      output.json({
+        file,
+        ok: store === null || store.faults.length === 0,
+        missing,
+        store,
+        worstCase: steps,
+        totalMs,
+        timing: config.timing,
+      });
     else {
       output.line(`${file}: valid`);
       const levels = fenceLevels(config);
@@ -47,6 +71,7 @@ const check: Command = {
         );
       else output.line(`fenced by: ${levels.map((level) => level.join(' and ')).join(', then ')}`);
       for (const sentence of missing) output.line(output.paint('yellow', `! ${sentence}`));
+      if (store !== null) printStore(store, output);
       output.line();
       output.line('worst case from the last keepalive of a dying primary to its resources on another node:');
       for (const step of steps)
@@ -66,9 +91,25 @@ const check: Command = {
       );
       printWatchdog(config, output);
     }
-    return exitCodes.done;
+    return store === null || store.faults.length === 0 ? exitCodes.done : exitCodes.failed;
   },
 };
+
+type StoreFindings = ReturnType<typeof judgeServers> & { readonly servers: readonly InspectedServer[] };
+
+async function storeOf(config: Config): Promise<StoreFindings> {
+  const keys = readClusterKeys(config);
+  if (!keys.ok) throw new CommandError(exitCodes.usage, keys.message);
+  const servers = await inspectServers(config, keys.value);
+  return { servers, ...judgeServers(servers) };
+}
+
+function printStore({ servers, faults, doubts }: StoreFindings, output: Output): void {
+  for (const { server, shape, shown } of servers)
+    output.line(`ZooKeeper ${server}: ${shape.mode ?? 'mode not told'}, ${shownInWords(shown)}`);
+  for (const sentence of faults) output.line(output.paint('red', `! ${sentence}`));
+  for (const sentence of doubts) output.line(output.paint('yellow', `! ${sentence}`));
+}
 
 /** The whole inequality on which the peers rely when they wait for this machine's watchdog (S1c). */
 function printWatchdog({ node, timing }: Config, output: Output): void {
@@ -76,7 +117,7 @@ function printWatchdog({ node, timing }: Config, output: Output): void {
   const row = (ms: number, text: string) => output.line(`  ${inWords(ms).padStart(8)}  ${text}`);
   output.line();
   output.line(`its watchdog (${node.watchdog.device}) enforces that, also when noded hangs:`);
-  row(timing.leaseMs, 'lease: so long after its last acknowledged write it may still hold the role');
+  row(timing.leaseMs, 'lease: so long after its last acknowledged keepalive it may still hold the role');
   row(
     timing.stopBoundMs,
     'within this everything is stopped; after that the watchdog is not fed while anything is held',

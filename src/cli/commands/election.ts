@@ -21,7 +21,7 @@ const status: Command = {
     'Ask every coordinator what it is: 200 primary, 303 secondary (and who is primary), 202 in transition, 503 neither, or why it did not answer.',
   options,
   async run(args, output) {
-    const rows = (await askAll(args, { kind: 'status' })).map(({ node, asked }) =>
+    const rows = (await askAll(args, () => ({ kind: 'status' }))).map(({ node, asked }) =>
       asked.ok
         ? {
             id: node,
@@ -63,7 +63,7 @@ const debug: Command = {
     const limit = Number(args['limit']);
     if (!Number.isInteger(limit) || limit < 1)
       throw new CommandError(exitCodes.usage, '--limit takes a whole number above 0');
-    const all = await askAll(args, { kind: 'debug' });
+    const all = await askAll(args, () => ({ kind: 'debug' }));
     if (flag(args, 'json')) output.json(all.map(({ node, asked }) => (asked.ok ? asked.answer : { node, ...asked })));
     else
       for (const { node, asked } of all) {
@@ -95,7 +95,7 @@ const check: Command = {
     'Compare what every coordinator holds true, and name each disagreement: two primaries, other epochs, other holders, silent nodes.',
   options,
   async run(args, output) {
-    const all = await askAll(args, { kind: 'debug' });
+    const all = await askAll(args, () => ({ kind: 'debug' }));
     const found = disagreements(
       all.map(({ node, asked }) => ({
         node,
@@ -116,7 +116,7 @@ const leave: Command = {
     'Make nodes leave the contention and stand anew: what holds them back is forgotten. The primary is left in peace.',
   options,
   async run(args, output) {
-    const rows = (await askAll(args, { kind: 'leave-election' })).map(({ node, asked }) => ({
+    const rows = (await askAll(args, (to) => ({ kind: 'leave-election', to }))).map(({ node, asked }) => ({
       id: node,
       status: asked.ok
         ? asked.answer.left

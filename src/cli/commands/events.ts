@@ -6,6 +6,7 @@ import { pause, withStore } from '../connect.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
 import type { Output } from '../output.ts';
 import { clockTime } from '../output.ts';
+import { mustBeKnown } from '../known-node.ts';
 import type { NamedEvent } from '../../view/events.ts';
 import { readEvents } from '../read-events.ts';
 
@@ -22,11 +23,13 @@ export const events: Command = {
   },
   examples: [['nodectl events --follow', 'watch the cluster']],
   run: (args, output) =>
-    withStore(args, async ({ store }) => {
+    withStore(args, async (connected) => {
+      const { store } = connected;
       const limit = Number(args['limit']);
       if (!Number.isInteger(limit) || limit < 0)
         throw new CommandError(exitCodes.usage, `--limit takes a whole number, got ${String(args['limit'])}`);
       const about = text(args, 'node');
+      if (about !== undefined) await mustBeKnown(connected, about, (event) => event.node === about);
       const json = flag(args, 'json');
       let last: NamedEvent | null = null;
       const next = async (most: number) => {

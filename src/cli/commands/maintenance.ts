@@ -10,8 +10,10 @@ import type { Arguments, Command } from '../command.ts';
 import { flag, jsonOption, text } from '../command.ts';
 import type { Connected } from '../connect.ts';
 import { pause, requester, withStore } from '../connect.ts';
+import { declaredIn, declaredInWords, leftInWords, readDeclared } from '../declared.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
 import type { Output } from '../output.ts';
+import { clockTime } from '../output.ts';
 import { durationOption } from '../seconds.ts';
 import { namedOrHere } from '../this-node.ts';
 import { hindrances } from '../transfer.ts';
@@ -21,12 +23,13 @@ const node = { node: { type: 'string', describe: 'only this node (default: the w
 const on: Command = {
   usage: 'on',
   describe:
-    'Begin a maintenance. A node: its role is handed over first, it is no candidate, and it is not fenced. The cluster: nobody is fenced.',
+    'Begin a maintenance. A node: its role is handed over first, it is no candidate, and it is not fenced. The cluster: nobody is fenced. Exit 4: one was declared already (--force replaces it).',
   options: {
     ...node,
     reason: { type: 'string', default: '', describe: 'why, for everybody who looks' },
     for: { type: 'string', describe: 'it ends by itself after this long, e.g. 2h' },
     'keep-role': { type: 'boolean', default: false, describe: 'the node stays primary if it is' },
+    force: { type: 'boolean', default: false, describe: 'replace a maintenance that was declared before' },
     timeout: { type: 'string', default: '60s', describe: 'how long to wait for the role to be gone' },
   },
   examples: [
@@ -61,21 +64,44 @@ const off: Command = {
 
 const status: Command = {
   usage: 'status',
-  describe: 'Show what is in maintenance.',
+  describe: 'Show what is in maintenance: why, by whom, since when, how long is left.',
   options: { ...node, ...jsonOption },
   run: (args, output) =>
     withStore(args, async ({ store, config }) => {
       const view = await readCluster(store, config);
       const wanted = text(args, 'node') === undefined ? null : whose(args, view, config).name;
-      const rows = [
-        { what: 'the cluster', maintenance: view.cluster.maintenance, name: null },
-        ...view.nodes.map(({ name, maintenance }) => ({ what: name, maintenance, name })),
-      ].filter((row) => wanted === null || row.name === wanted);
-      if (flag(args, 'json')) output.json(rows.map(({ what, maintenance }) => ({ what, maintenance })));
+      const rows = await Promise.all(
+        [
+          { what: 'the cluster', maintenance: view.cluster.maintenance, name: null },
+          ...view.nodes.map(({ name, maintenance }) => ({ what: name, maintenance, name })),
+        ]
+          .filter((row) => wanted === null || row.name === wanted)
+          .map(async (row) => ({ ...row, declared: await readDeclared(store, row.name) })),
+      );
+      if (flag(args, 'json'))
+        output.json(
+          rows.map(({ what, maintenance, declared }) => ({
+            what,
+            maintenance,
+            by: declared?.by ?? null,
+            sinceWallMs: declared?.sinceWallMs ?? null,
+            leftMs: declared?.leftMs ?? null,
+          })),
+        );
       else
         output.table(
-          ['WHAT', 'MAINTENANCE'],
-          rows.map((row) => [row.what, row.maintenance === null ? '-' : output.paint('yellow', row.maintenance)]),
+          ['WHAT', 'MAINTENANCE', 'BY', 'SINCE', 'ENDS'],
+          rows.map(({ what, declared }) =>
+            declared === null
+              ? [what, '-', '-', '-', '-']
+              : [
+                  what,
+                  output.paint('yellow', declared.reason),
+                  declared.by,
+                  declared.sinceWallMs === null ? '?' : clockTime(declared.sinceWallMs).slice(0, 19),
+                  leftInWords(declared),
+                ],
+          ),
         );
       return exitCodes.done;
     }),
@@ -92,6 +118,8 @@ async function begin(args: Arguments, { store, config }: Connected, output: Outp
   const { path, name } = whose(args, view, config);
   const forMs = text(args, 'for') === undefined ? null : durationOption(args, 'for');
   const keepsRole = flag(args, 'keep-role');
+  const force = flag(args, 'force');
+  if (!force) mustBeFree(name, await store.read(path));
   const mustGo = name !== null && view.primary.holder === name && !keepsRole;
   if (mustGo) {
     const found = (await hindrances(store, view, null)).filter((hindrance) => !hindrance.startsWith('the transfer '));
@@ -101,8 +129,12 @@ async function begin(args: Arguments, { store, config }: Connected, output: Outp
         `${name} is primary and the role cannot go (--keep-role leaves it there); nothing was touched:\n  ${found.join('\n  ')}`,
       );
   }
-  await write(store, path, blank(text(args, 'reason') ?? '', forMs, keepsRole));
-  const until = forMs === null ? 'until "nodectl maintenance off"' : `for ${printDuration(forMs)}`;
+  const record = blank(text(args, 'reason') ?? '', forMs, keepsRole);
+  await write(store, path, record, (read) => force || mustBeFree(name, read));
+  const until =
+    forMs === null
+      ? `until "nodectl maintenance off${name === null ? '' : ` --node ${name}`}"`
+      : `for ${printDuration(forMs)}`;
   output.line(`${name ?? 'the cluster'} is in maintenance ${until}`);
   if (!mustGo) return exitCodes.done;
   const successor = await roleGone(store, config, name, durationOption(args, 'timeout'));
@@ -136,9 +168,26 @@ function blank(reason: string, forMs: number | null, keepsRole: boolean): Mainte
   return { schema: 1, on: true, by: requester(), reason, sinceWallMs: Date.now(), forMs, keepsRole };
 }
 
-async function write(store: Store, path: string, record: Maintenance): Promise<void> {
+/** Another operator's maintenance, its reason and its end, is not replaced by accident. */
+function mustBeFree(name: string | null, read: Awaited<ReturnType<Store['read']>>): true {
+  const before = read.ok ? declaredIn(read.text, read.modifiedWallMs, Date.now()) : null;
+  if (before === null) return true;
+  throw new CommandError(
+    exitCodes.refused,
+    `${declaredInWords(name, before)}; nothing was changed. --force replaces it`,
+  );
+}
+
+/** `check` throws if what stands there must stay. */
+async function write(
+  store: Store,
+  path: string,
+  record: Maintenance,
+  check: (read: Awaited<ReturnType<Store['read']>>) => boolean = () => true,
+): Promise<void> {
   for (let tries = 0; tries < 3; tries += 1) {
     const read = await store.read(path);
+    check(read);
     const done = read.ok
       ? await store.write(path, printRecord(record), read.version)
       : await store.create(path, printRecord(record), 'persistent');

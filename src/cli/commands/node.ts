@@ -16,6 +16,7 @@ import { readDrain, readVms } from '../vms.ts';
 import { flush, ready } from './drain.ts';
 import type { Output } from '../output.ts';
 import { age, clockTime } from '../output.ts';
+import { roleInWords } from '../role-words.ts';
 import { paintState } from './status.ts';
 
 const list: Command = {
@@ -111,12 +112,20 @@ export const node: Command = {
   commands: [list, show, flush, ready, remove],
 };
 
+/** The records of its row of the matrix; they go before the row. */
+async function verifiedBy(store: Store, name: string): Promise<string[]> {
+  const listed = await store.list(tree.verification(name));
+  return listed.ok ? listed.names.map((target) => tree.verified(name, target)) : [];
+}
+
 /** Removes all records of a node in one transaction, each by the version that was read: whoever writes meanwhile wins. */
 async function forget(store: Store, name: string): Promise<void> {
   const paths = [
     tree.keepalive(name),
     tree.left(name),
+    ...(await verifiedBy(store, name)),
     tree.verification(name),
+    tree.devices(name),
     tree.guests(name),
     tree.drain(name),
     tree.node(name),
@@ -144,7 +153,7 @@ function printNode(node: NodeView, output: Output): void {
   const row = (label: string, value: string) => output.line(`${label.padEnd(14)} ${value}`);
   row('node', node.name);
   row('state', `${paintState(node.state, output)}: ${nodeStates[node.state]}`);
-  row('role', `${node.role ?? 'unknown'}${node.coordinatorState === null ? '' : ` (${node.coordinatorState})`}`);
+  row('role', `${node.role ?? 'unknown'}${roleInWords(node) === '-' ? '' : ` (${roleInWords(node)})`}`);
   row(
     'keepalive',
     `number ${node.sequence ?? '-'}, ${age(node.keepaliveAgeMs)} old, session ${node.session ? 'live' : 'gone'}`,

@@ -2,9 +2,13 @@
  * nodectl quorum status: who is where, what is missing for a quorum, and what is being done. Works without the store: it asks
  * the ZooKeeper servers one by one, the coordinators over the API, and the noded of this machine for what it sees and does.
  */
+import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { connect } from 'node:net';
 import { inWords } from '../../core/decision.ts';
 import type { Config } from '../../config/load.ts';
+import { judgeShape } from '../../core/ensemble-shape.ts';
+import { lookups } from '../../real/lookup.ts';
 import type { QuorumView } from '../../records/api.ts';
 import { askAll } from '../ask-coordinators.ts';
 import type { Arguments, Command } from '../command.ts';
@@ -46,12 +50,24 @@ const status: Command = {
     ]);
     const serving = servers.filter((server) => server.state === 'serves').length;
     const needed = Math.floor(servers.length / 2) + 1;
-    const ok = serving >= needed;
     const view = local.ok ? local.answer.view : null;
-    if (flag(args, 'json')) output.json({ quorum: ok, serving, needed, servers, coordinators, local: view });
+    const refused = refusedServers(config, servers, view);
+    const ok = serving >= needed && refused.length === 0;
+    if (flag(args, 'json')) output.json({ quorum: ok, serving, needed, servers, refused, coordinators, local: view });
     else
       print(
-        { config, servers, serving, needed, ok, coordinators, view, localBecause: local.ok ? '' : local.because },
+        {
+          config,
+          servers,
+          refused,
+          serving,
+          needed,
+          ok,
+          coordinators,
+          view,
+          localBecause: local.ok ? '' : local.because,
+          isNodeHere: existsSync(config.node.stateDir) || existsSync(config.api.socket),
+        },
         output,
       );
     return ok ? exitCodes.done : exitCodes.failed;
@@ -64,10 +80,22 @@ export const quorum: Command = {
   commands: [status],
 };
 
+/** Servers that are not of one store with the others (S12): by their own mode, and as the noded of this machine found them. */
+function refusedServers(config: Config, servers: readonly Server[], view: QuorumView | null): string[] {
+  const { servers: configured } = config.zookeeper;
+  const found = new Map((view?.refused ?? []).map(({ server, because }) => [server, because]));
+  for (const { server, state, detail } of servers) {
+    const mode = state === 'serves' && !detail.includes(' ') ? detail : null;
+    const { refused } = judgeShape(server, configured, { mode, members: null });
+    if (refused !== null) found.set(server, refused);
+  }
+  return [...found.values()];
+}
+
 /** Nobody to be asked is an answer too: this command is for when everything is gone. */
 async function askCoordinators(args: Arguments): Promise<Coordinator[] | string> {
   try {
-    const rows = await askAll(args, { kind: 'quorum' });
+    const rows = await askAll(args, (to) => ({ kind: 'quorum', to, from: null, nonce: randomUUID() }));
     return rows.map(({ node, asked }) =>
       asked.ok
         ? { node, store: asked.answer.storeLive ? 'reached' : 'away', detail: '' }
@@ -83,7 +111,11 @@ async function askCoordinators(args: Arguments): Promise<Coordinator[] | string>
 function askServer(server: string): Promise<Server> {
   return new Promise((resolve) => {
     const cut = server.lastIndexOf(':');
-    const socket = connect({ host: server.slice(0, cut), port: Number(server.slice(cut + 1)) });
+    const socket = connect({
+      host: server.slice(0, cut),
+      port: Number(server.slice(cut + 1)),
+      lookup: lookups.for('zookeeper'),
+    });
     let said = '';
     const end = (state: Server['state'], detail: string) => {
       clearTimeout(timer);
@@ -107,17 +139,26 @@ function askServer(server: string): Promise<Server> {
 interface Found {
   readonly config: Config;
   readonly servers: readonly Server[];
+  /** Why servers are not used. */
+  readonly refused: readonly string[];
   readonly serving: number;
   readonly needed: number;
   readonly ok: boolean;
   readonly coordinators: readonly Coordinator[] | string;
   readonly view: QuorumView | null;
   readonly localBecause: string;
+  /** noded ran on this machine: its state directory, or its socket, is there. */
+  readonly isNodeHere: boolean;
 }
 
-function print({ servers, serving, needed, ok, coordinators, view, localBecause }: Found, output: Output): void {
+function print(
+  { servers, refused, serving, needed, ok, coordinators, view, localBecause, isNodeHere }: Found,
+  output: Output,
+): void {
   const count = `${serving} of ${servers.length} ZooKeeper servers serve; ${needed} are needed`;
-  output.line(ok ? output.paint('green', `quorum: ${count}`) : output.paint('red', `no quorum: ${count}`));
+  if (refused.length > 0) output.line(output.paint('red', `not one store: ${count}`));
+  else output.line(ok ? output.paint('green', `quorum: ${count}`) : output.paint('red', `no quorum: ${count}`));
+  for (const because of refused) output.line(output.paint('red', `! ${because}`));
   if (servers.length % 2 === 0)
     output.line(
       output.paint(
@@ -142,7 +183,11 @@ function print({ servers, serving, needed, ok, coordinators, view, localBecause 
       }),
     );
   output.line();
-  if (view === null)
+  if (view === null && !isNodeHere) {
+    const where =
+      '! no noded runs on this machine: run nodectl quorum status on a coordinator for power and what is done';
+    if (!ok) output.line(output.paint('yellow', where));
+  } else if (view === null)
     output.line(output.paint('yellow', `! the noded of this machine does not answer: ${localBecause}`));
   else if (view.storeLive) output.line(`${view.node}: ${view.doing}`);
   else output.line(`${view.node} has been without the store for ${inWords(view.awayMs)}: ${view.doing}`);

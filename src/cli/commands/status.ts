@@ -1,4 +1,5 @@
 /** nodectl status: the cluster at a glance. */
+import { isUnderWay } from '../../core/fencing.ts';
 import type { NodeState } from '../../core/node.ts';
 import type { Store } from '../../environment/store.ts';
 import type { Command } from '../command.ts';
@@ -7,12 +8,15 @@ import { flag, jsonOption } from '../command.ts';
 import type { ClusterView, NodeView } from '../cluster-view.ts';
 import { readCluster } from '../cluster-view.ts';
 import { loadedConfig, withStore } from '../connect.ts';
+import { distrustInWords, distrustOf } from '../distrust.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
+import { leftOff } from '../left-off.ts';
 import { mustAskLocalNoded } from '../local-noded.ts';
 import type { Colour, Output } from '../output.ts';
 import { age, clockTime } from '../output.ts';
 import type { VmSummary } from '../vm-summary.ts';
 import { printSummary, summarizeVms } from '../vm-summary.ts';
+import { roleInWords } from '../role-words.ts';
 import { readVms } from '../vms.ts';
 import type { Said } from '../watch-status.ts';
 import { watchStatus } from '../watch-status.ts';
@@ -111,7 +115,7 @@ function printStatus(view: ClusterView, savingThrows: number, output: Output, vm
       node.name,
       node.role ?? '?',
       paintState(node.state, output),
-      paintRole(node.coordinatorState, output),
+      paintRole(node, output),
       age(node.keepaliveAgeMs),
       node.throws === 0 ? '-' : output.paint('yellow', `${Math.min(node.throws, savingThrows)}/${savingThrows}`),
       subsystemsOf(node, output),
@@ -133,7 +137,7 @@ function headOf(view: ClusterView, output: Output, vms: VmSummary | null): strin
 }
 
 function remarksOn(view: ClusterView, vms: VmSummary | null): string[] {
-  return [...view.problems, ...view.nodes.flatMap((node) => remarksOf(node)), ...vmRemarks(vms)];
+  return [...view.problems, ...view.nodes.flatMap((node) => remarksOf(node, view.nodes)), ...vmRemarks(vms)];
 }
 
 function vmRemarks(vms: VmSummary | null): string[] {
@@ -144,18 +148,25 @@ function vmRemarks(vms: VmSummary | null): string[] {
 }
 
 /** "primary: node1, epoch 3, since ..."; a switch that is under way is said as such. */
-export function primaryLine({ primary }: ClusterView, output: Output): string {
-  const { holder, epoch, state, because, sinceWallMs } = primary;
+export function primaryLine({ primary, nodes }: ClusterView, output: Output): string {
+  const { holder, epoch, state, because, sinceWallMs, blocked } = primary;
+  if (blocked !== null) return `primary: ${output.paint('red', 'nobody takes the role')}: ${blocked}`;
+  if (state === 'ended') return `primary: ${output.paint('red', 'nobody')}, epoch ${epoch}: ${because}`;
   if (holder === null) return `primary: ${output.paint('red', 'nobody')} (${because})`;
   const since = `since ${clockTime(sinceWallMs)}`;
-  if (state === 'primary') return `primary: ${output.paint('bold', holder)}, epoch ${epoch}, ${since}`;
+  const node = nodes.find(({ name }) => name === holder);
+  const stale =
+    node === undefined || node.lastCoordinatorState === null
+      ? ''
+      : output.paint('yellow', `; ${holder} is in "${node.state}": whether it still is primary is not known`);
+  if (state === 'primary') return `primary: ${output.paint('bold', holder)}, epoch ${epoch}, ${since}${stale}`;
   return `primary: ${holder} is in ${output.paint('yellow', state)}, epoch ${epoch}, ${since}: ${because}`;
 }
 
-function paintRole(state: string | null, output: Output): string {
-  if (state === null) return '-';
-  if (state === 'primary') return output.paint('green', state);
-  return state === 'secondary' ? state : output.paint('yellow', state);
+function paintRole(node: NodeView, output: Output): string {
+  const role = roleInWords(node);
+  if (role === 'primary') return output.paint('green', role);
+  return role === 'secondary' || role === '-' ? role : output.paint('yellow', role);
 }
 
 function subsystemsOf(node: NodeView, output: Output): string {
@@ -178,13 +189,23 @@ function fencingOf(node: NodeView): string {
   return [...last, ...able].join('; ') || '-';
 }
 
-function remarksOf(node: NodeView): string[] {
+function remarksOf(node: NodeView, all: readonly NodeView[]): string[] {
   const found = [...node.problems];
   if (node.steppedDown !== null) found.push(`${node.name} has stepped down: ${node.steppedDown}`);
   if (node.fenceability === 'none')
     found.push(
       `nobody can fence ${node.name}: nothing of it would be recovered; see: nodectl fence-check ${node.name}`,
     );
+  for (const one of distrustOf(all, node)) found.push(distrustInWords(node.name, one));
+  const left = node.state === 'fenced' ? leftOff(node.fence) : null;
+  if (left !== null) found.push(left.sentence);
+  const { fence } = node;
+  if (fence !== null && isUnderWay(fence.state) && node.state !== 'fencing' && node.state !== 'fence-failed') {
+    const held = Object.values(node.views).find((view) => view.held !== null)?.held ?? null;
+    found.push(
+      `a fence of ${node.name} stands in "${fence.state}" (by ${fence.fencer}: ${fence.reason})${held === null ? '' : `; blocked by: ${held}`}`,
+    );
+  }
   if (node.left !== null) found.push(`${node.name} has left the cluster ${node.left}; nodectl join lets it in again`);
   if (node.maintenance !== null) found.push(`${node.name} is in maintenance: ${node.maintenance}`);
   if (node.state === 'dead' || node.state === 'fence-failed' || node.state === 'fencing') {

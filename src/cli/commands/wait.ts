@@ -5,6 +5,7 @@ import type { Command } from '../command.ts';
 import { text } from '../command.ts';
 import { pause, withStore } from '../connect.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
+import { roleInWords } from '../role-words.ts';
 import { durationOption } from '../seconds.ts';
 
 const things = ['primary', 'run', 'stop', 'fenced', 'secondary'] as const;
@@ -66,15 +67,17 @@ function look(
       return {
         so,
         because:
-          primary.holder === null
-            ? `nobody is primary: ${primary.because}`
-            : `${primary.holder}: ${primary.state}, epoch ${primary.epoch}`,
+          primary.blocked !== null
+            ? `nobody takes the role: ${primary.blocked}`
+            : primary.holder === null || primary.state === 'ended'
+              ? `nobody is primary: ${primary.because}`
+              : `${primary.holder}: ${primary.state}, epoch ${primary.epoch}`,
       };
     }
     case 'secondary':
       return {
         so: node?.state === 'run' && node.coordinatorState === 'secondary',
-        because: `${state}, ${node?.coordinatorState ?? 'no coordinator'}`,
+        because: `${state}, ${node === undefined ? 'no coordinator' : roleInWords(node)}`,
       };
     case 'run': {
       const missing = nodes.filter(

@@ -47,7 +47,9 @@ const resource = z
         name: nodeName('Name of the resource.'),
         start: command('Starts it; exit 0 when it runs, also when it ran already.'),
         stop: command('Stops it; exit 0 when it is stopped, also when it was stopped already.'),
-        status: command('Exit 0: it runs; 3: it is stopped; anything else: not known.'),
+        status: command(
+          'Exit 0: running; 3: stopped; 1 or 2: dead; anything else, or no exit within statusTimeout: unknown.',
+        ),
         ...resourceTimeouts,
       }),
     ],
@@ -98,6 +100,11 @@ export const primary = z.strictObject({
   maxRestarts: whole(
     'Restarts of one resource within an hour before the role is handed to another node.',
     0,
+    100,
+  ).default(3),
+  statusUnknownLimit: whole(
+    'A resource whose status is unknown in so many checks in a row counts as failed.',
+    1,
     100,
   ).default(3),
   barAfterFailure: durationOr(

@@ -1,6 +1,6 @@
 /** The store: where ZooKeeper is, and how it is spoken to. */
 import * as z from 'zod';
-import { duration, durationOr, path, shown, word } from '../fields.ts';
+import { command, duration, durationOr, path, shown, word } from '../fields.ts';
 
 const tls = z
   .strictObject({
@@ -25,7 +25,10 @@ const tls = z
     context.addIssue({ code: 'custom', path: [key], message: 'certificateFile and keyFile go together' });
   });
 
-export const zookeeper = z.strictObject({
+const hostPort = (text: string) =>
+  word(text, /^[A-Za-z0-9._-]+:\d{1,5}$/, 'host:port (a host name or an IPv4 address)');
+
+const fields = z.strictObject({
   servers: z
     .array(word('host:port', /^[A-Za-z0-9._-]+:\d{1,5}$/, 'host:port (a host name or an IPv4 address)'), {
       error: (issue) => `expected a list of host:port, got ${shown(issue.input)}`,
@@ -53,5 +56,34 @@ export const zookeeper = z.strictObject({
     100,
     10_000,
   ).optional(),
+  restartCommand: command(
+    'Restarts the ZooKeeper server of this machine (NODEKEEPER_SERVER), such as [systemctl, restart, zookeeper]. A coordinator runs it once when this server hangs: it does not refuse connections and serves nobody, every other coordinator that answers sees the same, and most of the servers serve without it. At most once an hour, one server at a time. What it starts must not be a child of noded.',
+  ).optional(),
+  restartAfter: durationOr(
+    '2m',
+    'How long the server must hang before that. Longer than it takes to start: `initLimit` x `tickTime`, and its data.',
+    10_000,
+    3_600_000,
+  ),
+  restartTimeout: durationOr(
+    '60s',
+    'How long `restartCommand` may take before it is killed with its process group.',
+    1000,
+    3_600_000,
+  ),
+  ownServer: hostPort(
+    'Which of `servers` runs on this machine. Default: the only one whose host is this machine, by name or address.',
+  ).optional(),
   tls: tls.optional().meta({ description: 'TLS to the ZooKeeper servers (their `secureClientPort`).' }),
+});
+
+export const zookeeper = fields.superRefine(({ servers, ownServer, restartCommand }, context) => {
+  if (ownServer !== undefined && !servers.includes(ownServer))
+    context.addIssue({ code: 'custom', path: ['ownServer'], message: `${ownServer} is not among servers` });
+  if (restartCommand !== undefined && servers.length < 3)
+    context.addIssue({
+      code: 'custom',
+      path: ['restartCommand'],
+      message: `needs at least 3 servers, ${servers.length} configured: a restart must leave a majority`,
+    });
 });

@@ -62,7 +62,7 @@ async function manyAtOnce(lab: Lab): Promise<Record<string, unknown>> {
       await healthy(lab);
       const victims = workers.slice(0, count);
       for (const victim of victims) await bmc(lab, victim, seconds === 0 ? 'ok' : `slow=${seconds}`);
-      for (const victim of victims) freeze(lab, victim, 'noded', true);
+      await Promise.all(victims.map((victim) => freeze(lab, victim, 'noded', true)));
       const fences: Fence[] = [];
       for (const victim of victims) fences.push(await newFence(lab, victim, seen));
       for (const victim of victims) await bmc(lab, victim, 'ok');

@@ -27,7 +27,7 @@ export async function takeover(lab: Lab, runs: number): Promise<Record<string, u
     try {
       await pause(500);
       const frozenMs = Date.now();
-      freeze(lab, victim, 'noded', true);
+      await freeze(lab, victim, 'noded', true);
       const { recordedAt } = await newFence(lab, victim, seen);
       if (recordedAt === null) throw new LabError(`run ${run}: ${victim} was not fenced`);
       await pause(1500);

@@ -2,6 +2,8 @@
 # noded on this host, started again after a crash as systemd would (not after a stop in good order).
 H=$1
 export PATH=/run/lab/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin NODEKEEPER_CONFIG=/etc/nodekeeper/config.yaml
+# As noded.service.
+export UV_THREADPOOL_SIZE=64
 # Only the time of day: what noded measures, it measures by the monotonic clock.
 start() {
   [ -n "$CLOCK_LIBRARY" ] || { noded; return; }

@@ -15,6 +15,7 @@ import type { RealMetrics } from '../metrics.ts';
 import type { ApiKey } from '../secrets.ts';
 import { askNoded } from './ask.ts';
 import { serveDebug } from './debug.ts';
+import { handshakeLimits, limitHandshakes } from './handshakes.ts';
 import { serveObservation } from './observe.ts';
 import { identityOf, tlsOptions } from './post.ts';
 import { servePage } from './page.ts';
@@ -38,7 +39,7 @@ export interface PeerApiSettings {
 }
 
 const bodyMax = 64 * 1024;
-const localKinds: readonly ApiQuestion['kind'][] = ['lease', 'hold', 'release'];
+const localKinds: readonly ApiQuestion['kind'][] = ['lease', 'hold', 'release', 'once'];
 
 type Answerer = (question: ApiQuestion) => Promise<ApiAnswer>;
 
@@ -118,6 +119,7 @@ export class HttpPeerApi implements PeerApi {
         requestTimeout: 10_000,
         https,
       });
+      limitHandshakes(made.server, handshakeLimits);
       await this.server(made, false).listen({ port, host: '::' });
     } catch (error) {
       this.settings.onTrouble(`peers are not answered on port ${port}: ${String(error)}`);
@@ -125,9 +127,9 @@ export class HttpPeerApi implements PeerApi {
   }
 
   /** The certificate's files have changed. */
-  renewCertificate(): void {
-    const trouble = this.web?.renewCertificate() ?? null;
-    if (trouble !== null) this.settings.onTrouble(trouble);
+  async renewCertificate(): Promise<void> {
+    const trouble = await this.web?.renewCertificate();
+    if (trouble != null) this.settings.onTrouble(trouble);
   }
 
   private async openWeb(): Promise<void> {

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { request as plainRequest } from 'node:http';
 import type { RequestOptions } from 'node:https';
 import { request as tlsRequest } from 'node:https';
+import { lookups } from '../lookup.ts';
 import type { ApiKey } from '../secrets.ts';
 
 /** Which of its keys the other side has to take: the key's name travels readably, and says nothing about the key. */
@@ -49,6 +50,7 @@ export function post(target: Target, path: string, words: unknown, deadlineMs: n
             {
               ...common,
               ...hostAndPort(target.address),
+              lookup: lookups.for('peer'),
               ...tlsOptions,
               pskCallback: () => ({ psk: target.key.secret, identity: identityOf(target.key) }),
               checkServerIdentity: () => undefined, // the key itself is the identity

@@ -2,13 +2,13 @@
  * The listener for programs, load balancers, Prometheus and browsers: TLS by the operator's certificate, a token for all but
  * the health endpoints and the empty page, and limits on everything, so that whatever comes in leaves the keepalive on time (S8).
  */
-import { readFileSync } from 'node:fs';
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Server } from 'node:https';
 import rateLimit from '@fastify/rate-limit';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { fastify } from 'fastify';
-import { readPrivate, webKey } from '../guarded-file.ts';
+import { privateFile, readInBackground, webKey } from '../guarded-file.ts';
+import { handshakeLimits, limitHandshakes } from './handshakes.ts';
 import { healthPaths } from './observe.ts';
 import { pagePaths } from './page.ts';
 
@@ -51,9 +51,11 @@ export class Web {
   async open(routes: (server: FastifyInstance) => void): Promise<string | null> {
     const { address, port, tls, requestsPerSecond } = this.settings;
     try {
-      const server = fastify({ ...limits, ...(tls === null ? {} : { https: certificate(tls) }) }) as FastifyInstance;
+      const https = tls === null ? {} : { https: await certificate(tls) };
+      const server = fastify({ ...limits, ...https }) as FastifyInstance;
       this.server = server;
       server.server.maxConnections = connectionsMax;
+      if (tls !== null) limitHandshakes(server.server, handshakeLimits);
       await server.register(rateLimit, { max: requestsPerSecond, timeWindow: 1000 });
       // After the limit on requests (so that guessing tokens is limited, too), before a body is read.
       server.addHook('preParsing', async (request, reply) => this.admit(request, reply));
@@ -70,11 +72,11 @@ export class Web {
   }
 
   /** After the files have changed. Null: taken up; else why not, and the old one stays. */
-  renewCertificate(): string | null {
+  async renewCertificate(): Promise<string | null> {
     const { tls } = this.settings;
     if (tls === null || this.server === null) return null;
     try {
-      (this.server.server as unknown as Server).setSecureContext(certificate(tls));
+      (this.server.server as unknown as Server).setSecureContext(await certificate(tls));
       return null;
     } catch (error) {
       return `the certificate of the web listener stays the old one: ${(error as Error).message}`;
@@ -107,10 +109,16 @@ export class Web {
   }
 }
 
-function certificate({ certificateFile, keyFile }: NonNullable<WebSettings['tls']>) {
-  const key = readPrivate(keyFile, webKey);
+async function certificate({ certificateFile, keyFile }: NonNullable<WebSettings['tls']>) {
+  const key = await readInBackground(privateFile(keyFile, webKey));
   if (!key.ok) throw new Error(key.message);
-  return { cert: readFileSync(certificateFile), key: key.value };
+  const cert = await readInBackground({
+    file: certificateFile,
+    what: "the web listener's certificate",
+    forbidden: null,
+  });
+  if (!cert.ok) throw new Error(cert.message);
+  return { cert: cert.value, key: key.value };
 }
 
 /** In a time that tells nothing about the token. */

@@ -3,21 +3,32 @@
  * how keepalives got stuck elsewhere. Guests are defined only while they run here: what a power cycle leaves behind is off,
  * and nothing starts by itself.
  */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Config } from '../../config/load.ts';
+import type { WholeList } from '../../core/guest-list.ts';
+import { whetherGone, wholeList } from '../../core/guest-list.ts';
 import type { Guest } from '../../core/vm.ts';
+import { keptAfterCrash } from '../../core/vm.ts';
 import type { Answer, Hypervisor, MigrationProgress } from '../../environment/hypervisor.ts';
 import type { RunResult } from '../process/runner.ts';
 import { run } from '../process/runner.ts';
-import { parseDomState, parseJobInfo, parseList } from './virsh-output.ts';
+import type { JobInfo } from './virsh-output.ts';
+import { parseDomState, parseJobInfo, parseNames, parseStates, parseUuids } from './virsh-output.ts';
 
 const ok = { ok: true, value: null } as const;
 const no = (because: string) => ({ ok: false, because }) as const;
 const progressMs = 1000;
 /** Between the order to call a migration off and the end of patience with it. */
 const abortMs = 5000;
+/** What libvirt keeps beside a definition, each a reason for it to refuse (checkpoints are what backups leave). */
+const undefineFlags = [
+  '--managed-save',
+  '--snapshots-metadata',
+  '--checkpoints-metadata',
+  '--keep-nvram',
+  '--keep-tpm',
+];
+
+const withPipe = ['sh', '-c', 'cat | exec "$@"', 'sh'] as const;
 
 type Exited = Extract<RunResult, { kind: 'exited' }>;
 
@@ -28,13 +39,33 @@ export class VirshHypervisor implements Hypervisor {
     this.settings = settings;
   }
 
+  /** Once more when the halves do not fit together: a guest may have come or gone between the two. */
   async list(): Promise<Answer<ReadonlyMap<string, Guest>>> {
-    const listed = await this.virsh(['list --all --uuid --name; domstats --state --raw']);
-    if (!listed.ok) return listed;
-    const guests = parseList(listed.value.stdout);
-    return guests === null
-      ? no(`virsh list: it cannot be understood: ${shown(listed.value.stdout)}`)
-      : { ok: true, value: guests };
+    const first = await this.listOnce();
+    const listed = !first.ok && first.isTorn ? await this.listOnce() : first;
+    return listed.ok ? listed : no(listed.because);
+  }
+
+  /** Two processes, because virsh ends with 0 when the last of several commands succeeded, whatever became of the others. */
+  private async listOnce(): Promise<WholeList> {
+    const [names, states] = await Promise.all([
+      this.half(['list', '--all', '--uuid', '--name'], parseNames),
+      this.half(['domstats', '--state', '--raw'], parseStates),
+    ]);
+    return wholeList(names, states);
+  }
+
+  private async half<T>(
+    words: readonly string[],
+    parse: (text: string) => T[] | null,
+    uri = this.settings.uri,
+  ): Promise<Answer<T[]>> {
+    const said = await this.virsh(words, {}, uri);
+    if (!said.ok) return said;
+    const value = parse(said.value.stdout);
+    return value === null
+      ? no(`virsh ${words[0] ?? ''}: it cannot be understood: ${shown(said.value.stdout)}`)
+      : { ok: true, value };
   }
 
   async check(uuid: string, xml: string): Promise<Answer<null>> {
@@ -45,10 +76,15 @@ export class VirshHypervisor implements Hypervisor {
 
   async start(uuid: string, xml: string): Promise<Answer<null>> {
     const before = await this.guestAt(null, uuid);
-    if (before.ok && before.value !== null && before.value.power !== 'off') return ok;
+    if (!before.ok) return before;
+    if (before.value?.power === 'running') return ok;
+    if (before.value !== null && before.value.power !== 'off') return no(inWords(before.value));
     const defined = await this.define(xml);
     if (!defined.ok) return defined;
-    return this.settle(['start', uuid], this.settings.startTimeout, /already active/);
+    const started = await this.virsh(['start', uuid], { deadlineMs: this.settings.startTimeout });
+    if (started.ok) return ok;
+    const after = /already active/.test(started.because) ? await this.guestAt(null, uuid) : null;
+    return after?.ok === true && after.value?.power === 'running' ? ok : started;
   }
 
   shutDown(uuid: string): Promise<Answer<null>> {
@@ -71,9 +107,17 @@ export class VirshHypervisor implements Hypervisor {
     const before = await this.guestAt(null, uuid);
     if (!before.ok) return before;
     if (before.value === null) return ok;
-    if (before.value.power !== 'off') return no(`it is ${before.value.power}`);
-    const flags = ['--managed-save', '--snapshots-metadata', '--keep-nvram', '--keep-tpm'];
-    return this.settle(['undefine', uuid, ...flags], this.settings.commandTimeout, /failed to get domain/);
+    if (before.value.power !== 'off') return no(inWords(before.value));
+    const done = await this.settle(
+      ['undefine', uuid, ...undefineFlags],
+      this.settings.commandTimeout,
+      /failed to get domain/,
+    );
+    if (!done.ok) return done;
+    // Undefining one that was started meanwhile only makes it transient: it runs on.
+    const after = await this.guestAt(null, uuid);
+    if (!after.ok) return after;
+    return after.value === null ? ok : no(inWords(after.value));
   }
 
   async migrate(
@@ -104,41 +148,52 @@ export class VirshHypervisor implements Hypervisor {
   }
 
   async abortMigration(uuid: string): Promise<Answer<'none' | 'aborted'>> {
-    const asked = await this.virsh(['domjobinfo', uuid]);
-    if (!asked.ok) return asked;
-    const job = parseJobInfo(asked.value.stdout);
-    if (job === null) return no(`virsh domjobinfo: it cannot be understood: ${shown(asked.value.stdout)}`);
-    if (!job.isActive) return { ok: true, value: 'none' };
+    const job = await this.jobOf(uuid);
+    if (!job.ok) return job;
+    if (!job.value.isActive) return { ok: true, value: 'none' };
     const aborted = await this.settle(['domjobabort', uuid], this.settings.commandTimeout, /no job is active/);
     return aborted.ok ? { ok: true, value: 'aborted' } : aborted;
   }
 
-  /** `address` null: of this machine. */
+  async isMigrating(uuid: string): Promise<Answer<boolean>> {
+    const job = await this.jobOf(uuid);
+    return job.ok ? { ok: true, value: job.value.isMigration } : job;
+  }
+
+  private async jobOf(uuid: string): Promise<Answer<JobInfo>> {
+    const asked = await this.virsh(['domjobinfo', uuid]);
+    if (!asked.ok) return asked;
+    const job = parseJobInfo(asked.value.stdout);
+    if (job === null) return no(`virsh domjobinfo: it cannot be understood: ${shown(asked.value.stdout)}`);
+    return { ok: true, value: job };
+  }
+
+  /**
+   * `address` null: of this machine. virsh says "failed to get domain" as well when its connection broke: a guest is gone only
+   * when a list that succeeded does not name it.
+   */
   async guestAt(address: string | null, uuid: string): Promise<Answer<Guest | null>> {
-    const shownState = await this.virsh(
-      ['domstate', '--reason', uuid],
-      {},
-      address === null ? undefined : this.uriOf(address),
-    );
-    if (!shownState.ok) return /failed to get domain/.test(shownState.because) ? ok : shownState;
-    const guest = parseDomState(shownState.value.stdout);
+    const uri = address === null ? this.settings.uri : this.uriOf(address);
+    const said = await this.virsh(['domstate', '--reason', uuid], {}, uri);
+    if (!said.ok) {
+      if (!/failed to get domain/.test(said.because)) return said;
+      return whetherGone(uuid, said.because, await this.half(['list', '--all', '--uuid'], parseUuids, uri));
+    }
+    const guest = parseDomState(said.value.stdout);
     return guest === null
-      ? no(`virsh domstate: it cannot be understood: ${shown(shownState.value.stdout)}`)
+      ? no(`virsh domstate: it cannot be understood: ${shown(said.value.stdout)}`)
       : { ok: true, value: guest };
   }
 
-  /** By a file that only root reads: there may be passwords in it, and virsh cannot open a standard input that is a socket. */
+  /**
+   * On standard input: there may be passwords in it, and a disk that hangs must not hold it up. Node.js gives a child a socket as
+   * standard input, which virsh cannot open by name; from cat it gets a pipe.
+   */
   private async define(xml: string): Promise<Answer<null>> {
-    const dir = await mkdtemp(join(tmpdir(), 'nodekeeper-'));
-    const file = join(dir, 'domain.xml');
-    try {
-      await writeFile(file, xml, { mode: 0o600 });
-      // The first one after libvirt's start waits for what QEMU says of itself, on a busy machine for many seconds.
-      const defined = await this.virsh(['define', '--validate', file], { deadlineMs: this.settings.startTimeout });
-      return defined.ok ? ok : no(defined.because.replace(`Failed to define domain from ${file}; `, ''));
-    } finally {
-      await rm(dir, { recursive: true, force: true });
-    }
+    // The first one after libvirt's start waits for what QEMU says of itself, on a busy machine for many seconds.
+    const options = { deadlineMs: this.settings.startTimeout, input: xml };
+    const defined = await this.virsh(['define', '--validate', '/dev/stdin'], options);
+    return defined.ok ? ok : no(defined.because.replace('Failed to define domain from /dev/stdin; ', ''));
   }
 
   private async watchJob(
@@ -168,14 +223,17 @@ export class VirshHypervisor implements Hypervisor {
 
   private async virsh(
     words: readonly string[],
-    options: { deadlineMs?: number; signal?: AbortSignal } = {},
+    options: { deadlineMs?: number; signal?: AbortSignal; input?: string } = {},
     uri = this.settings.uri,
   ): Promise<Answer<Exited>> {
     const deadlineMs = options.deadlineMs ?? this.settings.commandTimeout;
     const what = `virsh ${words[0]?.split(' ')[0] ?? ''}`;
-    const done = await run('virsh', ['-q', '-c', uri, ...words], { ...options, deadlineMs });
+    const args = ['-q', '-c', uri, ...words];
+    const [program, ...rest] = options.input === undefined ? ['virsh', ...args] : [...withPipe, 'virsh', ...args];
+    const done = await run(program, rest, { ...options, deadlineMs });
     if (done.kind === 'timed-out') return no(`${what}: no answer within ${Math.round(deadlineMs / 1000)} s; killed`);
     if (done.kind !== 'exited') return no(`${what}: ${done.because}`);
+    if (done.isCapped === true) return no(`${what}: its answer is too long, and was not read to its end`);
     return done.code === 0 ? { ok: true, value: done } : no(`${what}: ${libvirtsWords(done.stderr)}`);
   }
 }
@@ -187,6 +245,10 @@ function libvirtsWords(stderr: string): string {
     .filter((line) => line !== '')
     .join('; ')
     .slice(0, 600);
+}
+
+function inWords({ power, reason }: Guest): string {
+  return power === 'crashed' ? keptAfterCrash : `it is ${power} (${reason})`;
 }
 
 function shown(text: string): string {

@@ -39,9 +39,16 @@ export async function readByAgent(device: AgentDevice, deadlineMs: number): Prom
 export async function orderByAgent(device: AgentDevice, power: 'on' | 'off', deadlineMs: number): Promise<PowerAnswer> {
   const said = await ask(device, power, deadlineMs);
   const { tookMs } = said;
-  if (!said.ok) return { accepted: false, fault: said.fault, because: said.because, tookMs };
-  if (said.code !== 0) return { accepted: false, fault: meaningOf(said.text), because: told(device, said), tookMs };
-  return { accepted: true, fault: null, because: `${device.agent} took the order to power ${power}`, tookMs };
+  if (!said.ok) return { accepted: false, isOffAlready: false, fault: said.fault, because: said.because, tookMs };
+  if (said.code !== 0)
+    return { accepted: false, isOffAlready: false, fault: meaningOf(said.text), because: told(device, said), tookMs };
+  return {
+    accepted: true,
+    isOffAlready: false,
+    fault: null,
+    because: `${device.agent} took the order to power ${power}`,
+    tookMs,
+  };
 }
 
 /** `monitor`, which proves login and device, then `status`. Whether the account may switch power, no agent can tell. */

@@ -41,6 +41,11 @@ export function faultOf(text: string): BmcFault {
   return 'other';
 }
 
+/** Completion code 0xD5: what many BMCs answer to a power-off command for a chassis that is off. (0xC0 and 0xD2: busy, starting.) */
+export function isRefusedByState(text: string): boolean {
+  return /command not supported in present state/i.test(text);
+}
+
 /** Power as `chassis power status` tells it: "Chassis Power is on", "power is OFF". Anything else is unknown. */
 export function powerOf(stdout: string): 'on' | 'off' | 'unknown' {
   const said = [...stdout.matchAll(/power is (on|off)\b/gi)].map((match) => match[1]?.toLowerCase());

@@ -5,11 +5,19 @@
  */
 import type { BmcFault, BmcProbe, ProbeCheck, ProbeOutcome } from '../../core/verification.ts';
 import { bmcFaults, probeChecks } from '../../core/verification.ts';
-import type { PowerAnswer, PowerReading } from '../../environment/power.ts';
+import type { PowerAnswer, PowerIdentity, PowerReading } from '../../environment/power.ts';
 import type { IpmiDevice } from '../../records/device.ts';
 import { run } from '../process/runner.ts';
 import type { RunResult } from '../process/runner.ts';
-import { faultOf, guidOf, isEnoughPrivilege, powerOf, privilegeOf, quote } from './ipmitool-output.ts';
+import {
+  faultOf,
+  guidOf,
+  isEnoughPrivilege,
+  isRefusedByState,
+  powerOf,
+  privilegeOf,
+  quote,
+} from './ipmitool-output.ts';
 
 type Said =
   | { readonly ok: true; readonly stdout: string; readonly suite: number; readonly tookMs: number }
@@ -17,6 +25,9 @@ type Said =
 
 /** The LAN channel we came in on, in IPMI's numbering. */
 const presentChannel = '14';
+
+/** More BMCs than a cluster has. */
+const bmcsMax = 2000;
 
 export class Ipmitool {
   private readonly program: string;
@@ -41,8 +52,24 @@ export class Ipmitool {
 
   async order(bmc: IpmiDevice, power: 'on' | 'off', deadlineMs: number): Promise<PowerAnswer> {
     const said = await this.say(bmc, ['chassis', 'power', power], deadlineMs);
-    if (!said.ok) return { accepted: false, fault: said.fault, because: sentence(said), tookMs: said.tookMs };
-    return { accepted: true, fault: null, because: `the BMC took the order to power ${power}`, tookMs: said.tookMs };
+    if (!said.ok) {
+      const isOffAlready = power === 'off' && isRefusedByState(said.detail);
+      return { accepted: false, isOffAlready, fault: said.fault, because: sentence(said), tookMs: said.tookMs };
+    }
+    return {
+      accepted: true,
+      isOffAlready: false,
+      fault: null,
+      because: `the BMC took the order to power ${power}`,
+      tookMs: said.tookMs,
+    };
+  }
+
+  /** A BMC that refuses the question, or is too old for it, has answered. */
+  async identify(bmc: IpmiDevice, deadlineMs: number): Promise<PowerIdentity> {
+    const said = await this.say(bmc, ['mc', 'guid'], deadlineMs);
+    if (said.ok) return { guid: guidOf(said.stdout), fault: null };
+    return { guid: null, fault: said.fault === 'other' || said.fault === 'privilege-too-low' ? null : said.fault };
   }
 
   async probe(bmc: IpmiDevice, deadlineMs: number, isCalledOff = () => false): Promise<BmcProbe> {
@@ -95,6 +122,7 @@ export class Ipmitool {
 
   /** One command, with the suite that worked last or the configured ones in order. */
   private async say(bmc: IpmiDevice, command: readonly string[], deadlineMs: number): Promise<Said> {
+    this.forgetOldest();
     const known = this.suites.get(key(bmc));
     const suites =
       known === undefined ? bmc.cipherSuites : [known, ...bmc.cipherSuites.filter((suite) => suite !== known)];
@@ -115,6 +143,14 @@ export class Ipmitool {
       this.suites.delete(key(bmc));
     }
     return last;
+  }
+
+  /** BMCs that have other addresses by now. What is forgotten is found out again. */
+  private forgetOldest(): void {
+    for (const known of [this.suites, this.slow]) {
+      const [oldest] = known.keys();
+      if (known.size > bmcsMax && oldest !== undefined) known.delete(oldest);
+    }
   }
 
   private args(bmc: IpmiDevice, suite: number, deadlineMs: number, command: readonly string[]): string[] {

@@ -10,6 +10,8 @@ export function realPower(): Power {
       device.kind === 'ipmi' ? ipmitool.read(device, deadlineMs) : readByAgent(device, deadlineMs),
     order: (device, power, deadlineMs) =>
       device.kind === 'ipmi' ? ipmitool.order(device, power, deadlineMs) : orderByAgent(device, power, deadlineMs),
+    identify: (device, deadlineMs) =>
+      device.kind === 'ipmi' ? ipmitool.identify(device, deadlineMs) : Promise.resolve({ guid: null, fault: null }),
     probe: (device, deadlineMs, isCalledOff) =>
       device.kind === 'ipmi'
         ? ipmitool.probe(device, deadlineMs, isCalledOff)

@@ -1,5 +1,5 @@
 /**
- * Runs other programs so that nothing they do can hold us up (S7, R4): an argument list and never a shell, a process
+ * Runs other programs so that nothing they do can hold us up (S7): an argument list and never a shell, a process
  * group of its own, our own deadline (SIGTERM, then SIGKILL to the whole group), settled then even if the child cannot
  * die, output capped.
  *
@@ -30,6 +30,8 @@ export type RunResult =
       readonly stdout: string;
       readonly stderr: string;
       readonly tookMs: number;
+      /** It wrote more than is kept: what stands here is the beginning. */
+      readonly isCapped?: true;
     }
   | { readonly kind: 'timed-out'; readonly stdout: string; readonly stderr: string; readonly tookMs: number }
   | { readonly kind: 'missing' | 'failed' | 'aborted'; readonly because: string; readonly tookMs: number };
@@ -54,8 +56,9 @@ export async function run(program: string, args: readonly string[], options: Run
     ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
     stripFinalNewline: true,
   });
-  const exits = options.mayLeave === true ? exitOf(child, took) : null;
   let isLate = false;
+  // It ended by our SIGTERM: what it leaves behind, and does not heed that, gets the SIGKILL of the deadline.
+  const exits = options.mayLeave === true ? exitOf(child, took).then((result) => (isLate ? never() : result)) : null;
   const finished = child.then((result): RunResult => {
     // It ended by our SIGTERM, before the SIGKILL: late all the same.
     if (isLate) return { kind: 'timed-out', stdout: result.stdout, stderr: result.stderr, tookMs: took() };
@@ -64,7 +67,8 @@ export async function run(program: string, args: readonly string[], options: Run
       return { kind: 'failed', because: result.shortMessage ?? 'it could not be started', tookMs: took() };
     }
     const { stdout, stderr } = result;
-    return { kind: 'exited', code: result.exitCode ?? 128, stdout, stderr, tookMs: took() };
+    const capped = result.isMaxBuffer ? { isCapped: true as const } : {};
+    return { kind: 'exited', code: result.exitCode ?? 128, stdout, stderr, tookMs: took(), ...capped };
   });
   const timer = new AbortController();
   const late = deadline(child.pid, options.deadlineMs, timer.signal, () => (isLate = true)).then((): RunResult => ({
@@ -88,6 +92,8 @@ export async function run(program: string, args: readonly string[], options: Run
   }
   return result;
 }
+
+const never = (): Promise<RunResult> => new Promise(() => undefined);
 
 /** The exit of the process itself, with what it had written until then. */
 function exitOf(child: ChildProcess, took: () => number): Promise<RunResult> {

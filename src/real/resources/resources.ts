@@ -1,5 +1,6 @@
 /** The resources and hooks that the configuration asks for. */
 import type { Config } from '../../config/load.ts';
+import { statusOfExitCode } from '../../core/resources.ts';
 import type { PrimaryResources, Resource } from '../../environment/resources.ts';
 import { run } from '../process/runner.ts';
 import { addressResource } from './address.ts';
@@ -43,7 +44,7 @@ function commandResource(settings: Extract<ResourceSettings, { type: 'command' }
       const asked = await run(program, args, { deadlineMs: statusTimeout, env: own('status') });
       const because = said(asked, statusTimeout);
       if (asked.kind !== 'exited') return { status: 'unknown', because };
-      return { status: asked.code === 0 ? 'running' : asked.code === 3 ? 'stopped' : 'unknown', because };
+      return { status: statusOfExitCode(asked.code), because };
     },
   };
 }

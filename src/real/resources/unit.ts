@@ -19,7 +19,7 @@ export function unitResource({ name, unit, startTimeout, stopTimeout, statusTime
     if (shown.kind !== 'exited' || shown.code !== 0) return { status: 'unknown', because: said(shown, statusTimeout) };
     const state = shown.stdout.trim();
     const because = `${unit} is ${state}`;
-    if (state === 'active' || state === 'reloading') return { status: 'running', because };
+    if (state === 'active' || state === 'reloading' || state === 'refreshing') return { status: 'running', because };
     if (state === 'inactive' || state === 'failed') return { status: 'stopped', because };
     return { status: 'unknown', because };
   };

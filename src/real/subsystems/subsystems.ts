@@ -5,14 +5,17 @@ import type { Config } from '../../config/load.ts';
 import type { Power } from '../../environment/power.ts';
 import type { Subsystem, SubsystemReading } from '../../environment/subsystem.ts';
 import type { IpmiDevice } from '../../records/device.ts';
+import { within } from '../last-good.ts';
 import { run } from '../process/runner.ts';
 import { cephReading, commandReading, libvirtReading, systemReading } from './readings.ts';
 
 export function realSubsystems(config: Config, power: Power, bmc: IpmiDevice | null): Subsystem[] {
   const { system, ceph, libvirt, ipmi, commands } = config.subsystems;
   const found: Subsystem[] = [];
-  if (system.enabled)
-    found.push({ name: 'system', timeoutMs: system.timeout, collect: () => collectSystem(config.node.stateDir) });
+  if (system.enabled) {
+    const room = roomOf(config.node.stateDir);
+    found.push({ name: 'system', timeoutMs: system.timeout, collect: () => collectSystem(room, system.timeout) });
+  }
   if (ceph.enabled) found.push({ name: 'ceph', timeoutMs: ceph.timeout, collect: () => collectCeph(ceph.timeout) });
   if (libvirt.enabled)
     found.push({ name: 'libvirt', timeoutMs: libvirt.timeout, collect: () => collectLibvirt(libvirt.timeout) });
@@ -25,17 +28,29 @@ export function realSubsystems(config: Config, power: Power, bmc: IpmiDevice | n
   return found;
 }
 
-async function collectSystem(stateDir: string): Promise<SubsystemReading> {
+interface Room {
+  readonly dir: string;
+  readonly freeBytes: number;
+}
+
+/** What is left on the disk of a folder; null: unknown. A disk that hangs is asked once, and keeps one thread. */
+function roomOf(dir: string): () => Promise<Room | null> {
+  let asked: Promise<Room | null> | null = null;
+  return () =>
+    (asked ??= statfs(dir)
+      .then(({ bavail, bsize }) => ({ dir, freeBytes: bavail * bsize }))
+      .catch(() => null) // it is made when the first file is written
+      .finally(() => (asked = null)));
+}
+
+async function collectSystem(room: () => Promise<Room | null>, timeoutMs: number): Promise<SubsystemReading> {
   try {
-    const [load, memory, disk] = await Promise.all([
-      readFile('/proc/loadavg', 'utf8'),
-      readFile('/proc/meminfo', 'utf8'),
-      statfs(stateDir).catch(() => null), // it is made when the first file is written
-    ]);
-    const left = disk === null ? null : { dir: stateDir, freeBytes: disk.bavail * disk.bsize };
-    return systemReading(load, memory, availableParallelism(), left);
+    const files = ['/proc/loadavg', '/proc/meminfo'].map((file) => readFile(file, 'utf8'));
+    const left = within(room(), timeoutMs / 2).catch(() => null); // the disk's own trouble is told by the agent (agent/disk.ts)
+    const [[load = '', memory = ''], free] = await within(Promise.all([Promise.all(files), left]), timeoutMs);
+    return systemReading(load, memory, availableParallelism(), free);
   } catch (error) {
-    return { ok: false, because: String(error) };
+    return { ok: false, because: (error as Error).message };
   }
 }
 

@@ -1,8 +1,14 @@
 /**
  * What each ZooKeeper server says of itself by the four-letter word `srvr`, which every server answers unless it was forbidden: for
- * a person who gets no session from any. Plain connections only. (ZooKeeper Administrator's Guide, "The Four Letter Words".)
+ * a person who gets no session from any. (ZooKeeper Administrator's Guide, "The Four Letter Words".)
  */
 import { connect } from 'node:net';
+import type { Socket } from 'node:net';
+import type { SecureContext } from 'node:tls';
+import { lookups } from '../lookup.ts';
+import type { ZooKeeperTls } from './tls.ts';
+import { tlsSocket } from './tls.ts';
+import { contextOf } from './tls-files.ts';
 
 export interface ServerWord {
   readonly server: string;
@@ -15,27 +21,63 @@ export interface ServerWord {
 }
 
 const answerMost = 64 * 1024;
+/** The trouble of a server that does not answer in time. */
+export const noAnswer = 'no answer';
 
 /** One word for each server, in their order; never rejects. */
-export function askServers(servers: readonly string[], withinMs: number): Promise<ServerWord[]> {
-  return Promise.all(servers.map(async (server) => readSrvr(server, await ask(server, withinMs))));
+export function askServers(
+  servers: readonly string[],
+  withinMs: number,
+  tls: ZooKeeperTls | null = null,
+): Promise<ServerWord[]> {
+  return Promise.all(servers.map((server) => askServer({ server, at: server, tls }, withinMs)));
+}
+
+/** One address of a server, which its certificate names otherwise. */
+export interface ServerAt {
+  readonly server: string;
+  readonly at: string;
+  readonly tls: ZooKeeperTls | null;
+}
+
+export async function askServer(one: ServerAt, withinMs: number): Promise<ServerWord> {
+  return readSrvr(one.server, await ask(one, withinMs));
 }
 
 type Said = { readonly ok: true; readonly text: string } | { readonly ok: false; readonly because: string };
 
-function ask(server: string, withinMs: number): Promise<Said> {
-  const [, host = '', port = '2181'] = /^\[?(.*?)\]?(?::(\d+))?$/.exec(server) ?? [];
+async function ask(one: ServerAt, withinMs: number): Promise<Said> {
+  const startMs = performance.now();
+  try {
+    const secureContext = one.tls === null ? null : await contextOf(one.tls, withinMs);
+    const socket = socketTo(one, secureContext);
+    return await said(
+      socket,
+      secureContext === null ? 'connect' : 'secureConnect',
+      startMs + withinMs - performance.now(),
+    );
+  } catch (error) {
+    return { ok: false, because: (error as Error).message }; // a certificate's file
+  }
+}
+
+function socketTo({ server, at }: ServerAt, secureContext: SecureContext | null): Socket {
+  const { host, port } = hostAndPort(at);
+  if (secureContext === null) return connect({ host, port, lookup: lookups.for('zookeeper') });
+  return tlsSocket({ host, port }, hostAndPort(server).host, secureContext);
+}
+
+function said(socket: Socket, connected: 'connect' | 'secureConnect', withinMs: number): Promise<Said> {
   return new Promise((resolve) => {
     let text = '';
-    const socket = connect(Number(port), host);
     const end = (said: Said) => {
       clearTimeout(timer);
       socket.destroy();
       resolve(said);
     };
-    const timer = setTimeout(() => end({ ok: false, because: 'no answer' }), withinMs);
+    const timer = setTimeout(() => end({ ok: false, because: noAnswer }), withinMs);
     socket.setEncoding('utf8');
-    socket.on('connect', () => socket.write('srvr'));
+    socket.on(connected, () => socket.write('srvr'));
     socket.on('data', (part: string) => {
       text += part;
       if (text.length > answerMost) end({ ok: false, because: 'no ZooKeeper server' });
@@ -43,6 +85,11 @@ function ask(server: string, withinMs: number): Promise<Said> {
     socket.on('end', () => end({ ok: true, text }));
     socket.on('error', ({ message }) => end({ ok: false, because: message }));
   });
+}
+
+function hostAndPort(server: string): { host: string; port: number } {
+  const [, host = '', port = '2181'] = /^\[?(.*?)\]?(?::(\d+))?$/.exec(server) ?? [];
+  return { host, port: Number(port) };
 }
 
 /** Reads the answer to `srvr`. */

@@ -1,10 +1,11 @@
 /**
  * One hardened client of node-zookeeper-client: one session's life. Every mend of docs/decisions/0002 is here, numbered
- * as there (M1..M13); each has its test in test/real/zookeeper.
+ * as there (M1..M15); each has its test in test/real/zookeeper.
  *
  * Promises: a silent server is noticed within `readTimeoutMs`, a silent handshake within `connectTimeoutMs`; nothing is
  * queued while disconnected; every request settles; after `expired` or `kill` nothing of it ever comes back.
  */
+import { lookups } from '../lookup.ts';
 import type { LibraryClient, LibraryError } from './library.ts';
 import { errorCode, library, managerState } from './library.ts';
 import type { ZooKeeperTls } from './tls.ts';
@@ -21,6 +22,8 @@ export interface ClientOptions {
   /** Why a connection by TLS did not come about. */
   readonly onTrouble: (because: string) => void;
   readonly onState: (state: ClientState, because: string) => void;
+  /** For tests: the number of the first request; default 1. */
+  readonly firstXid?: number | undefined;
 }
 
 export type ClientState = 'connected' | 'disconnected' | 'expired' | 'auth-failed';
@@ -33,8 +36,14 @@ export interface HardenedClient {
   isConnected(): boolean;
   /** Address and port of the server that it is connected to. */
   server(): string;
+  /** The same as it is configured: host:port. */
+  configuredServer(): string;
+  /** From now on it connects to these only. */
+  setServers(servers: readonly string[]): void;
   sessionId(): string;
   sessionTimeoutMs(): number;
+  /** Watches that the library holds, set off or not. */
+  heldWatches(): number;
   /** Sends one request; settles within `deadlineMs`. A missed deadline cuts the connection: its reply would be lost. */
   request<T>(
     deadlineMs: number,
@@ -42,6 +51,8 @@ export interface HardenedClient {
   ): Promise<Reply<T>>;
   /** Proves from now on that these are held, on this connection and on those after it. */
   authenticate(digests: readonly string[]): void;
+  /** Requests that are sent and not answered, and those that are not sent yet. */
+  requests(): number;
   /** Cuts the connection; the library tries the next server. */
   cut(because: string): void;
   /** Ends everything at once; the session's ephemerals live on until the server expires them. */
@@ -57,7 +68,7 @@ export function hardenedClient(options: ClientOptions): HardenedClient {
     spinDelay: Math.min(1000, options.connectTimeoutMs),
     retries: 0, // M12: a retried create makes a second sequential node
   });
-  const life = { killed: false, cutBecause: '' };
+  const life = { killed: false, cutBecause: '', server: '' };
   harden(client, options, life);
   for (const digest of options.digests) client.addAuthInfo('digest', Buffer.from(digest)); // M12: before connect
   const manager = client.connectionManager;
@@ -83,10 +94,17 @@ export function hardenedClient(options: ClientOptions): HardenedClient {
     connect: () => client.connect(),
     isConnected,
     server: () => `${manager.socket?.remoteAddress ?? '?'}:${manager.socket?.remotePort ?? '?'}`,
+    configuredServer: () => life.server,
+    setServers: (servers) => {
+      manager.servers = servers.map(hostAndPort);
+      manager.serverAttempts = 0; // the library compares it with the number of servers
+    },
     sessionId: () => client.getSessionId().toString('hex'),
     sessionTimeoutMs: () => client.getSessionTimeout(),
+    heldWatches: () => heldWatches(manager),
     request: (deadlineMs, send) => oneRequest(client, isConnected, cut, deadlineMs, send),
     authenticate: (digests) => authenticate(client, digests),
+    requests: () => manager.pendingQueue.length + manager.packetQueue.queue.length,
     cut,
     kill,
     shutdown: (deadlineMs) => shutdown(client, isConnected, kill, deadlineMs),
@@ -97,16 +115,21 @@ interface Life {
   killed: boolean;
   /** Why the connection is being cut; '' while it is not. */
   cutBecause: string;
+  /** The one that it connects to, or is connected to, as configured. */
+  server: string;
 }
 
 function harden(client: LibraryClient, options: ClientOptions, life: Life): void {
   const manager = client.connectionManager;
   // The library shuffles the servers; the operator's order is kept: the nearest one first.
-  manager.servers = options.servers.map((server) => {
-    const [host = '', port = '2181'] = server.split(':');
-    return { host, port: Number(port) };
-  });
-  manager.xid = 1; // M1: the server never counts xid 0 as answered
+  manager.servers = options.servers.map(hostAndPort);
+  const findNextServer = manager.findNextServer.bind(manager);
+  manager.findNextServer = (found) =>
+    findNextServer((server) => {
+      life.server = `${server.host}:${server.port}`;
+      found({ ...server, lookup: lookups.for('zookeeper') });
+    });
+  numberRequests(manager, options.firstXid ?? 1);
 
   const updateTimeout = manager.updateTimeout.bind(manager);
   manager.updateTimeout = (sessionTimeoutMs) => {
@@ -151,6 +174,33 @@ function harden(client: LibraryClient, options: ClientOptions, life: Life): void
     } else if (state === -4) {
       options.onState('auth-failed', 'the server refuses the authentication');
     }
+  });
+}
+
+function hostAndPort(server: string): { host: string; port: number } {
+  const [host = '', port = '2181'] = server.split(':');
+  return { host, port: Number(port) };
+}
+
+function heldWatches({ watcherManager }: LibraryClient['connectionManager']): number {
+  const { dataWatchers, childWatchers, existenceWatchers } = watcherManager;
+  return [dataWatchers, childWatchers, existenceWatchers].reduce((sum, held) => sum + Object.keys(held).length, 0);
+}
+
+/** The largest int32 is not used either: ZooKeeper's own Java client goes back to 1 here. */
+const xidMax = 2 ** 31 - 2;
+
+/**
+ * M1: the server never counts request 0 as answered. M15: the library counts requests without end and writes the number as an
+ * int32, so that every request of a session throws after 2^31 of them. The numbers go back to 1, as in ZooKeeper's own client: -1,
+ * -2, -4 and -8 mean notification, ping, authentication and watches, so no number may be negative. The server answers in order
+ * and only repeats the number, so that one which was used 2^31 requests ago means nothing any more; the session goes on.
+ */
+function numberRequests(manager: LibraryClient['connectionManager'], first: number): void {
+  let next = first;
+  Object.defineProperty(manager, 'xid', {
+    get: () => next,
+    set: (number: number) => (next = number > xidMax ? 1 : number),
   });
 }
 

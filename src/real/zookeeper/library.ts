@@ -4,7 +4,7 @@
  * this.
  */
 import { createRequire } from 'node:module';
-import type { Socket } from 'node:net';
+import type { LookupFunction, Socket } from 'node:net';
 
 const require = createRequire(import.meta.url);
 
@@ -42,6 +42,8 @@ export const managerState = {
 export interface ConnectionManager {
   xid: number;
   servers: { host: string; port: number }[];
+  /** Connections that were tried since the last one that was made. */
+  serverAttempts: number;
   /** Sent anew after each handshake. */
   credentials: { scheme: string; auth: Buffer }[];
   state: number;
@@ -50,9 +52,14 @@ export interface ConnectionManager {
   pingTimeout: number;
   pendingBuffer: Buffer | null;
   packetQueue: { queue: Packet[] };
+  /** Sent and not answered. */
+  pendingQueue: Packet[];
   connectTimeoutHandler: NodeJS.Timeout | null;
+  /** By path. */
+  readonly watcherManager: Readonly<Record<'dataWatchers' | 'childWatchers' | 'existenceWatchers', object>>;
   connect(): void;
-  findNextServer(callback: (server: { host: string; port: number }) => void): void;
+  /** What it calls back with goes to `net.connect` as it is. */
+  findNextServer(callback: (server: { host: string; port: number; lookup?: LookupFunction }) => void): void;
   onSocketConnectTimeout(): void;
   onSocketDrain(): void;
   onSocketClosed(hadError: boolean): void;
@@ -194,6 +201,7 @@ export function checkLibrary(): string | null {
   ];
   const missing = methods.filter((name) => typeof manager[name] !== 'function');
   if (typeof manager['packetQueue'] !== 'object') missing.push('packetQueue');
+  if (typeof manager['watcherManager'] !== 'object') missing.push('watcherManager');
   for (const name of ['servers', 'credentials']) if (!Array.isArray(manager[name])) missing.push(name);
   if (missing.length > 0) return `node-zookeeper-client lacks what the hardening needs: ${missing.join(', ')}`;
   tolerateUnknownCodes();

@@ -4,7 +4,16 @@
  */
 import type { Contradiction } from '../../core/contradiction.ts';
 import { Contradictions, contradictionSentence } from '../../core/contradiction.ts';
-import type { CreateMode, Operation, SessionView, Store, StoreResult, StoredValue } from '../../environment/store.ts';
+import type {
+  CreateMode,
+  Gate,
+  NewConnection,
+  Operation,
+  SessionView,
+  Store,
+  StoreResult,
+  StoredValue,
+} from '../../environment/store.ts';
 import { treeRoots } from '../../records/tree.ts';
 import { monotonicMs } from '../clock.ts';
 import type { Owners } from './access.ts';
@@ -13,8 +22,10 @@ import type { Reply } from './client.ts';
 import { bytesMax, failure, tooLarge } from './failures.ts';
 import { errorCode, library } from './library.ts';
 import type { LibraryClient, LibraryStat, Transaction } from './library.ts';
-import type { Session, SessionOptions } from './session.ts';
+import type { RawConnection, Send, Session, SessionOptions } from './session.ts';
 import { openSession } from './session.ts';
+import { shapeOf } from './server-shape.ts';
+import { Watches } from './watches.ts';
 
 export interface ZooKeeperStoreOptions extends SessionOptions {
   /** e.g. `/nodekeeper/production`; made when it does not exist. */
@@ -48,19 +59,31 @@ class ZooKeeperStore implements Store {
   private readonly root: string;
   private readonly link: Session;
   private readonly owners: Owners;
+  private readonly options: ZooKeeperStoreOptions;
   private readonly servers: number;
   private readonly hearers = new Set<(because: string) => void>();
   private readonly contradictions: Contradictions;
-  /** One stable function per watched path: a new closure each time would pile up listeners in the library. */
-  private readonly watches = new Map<string, { fire: () => void; waiting: Set<() => void> }>();
+  private readonly watches = new Watches();
+  /** The session whose watches these are. */
+  private generation = 0;
 
-  constructor({ root, servers, sessionTimeoutMs }: ZooKeeperStoreOptions, link: Session, owners: Owners) {
+  constructor(options: ZooKeeperStoreOptions, link: Session, owners: Owners) {
+    const { root, servers, sessionTimeoutMs } = options;
+    this.options = options;
     this.root = root;
     this.link = link;
     this.owners = owners;
     this.servers = servers.length;
     this.contradictions = new Contradictions(sessionTimeoutMs);
-    link.subscribe(({ state }) => state !== 'connected' && this.contradictions.forget());
+    link.subscribe(({ state, generation }) => {
+      if (state !== 'connected') this.contradictions.forget();
+      if (generation !== this.generation) this.watches.forget();
+      this.generation = generation;
+    });
+  }
+
+  guard(gate: Gate): void {
+    this.link.guard((connection) => gate(this.newConnection(connection)));
   }
 
   session(): SessionView {
@@ -77,44 +100,26 @@ class ZooKeeperStore implements Store {
   }
 
   async read(path: string, onChange?: () => void): Promise<StoreResult<StoredValue>> {
-    const watcher = this.watcher(`data ${path}`, onChange);
-    const reply = await this.link.request<{ data: Buffer | null | undefined; stat: LibraryStat }>(
-      'read',
-      (client, done) => client.getData(this.at(path), watcher, (error, data, stat) => done(error, { data, stat })),
-    );
-    if (!reply.ok) {
-      const failed = failure(reply, path);
-      this.contradictions.read(path, failed);
-      return failed;
-    }
-    const { data, stat } = reply.value;
-    this.contradictions.read(path, { ok: true, version: stat.version });
-    const owner = stat.ephemeralOwner.toString('hex');
-    return {
-      ok: true,
-      text: data?.toString('utf8') ?? '',
-      version: stat.version,
-      modifiedWallMs: Number(stat.mtime.readBigInt64BE(0)),
-      owner: /^0*$/.test(owner) ? null : owner,
-    };
+    const watch = onChange && this.watches.add(`data ${path}`, onChange);
+    const read = valueOf(await this.link.request('read', getData(this.at(path), watch?.fire)), path);
+    if (!read.ok) watch?.undo();
+    this.contradictions.read(path, read);
+    return read;
   }
 
   async list(path: string, onChange?: () => void): Promise<StoreResult<{ readonly names: string[] }>> {
-    const watcher = this.watcher(`list ${path}`, onChange);
+    const watch = onChange && this.watches.add(`list ${path}`, onChange);
     const reply = await this.link.request<string[]>('read', (client, done) =>
-      client.getChildren(this.at(path), watcher, (error, names) => done(error, names)),
+      client.getChildren(this.at(path), watch?.fire, (error, names) => done(error, names)),
     );
+    if (!reply.ok) watch?.undo();
     return reply.ok ? { ok: true, names: [...reply.value].sort() } : failure(reply, path);
   }
 
   async create(path: string, text: string, mode: CreateMode): Promise<StoreResult<{ readonly path: string }>> {
     const data = Buffer.from(text);
     if (data.length > bytesMax) return tooLarge(path, data.length);
-    const acl = ownAcl(this.owners);
-    const send = () =>
-      this.link.request<string>('write', (client, done) => client.create(this.at(path), data, acl, modes[mode], done));
-    let reply = await send();
-    if (!reply.ok && reply.code === errorCode.noNode && (await this.makeRoot())) reply = await send();
+    const reply = await this.createBy((send) => this.link.request('write', send), path, data, mode);
     return this.settle([{ kind: 'create', path, text, mode }], reply, (made) => ({
       ok: true,
       path: made.slice(this.root.length),
@@ -125,9 +130,7 @@ class ZooKeeperStore implements Store {
     assertVersion(path, version);
     const data = Buffer.from(text);
     if (data.length > bytesMax) return tooLarge(path, data.length);
-    const reply = await this.link.request<LibraryStat>('write', (client, done) =>
-      client.setData(this.at(path), data, version, (error, stat) => done(error, stat)),
-    );
+    const reply = await this.link.request('write', setData(this.at(path), data, version));
     return this.settle([{ kind: 'write', path, text, version }], reply, (stat) => ({
       ok: true,
       version: stat.version,
@@ -158,6 +161,14 @@ class ZooKeeperStore implements Store {
   async exposure(): Promise<StoreResult<{ readonly where: string | null }>> {
     const reply = await exposureOf(this.link, rootsOf(this.root));
     return reply.ok ? { ok: true, where: reply.value } : failure(reply, '/');
+  }
+
+  counts(): Record<string, number> {
+    return { ...this.link.counts(), 'store.watches': this.watches.size, 'store.hearers': this.hearers.size };
+  }
+
+  abandon(because: string): Promise<void> {
+    return this.link.abandon(because);
   }
 
   close(deadlineMs: number): Promise<void> {
@@ -213,37 +224,80 @@ class ZooKeeperStore implements Store {
     return transaction;
   }
 
+  /** What the gate may do over a connection that is not let in yet. */
+  private newConnection(raw: RawConnection): NewConnection {
+    const { server, at } = raw;
+    const { servers, connectTimeoutMs, tls = null } = this.options;
+    const request: Request = (send) => raw.request(send);
+    return {
+      server,
+      servers,
+      shape: () => shapeOf({ server, at, request, tls, withinMs: Math.max(connectTimeoutMs, 500) }),
+      read: async (path) => valueOf(await request(getData(this.at(path), undefined)), path),
+      create: async (path, text) => {
+        const reply = await this.createBy(request, path, Buffer.from(text), 'persistent');
+        return reply.ok ? { ok: true } : failure(reply, path);
+      },
+      write: async (path, text, version) => {
+        const reply = await request(setData(this.at(path), Buffer.from(text), version));
+        return reply.ok ? { ok: true } : failure(reply, path);
+      },
+      readFromAll: async (path) => {
+        const replies = await raw.requestAll(getData(this.at(path), undefined));
+        return replies.map((one) => ({ server: one.server, read: valueOf(one.reply, path) }));
+      },
+    };
+  }
+
+  private async createBy(request: Request, path: string, data: Buffer, mode: CreateMode): Promise<Reply<string>> {
+    const acl = ownAcl(this.owners);
+    const send: Send<string> = (client, done) => client.create(this.at(path), data, acl, modes[mode], done);
+    const reply = await request(send);
+    if (reply.ok || reply.code !== errorCode.noNode || !(await this.makeRoot(request))) return reply;
+    return request(send);
+  }
+
   /** Makes the root's path; true when it now exists. */
-  private async makeRoot(): Promise<boolean> {
+  private async makeRoot(request: Request): Promise<boolean> {
     const parts = this.root.split('/').slice(1);
     for (let length = 1; length <= parts.length; length += 1) {
       const path = `/${parts.slice(0, length).join('/')}`;
       const own = ownAcl(this.owners);
       const acl = length === parts.length ? own : [...own, forOthers];
-      const reply = await this.link.request<string>('write', (client, done) =>
+      const reply = await request<string>((client, done) =>
         client.create(path, Buffer.from(''), acl, modes.persistent, done),
       );
       if (!reply.ok && reply.code !== errorCode.nodeExists) return false;
     }
     return true;
   }
+}
 
-  private watcher(key: string, onChange: (() => void) | undefined): (() => void) | undefined {
-    if (onChange === undefined) return undefined;
-    let watch = this.watches.get(key);
-    if (watch === undefined) {
-      const waiting = new Set<() => void>();
-      const fire = () => {
-        const called = [...waiting];
-        waiting.clear();
-        for (const callback of called) callback();
-      };
-      watch = { fire, waiting };
-      this.watches.set(key, watch);
-    }
-    watch.waiting.add(onChange);
-    return watch.fire;
-  }
+type Request = <T>(send: Send<T>) => Promise<Reply<T>>;
+interface Got {
+  readonly data: Buffer | null | undefined;
+  readonly stat: LibraryStat;
+}
+
+function getData(path: string, watcher: (() => void) | undefined): Send<Got> {
+  return (client, done) => client.getData(path, watcher, (error, data, stat) => done(error, { data, stat }));
+}
+
+function setData(path: string, data: Buffer, version: number): Send<LibraryStat> {
+  return (client, done) => client.setData(path, data, version, done);
+}
+
+function valueOf(reply: Reply<Got>, path: string): StoreResult<StoredValue> {
+  if (!reply.ok) return failure(reply, path);
+  const { data, stat } = reply.value;
+  const owner = stat.ephemeralOwner.toString('hex');
+  return {
+    ok: true,
+    text: data?.toString('utf8') ?? '',
+    version: stat.version,
+    modifiedWallMs: Number(stat.mtime.readBigInt64BE(0)),
+    owner: /^0*$/.test(owner) ? null : owner,
+  };
 }
 
 const rootsOf = (root: string): string[] => [root, ...treeRoots.map((path) => `${root}${path}`)];

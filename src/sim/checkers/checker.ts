@@ -21,3 +21,12 @@ export function repeat(world: World, everyMs: number, look: () => void): void {
   };
   world.time.after(everyMs, again);
 }
+
+/** What a record says, as far as it is one: anybody may write anything into the tree. Null: it is not JSON. */
+export function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}

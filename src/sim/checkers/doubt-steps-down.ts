@@ -1,6 +1,6 @@
 /**
  * S9 as code: a machine whose noded cannot prove that it holds the role runs nothing of it any more when the lease and the
- * time to stop have passed. Counted from the acknowledged writes as they really were sent; a noded that is frozen or dead can
+ * time to stop have passed. Counted from the acknowledged keepalives as they really were sent; a noded that is frozen or dead can
  * do nothing, and has its time from the moment on at which it runs again. With failsafe on others may renew the lease.
  */
 import type { World } from '../world.ts';
@@ -20,7 +20,7 @@ export function checkDoubtStepsDown(world: World): () => string[] {
   repeat(world, lookMs, () => {
     for (const { name, process, running } of world.machines.values()) {
       const { timing, primary } = world.config(name);
-      const doubtMs = world.time.nowMs - (world.lastAckSentAtMs.get(name) ?? 0) - timing.leaseMs;
+      const doubtMs = world.time.nowMs - (world.lastKeepaliveSentAtMs.get(name) ?? 0) - timing.leaseMs;
       const isSure = ['primary', 'takeover', 'relinquish'].includes(
         world.agents.get(name)?.board.coordinatorState ?? '',
       );
@@ -33,7 +33,7 @@ export function checkDoubtStepsDown(world: World): () => string[] {
       if (running.size === 0) toldOf.delete(name);
       if (running.size === 0 || process === null || process.frozen || primary.failsafe || world.withoutReset.has(name))
         continue;
-      const provenMs = (world.lastAckSentAtMs.get(name) ?? 0) + timing.leaseMs;
+      const provenMs = (world.lastKeepaliveSentAtMs.get(name) ?? 0) + timing.leaseMs;
       const lateMs = world.time.nowMs - Math.max(provenMs, process.runsSinceMs) - timing.stopBoundMs - slackMs;
       if (lateMs <= 0 || toldOf.has(name)) continue;
       toldOf.add(name);

@@ -1,28 +1,53 @@
 /**
- * S3 as code: a node is powered off by a BMC only if, at that moment, it had not had a keepalive acknowledged for a good
+ * S3 as code: power off is sent only to a node that a fence is about, and a node is condemned only if, at that moment, it had not had a keepalive acknowledged for a good
  * part of the detection time, or had been condemned (an intent for this very life) while that was so, or had no power any
- * more in the life that was condemned. The checker looks at the world, not at what the product says.
+ * more in the life that was condemned. A node whose last keepalive says `stop` is condemned by nobody. The checker looks at the world, not at what the product says.
  */
+import { tree } from '../../records/tree.ts';
 import type { World } from '../world.ts';
+import { jsonOf } from './json.ts';
+import { readJson } from './checker.ts';
+
+/** What counts here of a fence's record. */
+interface Condemned {
+  readonly id: string;
+  readonly state: string;
+  readonly requestId: string | null;
+  readonly fencer: string;
+  readonly incarnation: string | null;
+}
 
 /** Begins to watch; call the answer for what was found so far. */
 export function checkHealthyNeverFenced(world: World): () => string[] {
   const found: string[] = [];
   const lastBeatMs = new Map<string, number>();
+  /** Nodes whose last keepalive says `stop`, whatever a restored store shows of them. */
+  const stopped = new Set<string>();
+  /** Fences whose record said `intent` when it was written last. */
+  const condemned = new Map<string, Condemned>();
   const before = world.ensemble.onWrite;
   world.ensemble.onWrite = (path, text) => {
     before(path, text);
     const beat = /^\/nodes\/([^/]+)\/keepalive$/.exec(path)?.[1];
-    if (beat !== undefined) lastBeatMs.set(beat, world.time.nowMs);
+    if (beat !== undefined) {
+      lastBeatMs.set(beat, world.time.nowMs);
+      if (text.includes('"state":"stop"')) stopped.add(beat);
+      else stopped.delete(beat);
+    }
     const target = /^\/fencing\/([^/]+)$/.exec(path)?.[1];
-    if (target === undefined || !text.includes('"state":"intent"')) return;
-    const record = JSON.parse(text) as {
-      requestId: string | null;
-      fencer: string;
-      incarnation: string | null;
-    };
+    if (target === undefined) return;
+    const record = readJson(text) as Condemned | null;
+    const was = condemned.get(target);
+    if (record?.state !== 'intent') condemned.delete(target);
+    else condemned.set(target, record);
+    // A step of an attempt that is under way condemns nobody anew.
+    if (record?.state !== 'intent') return;
+    if (was !== undefined && was.id === record.id && was.fencer === record.fencer) return;
     const { power, boots, name } = world.machine(target);
     const isOver = power === 'off' || record.incarnation?.startsWith(`boot-${name}-${boots}:`) === false;
+    const { requestId, fencer } = record;
+    if (requestId === null && stopped.has(target) && power === 'on')
+      found.push(`${(world.time.nowMs / 1000).toFixed(3)}: ${fencer} condemned ${target}, which has stopped cleanly`);
     const silentMs = world.time.nowMs - (lastBeatMs.get(target) ?? -Infinity);
     const { detectionMs } = world.config(target).timing;
     // One beat may fall between the samples of the observer, and a beat may be a little late.
@@ -32,6 +57,17 @@ export function checkHealthyNeverFenced(world: World): () => string[] {
         `${(world.time.nowMs / 1000).toFixed(3)}: ${record.fencer} condemned ${target} whose last keepalive is ${Math.round(silentMs)} ms old`,
       );
     }
+  };
+  const beforeOrder = world.onOrder;
+  world.onOrder = (by, target, power) => {
+    beforeOrder(by, target, power);
+    // As it stands now: a restore brings back what was not written since.
+    const read = world.ensemble.read(tree.fence(target));
+    const state = read.ok ? (jsonOf(read.value.text)?.['state'] ?? 'none') : 'none';
+    if (power === 'off' && (state === 'none' || state === 'closed' || state === 'cancelled'))
+      found.push(
+        `${(world.time.nowMs / 1000).toFixed(3)}: ${by} sends power off to ${target}, which no fence is about`,
+      );
   };
   return () => found;
 }

@@ -2,6 +2,7 @@
  * S8 as code: whatever hangs beside it, a noded that runs and has its store writes its keepalive on every beat. Counted from
  * what reached the store, and only while nothing was wrong with the process or its way to the store.
  */
+import { tree } from '../../records/tree.ts';
 import type { World } from '../world.ts';
 import { at, repeat } from './checker.ts';
 
@@ -37,6 +38,9 @@ function isDisturbed(world: World, name: string): boolean {
   const state = world.agents.get(name)?.board.daemonState;
   if (process === null || process.frozen || !(state === 'run' || state === 'shutdown')) return true;
   if (world.cutFromStore.has(name) || world.losingAnswer.has(name) || !world.ensemble.isAvailable()) return true;
+  if (world.refusingKeepalive.has(name)) return true;
+  // It was rebuilt, or restored from before the node joined: this incarnation has no place in it, and ends.
+  if (!world.ensemble.read(tree.node(name)).ok) return true;
   if (world.ensemble.servers.some((server) => server.mode !== 'up' || server.slowMs > 0)) return true;
   return world.stores.get(name)?.session().state !== 'connected';
 }

@@ -3,6 +3,7 @@
  * allows, and nobody writes an intent while one against it stands (found by two operators on two nodes: both were written).
  */
 import type { World } from '../world.ts';
+import { readJson } from './checker.ts';
 
 /** Begins to watch; call the answer for what was found so far. */
 export function checkLimitedFences(world: World): () => string[] {
@@ -11,7 +12,9 @@ export function checkLimitedFences(world: World): () => string[] {
   world.ensemble.onWrite = (path, text) => {
     before(path, text);
     if (path !== '/fencing' || !text.startsWith('{"schema":1,"entries"')) return;
-    const { entries } = JSON.parse(text) as { entries: Record<string, string> };
+    const written = readJson(text) as { entries: Record<string, string> } | null;
+    if (written === null) return;
+    const { entries } = written;
     const intents = Object.entries(entries).filter(([, state]) => state === 'intent');
     const [anyNode = ''] = world.machines.keys();
     const most = world.config(anyNode).fencing.maxConcurrentFences;

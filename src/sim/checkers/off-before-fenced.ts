@@ -5,6 +5,7 @@
  * own power, not at what any BMC said.
  */
 import type { World } from '../world.ts';
+import { readJson } from './checker.ts';
 
 /** Begins to watch; call the answer for what was found so far. */
 export function checkOffBeforeFenced(world: World): () => string[] {
@@ -16,7 +17,9 @@ export function checkOffBeforeFenced(world: World): () => string[] {
     before(path, text);
     const target = /^\/fencing\/([^/]+)$/.exec(path)?.[1];
     if (target === undefined || !text.startsWith('{')) return;
-    const { id, state, level } = JSON.parse(text) as { id: string; state: string; level: string | null };
+    const written = readJson(text) as { id: string; state: string; level: string | null } | null;
+    if (written === null) return;
+    const { id, state, level } = written;
     const { boots, power, running } = world.machine(target);
     if (state === 'intent' && !bootsAtIntent.has(id)) bootsAtIntent.set(id, boots);
     if (state !== 'fenced' || power === 'off' || boots > (bootsAtIntent.get(id) ?? boots)) return;

@@ -1,8 +1,12 @@
 /**
  * S2 as code: a VM never runs on two machines. Looks at the machines, not at what the product or libvirt says; a paused copy
- * that waits for a migration to end does not run.
+ * that waits for a migration to end does not run. A guest that crashed and is kept has its disks open: it counts.
  */
+import type { GuestPower } from '../../core/vm.ts';
 import type { World } from '../world.ts';
+import { at } from './checker.ts';
+
+const holdsDisks = (power: GuestPower | undefined) => power === 'running' || power === 'crashed';
 
 /** Begins to watch; call the answer for what was found so far. */
 export function checkOneHome(world: World): () => string[] {
@@ -10,10 +14,10 @@ export function checkOneHome(world: World): () => string[] {
   const before = world.onGuest;
   world.onGuest = (node, uuid, guest) => {
     before(node, uuid, guest);
-    if (guest?.power !== 'running') return;
+    if (!holdsDisks(guest?.power)) return;
     for (const machine of world.machines.values())
-      if (machine.name !== node && machine.guests.get(uuid)?.power === 'running')
-        found.push(`${(world.time.nowMs / 1000).toFixed(3)}: ${uuid} runs on ${node} and on ${machine.name}`);
+      if (machine.name !== node && holdsDisks(machine.guests.get(uuid)?.power))
+        found.push(at(world, `${uuid} runs on ${node} and on ${machine.name}`));
   };
   return () => found;
 }

@@ -6,6 +6,8 @@ import type { ClusterShape, Settings } from '../cluster.ts';
 import { SeededRandom } from '../random.ts';
 import type { StoryStep } from '../scenario.ts';
 import { simUuid } from '../vm-story.ts';
+import { deviceFaults } from './device-faults.ts';
+import { restoredGuests } from './restored-guests.ts';
 
 /** A cluster and its story; what test/scenarios/NAME/scenario.yaml says. */
 export interface Scenario {
@@ -60,9 +62,87 @@ export function planOf(seed: number, options: PlanOptions = {}): Scenario {
   }
   const has = { zookeepers: cluster.zookeepers ?? 1, vms: hasVms };
   const lastMs = trouble(chance, names, has, { add, fromMs: calmUntilMs, faults: options.faults });
+  knowledge(new Chance(Math.imul(seed, 0x27d4eb2f)), names, cluster, lastMs, add);
   if (has.zookeepers >= 3) forgetting(new Chance(Math.imul(seed, 0x85ebca6b)), names, hasVms, lastMs, add);
-  steps.sort((a, b) => a.atMs - b.atMs);
-  return { cluster, seed, bootMs, steps, untilMs: lastMs + settleMs };
+  if (hasVms) vmDoubts(new Chance(Math.imul(seed, 0x1b873593)), names, lastMs, add);
+  if (has.zookeepers >= 3) setApart(new Chance(Math.imul(seed, 0xcc9e2d51)), hasVms, lastMs, add);
+  restoring(new Chance(Math.imul(seed, 0x9e3779b9)), names, hasVms, lastMs, add);
+  commands(new Chance(Math.imul(seed, 0x165667b1)), names, lastMs, add);
+  const proven = provenElsewhere(new Chance(Math.imul(seed, 0x51ed270b)), cluster, names, lastMs, add);
+  const devices = deviceFaults(
+    new Chance(Math.imul(seed, 0xc2b2ae35)),
+    { names, bmcOnly: !hasVms && proven.set?.['fencing.devices'] === undefined },
+    [calmUntilMs, lastMs],
+    add,
+  );
+  const guests = hasVms
+    ? restoredGuests(new Chance(Math.imul(seed, 0x7feb352d)), { names, vms: vmNames }, [calmUntilMs, lastMs], add)
+    : {};
+  const repairMs = devices.untilMs;
+  const timed = steps.map((step) => (step.command === 'repair' ? { ...step, atMs: repairMs } : step));
+  timed.sort((a, b) => a.atMs - b.atMs);
+  const whole = { ...proven, set: { ...proven.set, ...devices.set, ...guests } };
+  return { cluster: whole, seed, bootMs, steps: timed, untilMs: repairMs + settleMs };
+}
+
+/**
+ * What is known of devices, and by whom: a BMC that begins to report off while all is calm, so that somebody finds it out; then its
+ * finder goes, or the record of it is corrupted, too large, or not readable for a while. By a chance of their own, in a third of the stories.
+ */
+function knowledge(
+  chance: Chance,
+  names: readonly string[],
+  { set }: ClusterShape,
+  untilMs: number,
+  put: Script['add'],
+): void {
+  const add = (atMs: number, command: string) => put(Math.min(atMs, untilMs - 1), command);
+  if (!chance.is(0.33)) return;
+  const node = chance.pick(names);
+  const path = `/nodes/${node}/devices`;
+  const isFoundInTime = set?.['fencing.verifyInterval'] === '5s';
+  if (isFoundInTime) add(5000, `bmc ${node} ${chance.pick(['lies-off', 'reads-off'])}`);
+  const isElsewhere = chance.is(0.3);
+  // Found by a verification, or, where none comes in time, by the fencer that asks the BMC whose it is.
+  if (isElsewhere) add(5000, `bmc ${isFoundInTime ? chance.pick(names) : node} is ${chance.pick(names)}`);
+  const afterMs = chance.between(calmUntilMs, calmUntilMs + 8000);
+  const other = chance.pick(names);
+  add(afterMs, chance.pick([`stop ${other}`, `kill ${other}`, `cut ${other} --all`, `freeze ${other}`]));
+  const spoil = chance.pick(['garbage', '', 'unreadable', `x${'y'.repeat(300_000)}`]);
+  if (spoil === 'unreadable') {
+    add(afterMs + chance.between(0, 2000), `unreadable ${path}`);
+    add(afterMs + chance.between(3000, 20_000), `readable ${path}`);
+  } else if (spoil !== '') add(afterMs + chance.between(0, 2000), `vandalise ${path} ${spoil}`);
+  add(afterMs + chance.between(500, 5000), chance.pick([`freeze ${node}`, `kill ${node}`, `power ${node} off`]));
+}
+
+/**
+ * What makes a guest look off that is not, and a lock look held that is not: by a chance of their own, in half of the stories with
+ * VMs. libvirt gives half an answer, a guest panics and is kept, a VM goes and comes back, an operator takes a lock away.
+ */
+function vmDoubts(chance: Chance, names: readonly string[], untilMs: number, add: Script['add']): void {
+  if (!chance.is(0.5)) return;
+  for (const vm of vmNames) if (chance.is(0.5)) add(calmUntilMs - 500, `vm ${vm} by-shutdown`);
+  for (let count = chance.between(2, 5); count > 0; count -= 1) {
+    const vm = chance.pick(vmNames);
+    const atMs = chance.between(calmUntilMs, untilMs - 1);
+    const before = (ms: number, command: string) => add(Math.min(atMs + ms, untilMs - 1), command);
+    const kind = chance.pick(['half', 'half', 'half', 'panic', 'back', 'flush'] as const);
+    const verbs = kind === 'half' ? ['shutdown', 'migrate'] : ['shutdown', 'restart', 'migrate', 'migrate-live'];
+    const order = `vm ${vm} ${chance.pick(verbs)}`;
+    if (kind === 'half') {
+      const node = chance.pick([...names, `HOME-${vm}`, `HOME-${vm}`]);
+      before(0, `libvirt ${node} ${chance.pick(['no-names', 'no-states', 'no-lookup', 'empty'])}`);
+    } else if (kind === 'panic') before(0, `guest ${vm} HOME-${vm} panic`);
+    else if (kind === 'flush') before(0, `vm ${vm} flush-lock`);
+    else {
+      before(0, `vm ${vm} migrate-live ${chance.pick(names)}`);
+      before(chance.between(1500, 8000), `vm ${vm} unmigrate`);
+    }
+    if (kind !== 'back' && chance.is(0.7)) before(chance.between(0, 3000), order);
+    if (kind === 'half' && chance.is(0.6))
+      for (const node of names) before(chance.between(1000, 10_000), `libvirt ${node} ok`);
+  }
 }
 
 /** Servers that lack a change (docs/decisions/0010): by a chance of their own, in a third of the stories. */
@@ -83,6 +163,114 @@ function forgetting(
       .replace('VM', simUuid(chance.pick(vmNames)));
     add(chance.between(calmUntilMs, untilMs - 1), `zookeeper ${chance.pick(['1', '2', '3'])} forgets ${path}`);
   }
+}
+
+/** Commands of `nodectl primary run` whose guards are stopped and killed: by a chance of their own, in a quarter of the stories. */
+function commands(chance: Chance, names: readonly string[], untilMs: number, add: Script['add']): void {
+  if (!chance.is(0.25)) return;
+  const at = () => chance.between(calmUntilMs, untilMs - 1);
+  add(calmUntilMs - 2000, 'command all run job');
+  for (let count = chance.between(1, 5); count > 0; count -= 1) {
+    const who = chance.pick(['PRIMARY', 'PRIMARY', chance.pick(names)]);
+    const atMs = at();
+    const state = chance.pick(['frozen', 'frozen', 'killed']);
+    add(atMs, `command ${who} guard job ${state}`);
+    if (state === 'frozen' && chance.is(0.5))
+      add(Math.min(untilMs - 1, atMs + chance.between(100, 8000)), `command all guard job ok`);
+    if (chance.is(0.5)) add(at(), 'command all run job');
+    // What meets a stopped guard most: the role moves, or noded is killed.
+    const next = chance.pick([`transfer PRIMARY ${chance.pick(names)}`, `kill ${who}`, null]);
+    if (next !== null) add(Math.min(untilMs - 1, atMs + chance.between(0, 500)), next);
+  }
+}
+
+/**
+ * The store is restored from a copy of an earlier moment, with its locks and sessions: by a chance of its own, in a fifth of the stories. In
+ * a sixth of these it is rebuilt empty before that.
+ */
+function restoring(
+  chance: Chance,
+  names: readonly string[],
+  hasVms: boolean,
+  untilMs: number,
+  add: Script['add'],
+): void {
+  if (!chance.is(0.2)) return;
+  const copiedMs = chance.between(calmUntilMs - 3000, untilMs - 3000);
+  // A fence of this moment is in the copy, with its lock and its request.
+  if (chance.is(0.4))
+    add(copiedMs - chance.between(0, 1200), `fence ${chance.pick(names)} ${chance.pick(['reboot', 'off'])}`);
+  add(copiedMs, 'store copy A');
+  if (chance.is(0.5)) add(copiedMs + 1500, 'nodectl-ends');
+  for (let count = chance.between(1, 2); count > 0; count -= 1) {
+    const restoredMs = chance.between(copiedMs + 1600, untilMs - 1);
+    const isStopped = chance.is(0.6);
+    if (isStopped) add(restoredMs - chance.between(1, 1500), 'store down');
+    add(restoredMs, `store restore A${chance.is(0.3) ? ' refusing' : ''}`);
+    if (isStopped) add(Math.min(restoredMs + chance.between(1, 3000), untilMs - 1), 'store up');
+    if (count === 1 && chance.is(0.17)) add(chance.between(copiedMs + 1, restoredMs - 1), 'store wiped');
+    else if (count === 1 && chance.is(0.2)) unknownToCopy(chance, names, hasVms, [copiedMs, restoredMs], add);
+  }
+}
+
+/** A node that joined after the copy, and got a VM; its noded hangs, or its machine is busy, when the copy is put back. */
+function unknownToCopy(
+  chance: Chance,
+  names: readonly string[],
+  hasVms: boolean,
+  [copiedMs, restoredMs]: readonly [number, number],
+  add: Script['add'],
+): void {
+  const late = chance.pick(names);
+  add(0, `power ${late} off`);
+  add(copiedMs + 100, `power ${late} on`);
+  if (hasVms) add(Math.min(copiedMs + 5000, restoredMs - 3000), `vm ${chance.pick(vmNames)} migrate-live ${late}`);
+  if (chance.is(0.7)) add(restoredMs - chance.between(1, 2500), `freeze ${late}`);
+}
+
+/** S12: a server, or all of them from the beginning, that are stores of their own; by a chance of their own, in a third of the stories. */
+function setApart(chance: Chance, hasVms: boolean, untilMs: number, add: Script['add']): void {
+  if (chance.is(0.06) && !hasVms) add(0, `zookeeper all alone ${chance.pick(['empty', 'empty silent'])}`);
+  if (!chance.is(0.3)) return;
+  for (let count = chance.between(1, 2); count > 0; count -= 1) {
+    const server = chance.pick(['1', '2', '3']);
+    const atMs = chance.between(calmUntilMs, untilMs - 1);
+    add(atMs, `zookeeper ${server} alone ${chance.pick(['empty', 'empty silent', 'empty silent', 'copy'])}`);
+    if (chance.is(0.5)) add(Math.min(atMs + chance.between(1000, 20_000), untilMs - 1), `zookeeper ${server} up`);
+  }
+}
+
+/**
+ * A primary that could take something else for the proof of its role, while its peers rely on its watchdog: agreements that are not of
+ * the node that was asked, or writes that are no keepalive. By a chance of their own, in some 8 of 100 stories.
+ */
+function provenElsewhere(
+  chance: Chance,
+  cluster: ClusterShape,
+  names: readonly string[],
+  untilMs: number,
+  add: Script['add'],
+): ClusterShape {
+  if (!chance.is(0.12) || cluster.set?.['vms.enabled'] === true) return cluster;
+  const fromMs = chance.between(calmUntilMs, Math.max(calmUntilMs, untilMs - 20_000));
+  const levels = chance.is(0.2) ? [['ipmi'], ['watchdog']] : [['watchdog'], ['ipmi']];
+  const lead = chance.pick(['leads-to self PRIMARY', `leads-to ${chance.pick(names)}`, 'replays', 'replays']);
+  if (chance.is(0.7)) {
+    for (const name of names) add(fromMs, `api ${name} ${lead}`);
+    // What is given again later must have been said: everybody has lost the store at first.
+    if (lead === 'replays') add(fromMs + chance.between(0, 300), 'store down');
+    add(fromMs + 2000, 'cut PRIMARY --store');
+    add(fromMs + 2500, 'store up');
+  } else {
+    add(fromMs, 'keepalive PRIMARY refused');
+    // Each is refused by the primary in a write of its own.
+    for (let at = 1; at < 60; at += 1) add(fromMs + 300 * at, `transfer PRIMARY ${chance.pick(names)} 0`);
+  }
+  const set = Object.fromEntries(Object.entries(cluster.set ?? {}).filter(([key]) => key !== 'fencing.devices'));
+  return {
+    ...cluster,
+    set: { ...set, 'primary.failsafe': true, 'node.watchdog': { timeout: '4s' }, 'fencing.levels': levels },
+  };
 }
 
 /** What a cluster has that may fail: ZooKeeper servers, VMs (vm1 to vm3). */
@@ -235,8 +423,19 @@ const machineFaults: readonly Kind[] = [
   by((chance, names) => `wall-clock ${chance.pick(names)} ${chance.skew()}`),
   (chance, names) => {
     const node = chance.pick(names);
-    const mode = chance.pick(['down', 'stuck', 'badpass', 'user-level', 'nonsense', 'slow=2s']);
-    return { does: [`bmc ${node} ${mode}`], undo: [`bmc ${node} ${mode.startsWith('slow') ? 'slow=0s' : 'ok'}`] };
+    const mode = chance.pick([
+      'down',
+      'stuck',
+      'badpass',
+      'user-level',
+      'nonsense',
+      'slow=2s',
+      'reads-off',
+      'reads-on',
+      'restart=8s',
+    ]);
+    const well = mode.startsWith('slow') ? 'slow=0s' : 'ok';
+    return { does: [`bmc ${node} ${mode}`], undo: [`bmc ${node} ${well}`] };
   },
 ];
 
@@ -279,6 +478,8 @@ const orders: readonly Kind[] = [
   () => ({ does: ['maintenance cluster work'], undo: ['maintenance off'] }),
   onNode('leave NODE', 'join NODE'),
   onNode('vandalise /nodes/NODE/keepalive garbage'),
+  onNode('vandalise /nodes/NODE/devices garbage'),
+  onNode('unreadable /nodes/NODE/devices', 'readable /nodes/NODE/devices'),
 ];
 
 const resourceFaults: readonly Kind[] = [

@@ -2,6 +2,8 @@
 import { parseRecord } from '../../records/record.ts';
 import { tree } from '../../records/tree.ts';
 import { VmRecord } from '../../records/vm.ts';
+import { isCommand } from '../bound-command.ts';
+import { lacksLock } from '../checkers/holds-its-lock.ts';
 import type { World } from '../world.ts';
 
 /** What is not well yet; empty: every node runs, no fence is open, one primary runs everything, every VM is where it shall be. */
@@ -29,10 +31,13 @@ function unsettledRole(world: World): string[] {
   const [name] = primaries[0] ?? [];
   if (primaries.length !== 1) problems.push(`${primaries.length} primaries`);
   const all = name === undefined ? 0 : world.config(name).primary.resources.length;
-  const running = [...world.machines.values()].filter((machine) => machine.running.size > 0);
+  // Without the commands of nodectl primary run, which nobody starts again after a power cycle.
+  const running = [...world.machines.values()]
+    .map(({ name: node, running: all }) => ({ name: node, running: [...all].filter((what) => !isCommand(what)) }))
+    .filter((machine) => machine.running.length > 0);
   const isWhole = all === 0 ? running.length === 0 : running.length === 1 && running[0]?.name === name;
-  if (!isWhole || (running[0]?.running.size ?? 0) !== all) {
-    const where = running.map((machine) => `${machine.name}: ${[...machine.running].join(' ')}`);
+  if (!isWhole || (running[0]?.running.length ?? 0) !== all) {
+    const where = running.map((machine) => `${machine.name}: ${machine.running.join(' ')}`);
     problems.push(`resources run on ${where.join(', ') || 'no node'}, ${name ?? 'nobody'} is primary`);
   }
   return problems;
@@ -52,6 +57,7 @@ function unsettledVms(world: World): string[] {
       return [`${name} is left in ${state}: ${because}`];
     const wanted = state === 'start' ? [node] : [];
     if (homes.join() !== wanted.join()) return [`${name} (${state} on ${node}) runs on ${homes.join(', ')}`];
+    if (active && lacksLock(world, { name: node }, uuid)) return [`${name} runs on ${node} without its lock`];
     return active === (state === 'start') ? [] : [`${name}: active ${String(active)} in ${state}`];
   });
 }

@@ -69,7 +69,7 @@ it('Tab comes by everything that can be scrolled or followed, and back; the firs
 it('throws fill up while a node is silent, and its fence is told', async () => {
   const { world } = watched;
   world.machine('node3').powerOff();
-  await world.run(9000);
+  await world.run(4000); // it is fenced by then, and not back yet
   await tab.until('a bar of throws is shown', 8000, async () => /\d of 6/.test(await row('node3')));
   const bar = await tab.page.$eval('#nodes [aria-label="throws failed by node3"]', (found) => ({
     words: found.getAttribute('aria-valuetext'),

@@ -218,10 +218,10 @@ it('more requests than a second takes are refused with 429, and the next second 
 it('a renewed certificate is taken up without a restart; a broken one leaves the old one', async () => {
   expect(await subjectSeen()).toBe('first');
   useCertificate('second');
-  api.renewCertificate();
+  await api.renewCertificate();
   expect(await subjectSeen()).toBe('second');
   writeFileSync(join(dir, 'cert.pem'), 'half of a certif');
-  api.renewCertificate();
+  await api.renewCertificate();
   expect(troubles.join()).toMatch(/stays the old one/);
   expect(await subjectSeen()).toBe('second');
   useCertificate('second');

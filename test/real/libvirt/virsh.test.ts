@@ -1,12 +1,21 @@
 /** Texts of libvirt 9.0.0 (Debian 12), as it printed them; garbage is never "off". */
+import type { Half } from '../../../src/core/guest-list.ts';
+import { guestInWords, guestOf, wholeList } from '../../../src/core/guest-list.ts';
 import { readDomainXml } from '../../../src/real/libvirt/domain-xml.ts';
-import { parseDomState, parseJobInfo, parseList } from '../../../src/real/libvirt/virsh-output.ts';
+import {
+  parseDomState,
+  parseJobInfo,
+  parseNames,
+  parseStates,
+  parseUuids,
+} from '../../../src/real/libvirt/virsh-output.ts';
 import { guestXml } from '../../../src/lab/guest.ts';
 
-const listed = `11111111-1111-4111-8111-111111111111 a b
+const names = `11111111-1111-4111-8111-111111111111 a b
 22222222-1111-4111-8111-111111111111 it's "odd"; rm
-
-Domain: 'a b'
+33333333-1111-4111-8111-111111111111 nk  
+`;
+const states = `Domain: 'a b'
   state.state=1
   state.reason=1
 
@@ -14,21 +23,53 @@ Domain: 'it's "odd"; rm'
   state.state=5
   state.reason=2
 
-Domain: 'came meanwhile'
-  state.state=1
+Domain: 'nk  '
+  state.state=6
   state.reason=1
 `;
+const half = <T>(value: T[] | null): Half<T> =>
+  value === null ? { ok: false, because: 'garbage' } : { ok: true, value };
+const whole = (namesText: string, statesText: string) =>
+  wholeList(half(parseNames(namesText)), half(parseStates(statesText)));
 
 it('a list of guests, with names as people give them', () => {
-  expect([...(parseList(listed) ?? [])]).toEqual([
+  const listed = whole(names, states);
+  expect(listed.ok && [...listed.value]).toEqual([
     ['11111111-1111-4111-8111-111111111111', { power: 'running', reason: 'booted' }],
     ['22222222-1111-4111-8111-111111111111', { power: 'off', reason: 'destroyed' }],
+    ['33333333-1111-4111-8111-111111111111', { power: 'crashed', reason: 'panicked' }],
   ]);
-  expect(parseList('')?.size).toBe(0);
+  const none = whole('', '');
+  expect(none.ok && none.value.size).toBe(0);
+});
+
+it.each([
+  ['names without states', names, ''],
+  ['states without names: what virsh printed when its connection was cut at the list, with exit code 0', '', states],
+  ['one name too few', names.replace(/^.*a b\n/, ''), states],
+  ['one state too few', names, states.replace(/Domain: 'a b'\n.*\n.*\n\n/, '')],
+  ['a guest without its state', names, states.replace('  state.state=1\n', '')],
+  ['a guest without its reason', names, states.replace(/ +state.reason=1\s*$/, '')],
+  ['states cut off in the middle', names, states.slice(0, -10)],
+  ['an error instead of names', 'error: something', states],
+  ['an error instead of states', names, 'error: something'],
+  ['two guests of one name', names.replace('nk  ', 'a b'), states.replace('nk  ', 'a b')],
+])('HV2, HV6: %s: no list', (_what, namesText, statesText) => {
+  expect(whole(namesText, statesText).ok).toBe(false);
 });
 
 it.each(['error: something', 'Domain without quotes', 'state.state=1 and more'])('HV2: %j is no list', (text) => {
-  expect(parseList(text)).toBeNull();
+  expect(parseNames(text)).toBeNull();
+  expect(parseStates(text)).toBeNull();
+  expect(parseUuids(text)).toBeNull();
+});
+
+it('S2: of all states of libvirt only "shut off" is off, by number and in words alike', () => {
+  const inWords = ['no state', 'running', 'idle', 'paused', 'in shutdown', 'shut off', 'crashed', 'pmsuspended'];
+  const powers = inWords.map((words, state) => [guestInWords(words, '')?.power, guestOf(state, 0).power]);
+  const both = ['unknown', 'running', 'running', 'paused', 'running', 'off', 'crashed', 'paused'];
+  expect(powers).toEqual(both.map((power) => [power, power]));
+  for (const state of [8, 99]) expect(guestOf(state, 0).power).toBe('unknown');
 });
 
 it.each<[string, { power: string; reason: string } | null]>([
@@ -36,7 +77,9 @@ it.each<[string, { power: string; reason: string } | null]>([
   ['paused (migration)', { power: 'paused', reason: 'migration' }],
   ['shut off (destroyed)', { power: 'off', reason: 'destroyed' }],
   ['in shutdown (user)', { power: 'running', reason: 'user' }],
-  ['no state', null],
+  ['no state', { power: 'unknown', reason: 'no state' }],
+  ['crashed (panicked)', { power: 'crashed', reason: 'panicked' }],
+  ['pmsuspended (unknown)', { power: 'paused', reason: 'suspended' }],
   ['', null],
 ])('domstate %j', (text, wanted) => {
   expect(parseDomState(text)).toEqual(wanted);
@@ -47,16 +90,25 @@ it('the progress of a migration', () => {
     'Job type:         Unbounded   \nTime elapsed:     245          ms\nData processed:   1.500 MiB\nData remaining:   512.000 KiB\nData total:       65.000 MiB\n';
   expect(parseJobInfo(text)).toEqual({
     isActive: true,
+    isMigration: true,
     totalBytes: 65 * 2 ** 20,
     leftBytes: 512 * 1024,
     copiedBytes: 1.5 * 2 ** 20,
   });
   expect(parseJobInfo('Job type:         None        \n')).toEqual({
     isActive: false,
+    isMigration: false,
     totalBytes: null,
     leftBytes: null,
     copiedBytes: null,
   });
+  const operation = (what: string) =>
+    parseJobInfo(`Job type:         Unbounded\nOperation:        ${what}\n`)?.isMigration;
+  expect([operation('Outgoing migration'), operation('Incoming migration'), operation('Backup')]).toEqual([
+    true,
+    true,
+    false,
+  ]);
   expect(parseJobInfo('error: Timed out')).toBeNull();
 });
 

@@ -70,16 +70,17 @@ describe('one server', () => {
     servers = await ZooKeeperServers.start();
     address = servers.addresses()[0] ?? '';
   });
+  afterEach(() => servers.restore());
   afterAll(() => servers.stop());
 
   it('M2: a frozen server is noticed within a third of the session timeout; requests fail; after the thaw writes work', async () => {
     const store = open([address]);
     await connected(store);
     await put(store, '/probe', 'x');
-    servers.freeze(0);
+    await servers.freeze(0);
     const noticedMs = await suspended(store, readTimeoutMs * 2);
     expect(await store.write('/probe', 'y', 0)).toMatchObject({ ok: false, code: 'not-connected' });
-    servers.thaw(0);
+    await servers.thaw(0);
     const backMs = await acked(store, 10_000);
     measured.push(
       `server frozen: suspended after ${Math.round(noticedMs)} ms; acknowledged writes ${Math.round(backMs)} ms after the thaw`,
@@ -91,13 +92,13 @@ describe('one server', () => {
     const store = open([address]);
     await connected(store);
     await put(store, '/probe', 'x');
-    servers.freeze(0);
+    await servers.freeze(0);
     const startMs = performance.now();
     const read = await store.read('/probe');
     const tookMs = performance.now() - startMs;
     expect(read).toMatchObject({ ok: false, code: 'unclear' });
     expect(tookMs).toBeLessThan(requestTimeoutMs + 300);
-    servers.thaw(0);
+    await servers.thaw(0);
     measured.push(`request to a frozen server: unclear after ${Math.round(tookMs)} ms`);
     await acked(store, 10_000);
     await store.close(500);
@@ -225,12 +226,12 @@ describe('one server', () => {
   });
 
   it('a frozen server at the start: it keeps trying and connects after the thaw', async () => {
-    servers.freeze(0);
+    await servers.freeze(0);
     const store = open([address]);
     await pause(1000);
     expect(store.session()).toMatchObject({ state: 'connecting', generation: 0 });
     expect(await store.read('/probe')).toMatchObject({ ok: false, code: 'not-connected' });
-    servers.thaw(0);
+    await servers.thaw(0);
     await connected(store, 10_000);
     await store.close(500);
   });
@@ -292,6 +293,7 @@ describe('an ensemble of three', () => {
   beforeAll(async () => {
     servers = await ZooKeeperServers.start({ servers: 3 });
   });
+  afterEach(() => servers.restore());
   afterAll(() => servers.stop());
 
   it('the leader killed: the session survives, writes are acknowledged again', async () => {
@@ -321,14 +323,14 @@ describe('an ensemble of three', () => {
     const { id } = store.session();
     const own = proxies.findIndex((proxy) => proxy.inUse());
     const startMs = performance.now();
-    servers.freeze(own);
+    await servers.freeze(own);
     await suspended(store, readTimeoutMs * 2);
     await acked(store, 10_000);
     measured.push(
       `own server frozen: acknowledged writes through another after ${Math.round(performance.now() - startMs)} ms, same session`,
     );
     expect(store.session().id).toBe(id);
-    servers.thaw(own);
+    await servers.thaw(own);
     await servers.ready();
     await store.close(500);
   });
@@ -339,6 +341,7 @@ describe('a server that loses its data', () => {
   beforeAll(async () => {
     servers = await ZooKeeperServers.start();
   });
+  afterEach(() => servers.restore());
   afterAll(() => servers.stop());
 
   it('M14: it refuses the old session without a word; a new one is made, and nothing of the old one is left', async () => {
@@ -363,9 +366,9 @@ describe('a server that loses its data', () => {
     await connected(store);
     await put(store, '/probe', 'x');
     const { id } = store.session();
-    servers.freeze(0);
+    await servers.freeze(0);
     await pause(sessionTimeoutMs * 2.5);
-    servers.thaw(0);
+    await servers.thaw(0);
     await until('the session goes on, or is expired', 20_000, () => store.session().state === 'connected');
     expect(store.session().id === id || store.session().generation === 2).toBe(true);
   });

@@ -2,7 +2,19 @@
  * ZooKeeper over mutual TLS, against a real server that takes nobody without a certificate: the same promises as without, the
  * reasons of what does not come about, certificates renewed in flight, x509 subjects beside the cluster key.
  */
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Store } from '../../../src/environment/store.ts';
@@ -11,6 +23,7 @@ import { foreignEntries } from '../../../src/real/zookeeper/access.ts';
 import type { LibraryAcl } from '../../../src/real/zookeeper/library.ts';
 import { openSession } from '../../../src/real/zookeeper/session.ts';
 import { openZooKeeperStore } from '../../../src/real/zookeeper/store.ts';
+import { tlsFiles } from '../../../src/real/zookeeper/tls-files.ts';
 import type { ZooKeeperTls } from '../../../src/real/zookeeper/tls.ts';
 import { storeKeys } from '../../support/keys.ts';
 import { Proxy } from '../../support/proxy.ts';
@@ -65,6 +78,14 @@ function open(
   const store = openZooKeeperStore({ servers: at, root, keys, tls: by, subjects, onTrouble, ...timing });
   opened.push(store);
   return store;
+}
+/** The session hears of the cut. It may be connected again within a millisecond, so its state alone would not show it. */
+async function cut(proxy: Proxy, store: Store): Promise<void> {
+  let seen = false;
+  const stop = store.onSession(({ state }) => (seen ||= state !== 'connected'));
+  proxy.cutAll();
+  await until('it sees the cut', 1000, () => seen);
+  stop();
 }
 const connected = (store: Store) => until('connected', 10_000, () => store.session().state === 'connected');
 
@@ -176,4 +197,87 @@ it('what is made belongs to the cluster key and to the named subjects, not to wh
   const backup = open({ caFile: tls.caFile, ...subject }, { root, digest: 'nodekeeper:other' });
   await connected(backup);
   expect(await backup.read('/mine')).toMatchObject({ ok: true });
+});
+
+describe('S8: files that hang, as on a dead NFS server', () => {
+  /** What opens it for reading waits until it is opened for writing. */
+  const hang = (file: string) => {
+    rmSync(file);
+    execFileSync('mkfifo', ['-m', '600', file]);
+  };
+  const release = (file: string, from: string) => {
+    const fifo = openSync(file, constants.O_RDWR | constants.O_NONBLOCK); // the one that waits goes on, and reads nothing
+    copyFileSync(from, `${file}.new`);
+    renameSync(`${file}.new`, file);
+    return () => closeSync(fifo);
+  };
+
+  it.each(['ca.pem', 'own.pem', 'own.key'])('%s: the last good files are used, nothing stands still', async (name) => {
+    const at = mkdtempSync(join(dir, 'hang-'));
+    const files = { caFile: join(at, 'ca.pem'), certificateFile: join(at, 'own.pem'), keyFile: join(at, 'own.key') };
+    const good: Record<string, string> = {
+      'ca.pem': authority.caFile,
+      'own.pem': own.certificateFile,
+      'own.key': own.keyFile,
+    };
+    for (const [file, from] of Object.entries(good)) copyFileSync(from, join(at, file));
+    const told: (string | null)[] = [];
+    tlsFiles.onTrouble = (because) => told.push(because);
+    const proxy = new Proxy(servers.addresses()[0] ?? '');
+    const store = open(files, { at: [await proxy.listen()] });
+    await connected(store);
+    const { generation } = store.session();
+    hang(join(at, name));
+    let longestMs = 0;
+    let lastMs = performance.now();
+    const ticking = setInterval(() => {
+      longestMs = Math.max(longestMs, performance.now() - lastMs);
+      lastMs = performance.now();
+    }, 20);
+    for (let time = 0; time < 6; time += 1) {
+      await cut(proxy, store);
+      await until('it is connected again', 2500, () => store.session().state === 'connected');
+    }
+    clearInterval(ticking);
+    expect(longestMs).toBeLessThan(1000);
+    expect(store.session().generation).toBe(generation);
+    await until('it is told', 2000, () => told.length > 0);
+    expect(told[0]).toMatch(new RegExp(`${name}.*no answer within 1000 ms; the last good answer is used`));
+    release(join(at, name), good[name] ?? '')();
+    await until('it is read again', 5000, () => {
+      proxy.cutAll();
+      return told.includes(null);
+    });
+    await connected(store);
+    await proxy.close();
+  });
+
+  it('a renewal that has written half of them: the last good ones, and it is told', async () => {
+    const at = mkdtempSync(join(dir, 'half-'));
+    const files = { ...tls, certificateFile: join(at, 'own.pem'), keyFile: join(at, 'own.key') };
+    copyFileSync(own.certificateFile, files.certificateFile);
+    copyFileSync(own.keyFile, files.keyFile);
+    const told: (string | null)[] = [];
+    tlsFiles.onTrouble = (because) => told.push(because);
+    const proxy = new Proxy(servers.addresses()[0] ?? '');
+    const store = open(files, { at: [await proxy.listen()] });
+    await connected(store);
+    copyFileSync(authority.issue('renewed', ['DNS:node1']).certificateFile, files.certificateFile); // its key comes later
+    await cut(proxy, store);
+    await connected(store);
+    expect(told).toEqual([expect.stringMatching(/own\.pem.*mismatch.*; the last good answer is used/)]);
+    await proxy.close();
+  });
+
+  it('from the start: no session, the reason is told; when they answer, a session', async () => {
+    const at = mkdtempSync(join(dir, 'hang-'));
+    const files = { ...tls, caFile: join(at, 'ca.pem') };
+    copyFileSync(authority.caFile, files.caFile);
+    hang(files.caFile);
+    const store = open(files);
+    await until('it is told', 5000, () => troubles.length > 0);
+    expect(troubles[0]).toMatch(/ca\.pem.*: no answer within 1000 ms/);
+    release(files.caFile, authority.caFile)();
+    await connected(store);
+  });
 });

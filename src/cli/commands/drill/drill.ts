@@ -146,6 +146,7 @@ async function carryOut(
         action: 'reboot',
         by: requester(),
         reason: 'drill',
+        deviceIsRight: false,
         refusal: null,
       };
       await askAndFollow(connected, request, withinMs, false, quiet(told));

@@ -11,7 +11,8 @@ import { requester, withStore } from '../../connect.ts';
 import { exitCodes } from '../../exit-codes.ts';
 import { durationOption } from '../../seconds.ts';
 import { findNode } from '../node.ts';
-import { askAndFollow, readRecord } from './request.ts';
+import { readRecord } from './read-fence.ts';
+import { askAndFollow } from './request.ts';
 
 export const confirm: Command = {
   usage: 'confirm <node>',

@@ -3,6 +3,7 @@
  * nodectl fence simulate NODE: the whole decision as of now, touching nothing.
  */
 import { inWords } from '../../../core/decision.ts';
+import { fenceStates, isUnderWay } from '../../../core/fencing.ts';
 import { nodeStates } from '../../../core/node.ts';
 import { readCluster } from '../../cluster-view.ts';
 import type { NodeView } from '../../cluster-view.ts';
@@ -10,12 +11,15 @@ import type { Command } from '../../command.ts';
 import { flag, jsonOption, text } from '../../command.ts';
 import { withStore } from '../../connect.ts';
 import { exitCodes } from '../../exit-codes.ts';
+import { leftOff } from '../../left-off.ts';
 import type { Output } from '../../output.ts';
 import { age, clockTime } from '../../output.ts';
 import { readEvents } from '../../read-events.ts';
 import { findNode } from '../node.ts';
-import type { Outlook } from './outlook.ts';
-import { outlookOf } from './outlook.ts';
+import { ago, attemptedInWords, outranks } from './attempted.ts';
+import type { Outlook, OutlookAttempt } from './outlook.ts';
+import { nextInWords } from './next-try.ts';
+import { outlookOf, wouldFail } from './outlook.ts';
 
 /** Events about the node that are shown, the newest. */
 const eventsShown = 20;
@@ -37,6 +41,7 @@ export const explain: Command = {
         output.json({
           node: node.name,
           state: node.state,
+          roleBlocked: view.primary.blocked,
           views: node.views,
           outlook,
           fence: node.fence,
@@ -45,9 +50,15 @@ export const explain: Command = {
         return exitCodes.done;
       }
       output.line(`${output.paint('bold', node.name)} is ${node.state}: ${nodeStates[node.state]}`);
+      if (view.primary.blocked !== null)
+        output.line(output.paint('yellow', `nobody takes the primary role: ${view.primary.blocked}`));
       printSeen(node, output);
       printOutlook(outlook, output);
       printLastFence(node, output);
+      if (node.fence?.state === 'failed')
+        output.line(output.paint('yellow', `  ${nextInWords(view, config, node.fence, Date.now())}`));
+      const left = node.state === 'fenced' ? leftOff(node.fence) : null;
+      if (left !== null) output.line(output.paint('yellow', `  ${left.sentence}`));
       output.line();
       output.line(output.paint('bold', 'what happened'));
       if (about.length === 0) output.line('  nothing yet');
@@ -78,7 +89,7 @@ export const simulate: Command = {
         printOutlook(outlook, output);
       }
       if (outlook.guards.length > 0) return exitCodes.refused;
-      return outlook.attempts.some((attempt) => attempt.proof !== 'failed') ? exitCodes.done : exitCodes.failed;
+      return outlook.attempts.some((attempt) => !wouldFail(attempt)) ? exitCodes.done : exitCodes.failed;
     }),
 };
 
@@ -96,7 +107,7 @@ function printSeen(node: NodeView, output: Output): void {
 }
 
 function printOutlook(
-  { observers, guards, attempts, passedOver, endsWithPerson, afterwards }: Outlook,
+  { node, observers, guards, attempts, late, barred, endsWithPerson, afterwards }: Outlook,
   output: Output,
 ): void {
   output.line();
@@ -105,21 +116,31 @@ function printOutlook(
   for (const { guard, because } of guards)
     output.line(output.paint('yellow', `  held back now by the guard "${guard}": ${because}`));
   if (guards.length === 0) output.line('  no guard would hold it back now');
-  for (const [index, { level, by, proof, because }] of attempts.entries()) {
-    const word =
-      proof === 'holds'
-        ? 'proved'
-        : proof === 'failed' || proof === 'lying'
-          ? output.paint('red', 'would fail')
-          : 'not proved';
-    output.line(`  ${index + 1}. level ${level} by ${by}: ${word}: ${because}`);
-  }
+  for (const [index, attempt] of attempts.entries())
+    output.line(`  ${index + 1}. level ${attempt.level} by ${attempt.by}: ${knownOf(attempt, output)}`);
   if (attempts.length === 0) output.line(output.paint('red', '  nobody could fence it'));
-  for (const level of passedOver)
-    output.line(`  level ${level} is passed over at first: as far as is known it fails for everybody`);
-  if (endsWithPerson || attempts.every((attempt) => attempt.proof === 'failed'))
-    output.line('  after that a person is needed: nodectl fence confirm');
+  for (const { level, because } of barred) output.line(output.paint('red', `  level ${level} is not used: ${because}`));
+  for (const { level, because, isAllThereIs } of late)
+    output.line(`  level ${level} is ${isAllThereIs ? 'tried all the same' : 'tried after all others'}: ${because}`);
+  if (endsWithPerson || attempts.every(wouldFail))
+    output.line(
+      `  if none works, it is tried again and again until an operator confirms that it is off: nodectl fence confirm ${node}`,
+    );
   for (const sentence of afterwards) output.line(`  afterwards ${sentence}`);
+}
+
+/** What is known of an attempt, the newest first: a failed attempt outranks an older verification. */
+function knownOf({ proof, because, verifiedWallMs, attempted, distrusted }: OutlookAttempt, output: Output): string {
+  const nowWallMs = Date.now();
+  if (distrusted !== null) return `${output.paint('red', 'distrusted')}: ${distrusted}`;
+  const when = verifiedWallMs === null ? '' : ` ${ago(verifiedWallMs, nowWallMs)}`;
+  const word = proof === 'holds' ? `verified${when}` : `not verified`;
+  const verified = `${proof === 'failed' ? output.paint('red', `would fail, verified${when}`) : word}: ${because}`;
+  if (attempted === null) return verified;
+  const tried = attemptedInWords(attempted, nowWallMs);
+  if (attempted.state === 'trying') return `${output.paint('yellow', tried)}; ${verified}`;
+  if (!outranks(attempted, verifiedWallMs)) return `${verified}; before that, ${output.paint('yellow', tried)}`;
+  return `${output.paint('red', tried)}${verifiedWallMs === null ? '' : `; before that, ${verified}`}`;
 }
 
 function printLastFence({ fence }: NodeView, output: Output): void {
@@ -129,6 +150,7 @@ function printLastFence({ fence }: NodeView, output: Output): void {
     output.line('  it was never fenced');
     return;
   }
+  if (isUnderWay(fence.state)) output.line(output.paint('yellow', `  it is under way: ${fenceStates[fence.state]}`));
   output.line(
     `  ${fence.state}, by ${fence.fencer}${fence.level === null ? '' : `, level ${fence.level}`}: ${fence.reason}`,
   );

@@ -2,6 +2,7 @@
 import type { Command } from '../../command.ts';
 import { flag, jsonOption, text } from '../../command.ts';
 import { withStore } from '../../connect.ts';
+import { mustBeKnown } from '../../known-node.ts';
 import { exitCodes } from '../../exit-codes.ts';
 import { clockTime } from '../../output.ts';
 import { readFenceHistory } from './past-fences.ts';
@@ -12,9 +13,11 @@ export const history: Command = {
   positionals: { node: { type: 'string', describe: 'only this node' } },
   options: jsonOption,
   run: (args, output) =>
-    withStore(args, async ({ store }) => {
+    withStore(args, async (connected) => {
+      const { store } = connected;
       const only = text(args, 'node');
       const fences = await readFenceHistory(store, only ?? null);
+      if (only !== undefined && fences.length === 0) await mustBeKnown(connected, only, (event) => event.node === only);
       if (flag(args, 'json')) output.json(fences);
       else if (fences.length === 0) output.line(`${only ?? 'no node'} was ${only === undefined ? '' : 'n'}ever fenced`);
       else {

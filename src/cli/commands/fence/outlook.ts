@@ -3,11 +3,13 @@
  * by the very decisions of core/. Touches nothing.
  */
 import { byRank } from '../../../core/observers.ts';
-import { monitors } from '../../../core/observers.ts';
-import type { PlannedAttempt, Proof } from '../../../core/fencers.ts';
-import { hopelessLevels, plannedAttempts } from '../../../core/fencers.ts';
+import { monitors, verifiedBy } from '../../../core/observers.ts';
+import type { DeviceStanding } from '../../../core/device-trust.ts';
+import { levelStanding, sharedWith, standingOf } from '../../../core/device-trust.ts';
+import type { LateLevel, PlanFacts, PlannedAttempt, Proof } from '../../../core/fencers.ts';
+import { barredLevels, lateLevels, plannedAttempts, proofOf } from '../../../core/fencers.ts';
 import type { Refusal } from '../../../core/guards.ts';
-import { maxUnhealthyDefault, refusals } from '../../../core/guards.ts';
+import { maxUnhealthyDefault, refusals, silentForAny } from '../../../core/guards.ts';
 import { triableLevels } from '../../../core/levels.ts';
 import type { Config } from '../../../config/load.ts';
 import type { Store } from '../../../environment/store.ts';
@@ -18,11 +20,24 @@ import { parseRecord } from '../../../records/record.ts';
 import { tree } from '../../../records/tree.ts';
 import type { ClusterView, NodeView } from '../../cluster-view.ts';
 import { readVms, surveyNodes } from '../../vms.ts';
+import type { Attempted } from './attempted.ts';
+import { attemptedOf, outranks } from './attempted.ts';
 
 export interface OutlookAttempt extends PlannedAttempt {
   /** What was proved of it beforehand, and what that rests on. */
   readonly proof: Proof;
   readonly because: string;
+  /** When it was verified, by the clock of its coordinator; null: it was not. */
+  readonly verifiedWallMs: number | null;
+  /** What became of it in the node's last fence; null: it was not tried, or it worked. */
+  readonly attempted: Attempted | null;
+  /** Why its device is distrusted; null: it is not. */
+  readonly distrusted: string | null;
+}
+
+/** It was verified to fail, or it has failed since it was verified. */
+export function wouldFail({ proof, attempted, verifiedWallMs }: OutlookAttempt): boolean {
+  return proof === 'failed' || outranks(attempted, verifiedWallMs);
 }
 
 export interface Outlook {
@@ -33,15 +48,40 @@ export interface Outlook {
   readonly guards: readonly Refusal[];
   /** In the order in which they would be tried. */
   readonly attempts: readonly OutlookAttempt[];
-  readonly passedOver: readonly string[];
+  /** Levels that come last, each with what is known against it. */
+  readonly late: readonly LateLevel[];
+  /** Levels that are not used at all, each with the reason. */
+  readonly barred: readonly { readonly level: string; readonly because: string }[];
   /** Whether the levels end with a person. */
   readonly endsWithPerson: boolean;
   readonly afterwards: readonly string[];
 }
 
+/** The plan of a fence, as the coordinators make it from the same records. */
+export function planOf({ nodes }: ClusterView, node: NodeView, deviceIsRight = false): PlanFacts {
+  const candidates = presentOf(nodes, node).filter((other) => other.role === 'coordinator');
+  const verified = new Map(
+    candidates.flatMap(({ name, proofs }) => {
+      const entry = proofs[node.name];
+      return entry === undefined ? [] : [[name, entry.levels] as const];
+    }),
+  );
+  return {
+    target: node.name,
+    levels: triableLevels(node.levels.map((level) => level.split('+'))),
+    candidates,
+    proof: (attempt) => proofOf(attempt, verified),
+    standing: (level: string) => levelStanding(standingsOf(nodes, node, level, deviceIsRight)),
+  };
+}
+
+function presentOf(nodes: readonly NodeView[], node: NodeView): NodeView[] {
+  return nodes.filter((other) => other.state === 'run' && other.session && other.name !== node.name);
+}
+
 export async function outlookOf(store: Store, config: Config, view: ClusterView, node: NodeView): Promise<Outlook> {
   const { nodes } = view;
-  const present = nodes.filter((other) => other.state === 'run' && other.session && other.name !== node.name);
+  const present = presentOf(nodes, node);
   const ranked = nodes.map((other) => ({
     name: other.name,
     role: other.role ?? ('worker' as const),
@@ -49,29 +89,51 @@ export async function outlookOf(store: Store, config: Config, view: ClusterView,
     present: other.name === node.name || present.includes(other),
   }));
   const candidates = present.filter((other) => other.role === 'coordinator');
-  const plan = {
-    target: node.name,
-    levels: triableLevels(node.levels.map((level) => level.split('+'))),
-    candidates,
-    proof: ({ by, level }: { by: string; level: string }) => proofOf(nodes, by, node.name, level)?.proof ?? 'unknown',
-  };
+  const plan = planOf(view, node);
+  const verifiers = candidates.map(({ name }) => name).filter((name) => verifiedBy(name, ranked).has(node.name));
+  const observers = monitors(ranked).filter((name) => name !== node.name);
   return {
     node: node.name,
-    observers: monitors(ranked).filter((name) => name !== node.name),
-    guards: await guardsNow(store, config, view, node, candidates[0]?.name ?? ''),
+    observers,
+    guards: await guardsNow(store, config, view, node, observers),
     attempts: plannedAttempts(plan).map((attempt) => {
-      const proved = proofOf(nodes, attempt.by, node.name, attempt.level);
-      return { ...attempt, proof: proved?.proof ?? 'unknown', because: proved?.because ?? 'nothing was proved yet' };
+      const entry = candidates.find(({ name }) => name === attempt.by)?.proofs[node.name];
+      const because = entry?.levels.find(({ level }) => level === attempt.level)?.because;
+      const { use, because: against } = plan.standing(attempt.level);
+      return {
+        ...attempt,
+        proof: plan.proof(attempt),
+        because: because ?? notVerified(attempt.by, verifiers),
+        verifiedWallMs: because === undefined ? null : (entry?.wallMs ?? null),
+        attempted: attemptedOf(node.fence, attempt),
+        distrusted: use === 'last' ? against : null,
+      };
     }),
-    passedOver: hopelessLevels(plan),
+    late: lateLevels(plan),
+    barred: barredLevels(plan),
     endsWithPerson: node.levels.includes('manual'),
     afterwards: [...afterwards(view, node, candidates), ...(await recoveredVms(store, view, node))],
   };
 }
 
-function proofOf(nodes: readonly NodeView[], by: string, target: string, level: string) {
-  const entry = nodes.find((other) => other.name === by)?.proofs[target];
-  return entry?.levels.find((proved) => proved.level === level);
+/** What may be done with the devices of a level, by the very decision of the fence. */
+function standingsOf(
+  nodes: readonly NodeView[],
+  node: NodeView,
+  level: string,
+  deviceIsRight: boolean,
+): DeviceStanding[] {
+  return node.devices
+    .filter(({ name }) => level.split('+').includes(name))
+    .map(({ name, where }) => {
+      const place = { device: name, where };
+      const knowledge = node.knowledge;
+      return standingOf({ place, knowledge, sharedWith: sharedWith(nodes, node.name, place), deviceIsRight });
+    });
+}
+
+function notVerified(by: string, verifiers: readonly string[]): string {
+  return verifiers.includes(by) ? 'its verification has not run yet' : `${verifiers.join(', ')} verify it`;
 }
 
 /** What only the observer itself knows (its session, its pauses, its quiet period) is taken to be in order. */
@@ -80,14 +142,17 @@ async function guardsNow(
   config: Config,
   { cluster, nodes }: ClusterView,
   node: NodeView,
-  observer: string,
+  observers: readonly string[],
 ): Promise<Refusal[]> {
   const read = await store.read(tree.fencing);
   const ledger = read.ok && read.text !== '' ? parseRecord(FenceLedger, read.text) : null;
   const entries = ledger?.ok === true ? Object.entries(ledger.record.entries) : [];
-  const silent = nodes.filter((other) => Object.values(other.views).some(isSilent)).map((other) => other.name);
+  // Each observer asks its own views, and a node that never registered is no node to it.
+  const registered = nodes.filter(({ role }) => role !== null);
+  const seenBy = (by: string) =>
+    registered.flatMap(({ name, views }) => (views[by] === undefined ? [] : [[name, views[by]] as const]));
   return refusals({
-    self: observer,
+    self: observers[0] ?? '',
     target: node.name,
     fencingEnabled: config.fencing.enabled,
     sessionLive: true,
@@ -100,17 +165,17 @@ async function guardsNow(
     targetState: node.daemonState ?? 'unknown',
     clusterMaintenance: cluster.maintenance,
     targetMaintenance: node.maintenance,
-    nodesTotal: nodes.length,
-    silentNodes: [...new Set([...silent, node.name])],
-    maxUnhealthy: config.fencing.maxUnhealthy ?? maxUnhealthyDefault(nodes.length),
+    nodesTotal: registered.length,
+    silentNodes: silentForAny(
+      node.name,
+      observers.map((name) => ({ name, views: new Map(seenBy(name)) })),
+      config.detection.savingThrows,
+    ),
+    maxUnhealthy: config.fencing.maxUnhealthy ?? maxUnhealthyDefault(registered.length),
     fencesInFlight: entries.filter(([, state]) => state === 'intent').map(([name]) => name),
     maxConcurrentFences: config.fencing.maxConcurrentFences,
     askedByOperator: false,
   });
-}
-
-function isSilent(seen: NodeView['views'][string]): boolean {
-  return seen.verdict === 'silent' || seen.verdict === 'dead';
 }
 
 function afterwards(view: ClusterView, node: NodeView, candidates: readonly NodeView[]): string[] {

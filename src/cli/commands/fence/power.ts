@@ -1,17 +1,21 @@
 /** Power of one node, read or switched on straight through its devices. Nothing is ever switched off from here. */
+import { isAt, nothingKnown, sharedWith } from '../../../core/device-trust.ts';
 import type { Store } from '../../../environment/store.ts';
 import type { FenceDevice } from '../../../records/device.ts';
-import { SealedDevices, sealContext } from '../../../records/device.ts';
+import { SealedDevices, sealContext, whereIs } from '../../../records/device.ts';
+import { DeviceKnowledgeRecord } from '../../../records/device-knowledge.ts';
 import { Registration } from '../../../records/registration.ts';
 import { parseRecord } from '../../../records/record.ts';
 import { tree } from '../../../records/tree.ts';
 import { realPower } from '../../../real/power/power.ts';
 import type { KeyRing } from '../../../real/secrets.ts';
+import type { ClusterView, NodeView } from '../../cluster-view.ts';
 import type { Connected } from '../../connect.ts';
 import { pause } from '../../connect.ts';
+import { distrustAdvice, distrustInWords, distrustOf } from '../../distrust.ts';
 import { CommandError, exitCodes } from '../../exit-codes.ts';
 import type { Output } from '../../output.ts';
-import { readRecord } from './request.ts';
+import { readRecord } from './read-fence.ts';
 
 /** All devices of a node that can tell or switch its power. */
 async function openNode(store: Store, keys: KeyRing, name: string): Promise<FenceDevice[]> {
@@ -27,13 +31,36 @@ async function openNode(store: Store, keys: KeyRing, name: string): Promise<Fenc
   return parsed.record.devices;
 }
 
+/** Why a device may be another machine's; null: nothing says so. */
+async function whoseDevice(store: Store, name: string, device: FenceDevice): Promise<string | null> {
+  const listed = await store.list(tree.nodes);
+  const registrations = await Promise.all(
+    (listed.ok ? listed.names : []).map(async (node) => {
+      const read = await store.read(tree.node(node));
+      const parsed = read.ok ? parseRecord(Registration, read.text) : null;
+      return parsed?.ok === true ? [parsed.record] : [];
+    }),
+  );
+  const place = { device: device.name, where: whereIs(device) };
+  const known = await store.read(tree.devices(name));
+  const parsed = known.ok ? parseRecord(DeviceKnowledgeRecord, known.text) : null;
+  const knowledge = parsed?.ok === true ? parsed.record : nothingKnown;
+  const others = sharedWith(registrations.flat(), name, place);
+  if (others.length > 0) return `${others.join(' and ')} also registered ${place.where}`;
+  const foreign = knowledge.findings.find((one) => one.kind === 'other-machine' && isAt(one, place));
+  return foreign === undefined ? null : foreign.because;
+}
+
 export async function readPower(
   { store, keys }: Connected,
-  name: string,
+  { nodes }: ClusterView,
+  node: NodeView,
   json: boolean,
   output: Output,
 ): Promise<number> {
+  const { name } = node;
   const devices = await openNode(store, keys, name);
+  const distrust = distrustOf(nodes, node);
   const power = realPower();
   const readings = await Promise.all(
     devices.map(async (device) => ({ device, reading: await power.read(device, device.commandTimeoutMs) })),
@@ -45,13 +72,17 @@ export async function readPower(
         device: device.name,
         ...reading,
         tookMs: Math.round(tookMs),
+        distrusted: distrust.filter((one) => one.device === device.name),
       })),
     );
   else
-    for (const { device, reading } of readings)
+    for (const { device, reading } of readings) {
       output.line(
         `${name}: ${devices.length === 1 ? '' : `${device.name}: `}power ${reading.power}: ${reading.because} (${Math.round(reading.tookMs)} ms)`,
       );
+      for (const one of distrust.filter(({ device: of }) => of === device.name))
+        output.line(output.paint('yellow', `! ${distrustInWords(name, one)}; ${distrustAdvice(name, one)}`));
+    }
   return readings.some(({ reading }) => reading.power === 'unknown') ? exitCodes.failed : exitCodes.done;
 }
 
@@ -66,6 +97,8 @@ export async function powerOn({ store, keys }: Connected, name: string, output: 
   }
   const power = realPower();
   for (const device of await openNode(store, keys, name)) {
+    const foreign = await whoseDevice(store, name, device);
+    if (foreign !== null) throw new CommandError(exitCodes.refused, `${name}: ${device.name} is not used: ${foreign}`);
     const answer = await power.order(device, 'on', device.commandTimeoutMs);
     if (!answer.accepted) throw new CommandError(exitCodes.failed, `${name}: ${device.name}: ${answer.because}`);
     const endMs = performance.now() + 30_000;

@@ -1,101 +1,95 @@
-/** What an operator asks of the coordinators: put, followed to its outcome, taken back when nobody takes it. */
-import { isConfirmedOff } from '../../../core/fencing.ts';
-import { alreadyFenced } from '../../../core/guards.ts';
-import type { Config } from '../../../config/load.ts';
-import type { Store } from '../../../environment/store.ts';
-import { FenceRecord } from '../../../records/fence.ts';
-import { parseRecord, printRecord } from '../../../records/record.ts';
-import type { ConfirmRequest } from '../../../records/request.ts';
-import { FenceRequest, OperatorRequest } from '../../../records/request.ts';
+/** What an operator asks of the coordinators: put, followed to its outcome (follow.ts), taken back when nobody takes it. */
+import { isConfirmedOff, isUnderWay } from '../../../core/fencing.ts';
+import type { FenceRecord } from '../../../records/fence.ts';
+import { printRecord } from '../../../records/record.ts';
+import type { ConfirmRequest, FenceRequest } from '../../../records/request.ts';
 import { tree } from '../../../records/tree.ts';
+import { readCluster } from '../../cluster-view.ts';
 import type { Connected } from '../../connect.ts';
 import { pause } from '../../connect.ts';
 import { CommandError, exitCodes } from '../../exit-codes.ts';
+import { leftOff } from '../../left-off.ts';
 import type { Output } from '../../output.ts';
-import { clockTime } from '../../output.ts';
+import { Follower, underWay } from './follow.ts';
+import { nextInWords } from './next-try.ts';
+import { readRecord } from './read-fence.ts';
 
-/** How long a coordinator may take to pick a request up. */
-const pickUpMs = 15_000;
+/** A fence without a waiting operator is cancelled this soon after keepalives resumed. */
+const cancelledMs = 5000;
 
-/** Puts the request and follows it. Ctrl-C or a crash of this command takes the request back, unless it was begun. */
+/**
+ * Puts the request and follows it. Ctrl-C or a crash of this command takes the request back: what was not begun is not begun, and a fence
+ * that was begun ends with its attempt if the node lives.
+ */
 export async function askAndFollow(
-  { store, config }: Connected,
+  connected: Connected,
   request: FenceRequest | ConfirmRequest,
   withinMs: number,
   json: boolean,
   output: Output,
 ): Promise<number> {
+  const { store } = connected;
   const { node } = request;
   const made = await store.create(`${tree.requests}/r-`, printRecord(request), 'ephemeral-sequential');
   if (!made.ok) throw new CommandError(exitCodes.unreachable, made.because);
-  const id = made.path.slice(tree.requests.length + 1);
-  const record = await follow(store, config, node, id, made.path, withinMs, json ? null : output);
+  const follower = new Follower(connected, request, made.path, json ? null : output);
+  // withStore ends the command; what becomes of the request is said before.
+  const interrupted = () => void process.stderr.write(`nodectl: interrupted: ${follower.interrupted()}\n`);
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupted);
+  const record = await outcome(connected, follower, made.path, withinMs).finally(() => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, interrupted);
+  });
   if (json) output.json(record);
-  if (record.state === 'failed' || record.state === 'cancelled')
-    throw new CommandError(exitCodes.failed, `${node} could not be fenced: ${record.steps.at(-1)?.because ?? ''}`);
+  if (record.state === 'failed') {
+    const next = nextInWords(await readCluster(store, connected.config), connected.config, record, Date.now());
+    throw new CommandError(exitCodes.failed, `${node} is not fenced yet: ${failureOf(record)}. ${next}`);
+  }
+  if (record.state === 'cancelled') {
+    const failed = failureOf(record);
+    const because = record.steps.at(-1)?.because ?? '';
+    throw new CommandError(
+      exitCodes.failed,
+      `${node} is not fenced, and it is not tried again: ${failed === '' ? because : `${failed}; ${because}`}`,
+    );
+  }
+  if (!isConfirmedOff(record.state))
+    throw new CommandError(exitCodes.failed, `${node} is not fenced yet: ${failureOf(record)}. ${underWay(record)}`);
+  const left = leftOff(record);
+  if (left !== null) throw new CommandError(left.isHeld ? exitCodes.refused : exitCodes.failed, left.sentence);
   if (!json) output.line(output.paint('green', `${node}: fenced, ${record.state}`));
   return exitCodes.done;
 }
 
-export async function readRecord(store: Store, name: string): Promise<FenceRecord | null> {
-  const read = await store.read(tree.fence(name));
-  const parsed = read.ok && read.text !== '' ? parseRecord(FenceRecord, read.text) : null;
-  return parsed?.ok === true ? parsed.record : null;
+async function outcome(connected: Connected, follower: Follower, path: string, withinMs: number): Promise<FenceRecord> {
+  for (;;) {
+    const record = await follower.follow(withinMs);
+    if (record.state !== 'failed') return record;
+    const left = await withoutUs(connected, path, record);
+    if (left !== null) return left;
+  }
 }
 
-async function follow(
-  store: Store,
-  config: Config,
-  name: string,
-  id: string,
-  path: string,
-  withinMs: number,
-  output: Output | null,
-): Promise<FenceRecord> {
-  const startMs = performance.now();
-  let printed = 0;
+/**
+ * Everything was tried once, and this command ends: what becomes of the fence when its operator waits no more. Null: another fence
+ * of the node has begun (another operator's).
+ */
+async function withoutUs({ store, config }: Connected, path: string, failed: FenceRecord): Promise<FenceRecord | null> {
+  const own = await store.read(path);
+  if (own.ok) await store.remove(path, own.version);
+  const { nodes } = await readCluster(store, config);
+  const ageMs = nodes.find(({ name }) => name === failed.target)?.keepaliveAgeMs ?? Infinity;
+  const waitMs = ageMs > 2 * config.keepalive.interval ? 0 : Math.max(cancelledMs, 4 * config.keepalive.interval);
+  const endMs = performance.now() + waitMs;
   for (;;) {
-    const record = await readRecord(store, name);
-    const waitedMs = performance.now() - startMs;
-    if (record?.requestId === id) {
-      for (const step of record.steps.slice(printed))
-        output?.line(`${clockTime(step.wallMs)}  ${step.by}: ${step.what}: ${step.because}`);
-      printed = record.steps.length;
-      const settled =
-        record.state === 'failed' ||
-        record.state === 'cancelled' ||
-        (isConfirmedOff(record.state) && (record.state === 'finished' || record.state === 'closed'));
-      if (settled) return record;
-      if (waitedMs > withinMs)
-        throw new CommandError(
-          exitCodes.timedOut,
-          `${name}: the fence goes on, its state is "${record.state}"; see: nodectl fence history ${name}`,
-        );
-    } else {
-      // A fence of that node that is under way anyway is waited for: it may be what was asked for.
-      const isGoingOn = record?.state === 'intent' || record?.state === 'fenced' || record?.state === 'restoring';
-      const pickUp = Math.min(withinMs, Math.max(pickUpMs, 3 * config.keepalive.interval));
-      const done = await throwIfRefused(store, path, waitedMs, isGoingOn ? withinMs : pickUp);
-      if (done !== null) output?.line(done);
-      if (done !== null && record !== null) return record;
-    }
+    const now = (await readRecord(store, failed.target)) ?? failed;
+    if (now.id !== failed.id) return null;
+    if (!isUnderWay(now.state)) return now;
+    if (performance.now() >= endMs) return waitMs === 0 ? failed : now;
     await pause(100);
   }
 }
 
-/** The sentence: another fence has done it. Null: not begun yet. Throws: refused by a guard, or nobody there to carry it out (then the request is taken back first). */
-async function throwIfRefused(store: Store, path: string, waitedMs: number, limitMs: number): Promise<string | null> {
-  const own = await store.read(path);
-  const request = own.ok ? parseRecord(OperatorRequest, own.text) : null;
-  if (request?.ok === true && request.record.kind !== 'verify' && request.record.refusal !== null) {
-    const { guard, because, by } = request.record.refusal;
-    if (guard === alreadyFenced) return because;
-    throw new CommandError(exitCodes.refused, `refused by ${by}: guard "${guard}": ${because}`);
-  }
-  if (waitedMs <= limitMs || !own.ok) return null;
-  await store.remove(path, own.version);
-  throw new CommandError(
-    exitCodes.timedOut,
-    `no coordinator took the request within ${Math.round(limitMs / 1000)} s; it was taken back. Does any noded run?`,
-  );
+/** Why the last attempt failed; empty: none has. */
+function failureOf({ steps }: FenceRecord): string {
+  return steps.findLast(({ what }) => what === 'attempt failed')?.because ?? '';
 }

@@ -7,6 +7,7 @@ import { withStore } from '../../connect.ts';
 import { exitCodes } from '../../exit-codes.ts';
 import { clockTime } from '../../output.ts';
 import { readTransfers } from '../../transfer.ts';
+import { roleInWords } from '../../role-words.ts';
 import { primaryLine } from '../status.ts';
 
 const shownMax = 5;
@@ -20,9 +21,10 @@ export const status: Command = {
       const view = await readCluster(store, config);
       const transfers = await readTransfers(store);
       if (flag(args, 'json')) {
-        const candidates = view.nodes.map(({ name, coordinatorState, ineligible }) => ({
+        const candidates = view.nodes.map(({ name, coordinatorState, lastCoordinatorState, ineligible }) => ({
           name,
           coordinatorState,
+          lastCoordinatorState,
           ineligible,
         }));
         output.json({ primary: view.primary, candidates, transfers });
@@ -34,8 +36,12 @@ export const status: Command = {
         ['NODE', 'STATE', 'CAN BE PRIMARY'],
         view.nodes.map((node) => [
           node.name,
-          node.coordinatorState ?? '-',
-          node.ineligible === null ? output.paint('green', 'yes') : `no: ${node.ineligible}`,
+          roleInWords(node),
+          node.ineligible !== null
+            ? `no: ${node.ineligible}`
+            : view.primary.blocked === null
+              ? output.paint('green', 'yes')
+              : output.paint('yellow', 'not now: see above'),
         ]),
       );
       if (transfers.length > 0) output.line();

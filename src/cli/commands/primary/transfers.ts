@@ -9,7 +9,7 @@ import { withStore } from '../../connect.ts';
 import { CommandError, exitCodes } from '../../exit-codes.ts';
 import type { Output } from '../../output.ts';
 import { durationOption } from '../../seconds.ts';
-import { ownName } from '../../this-node.ts';
+import { namedOrHere } from '../../this-node.ts';
 import { askForTransfer, followTransfer, hindrances, readTransfers } from '../../transfer.ts';
 
 const options = {
@@ -31,7 +31,7 @@ export const takeover: Command = {
   ],
   run: (args, output) =>
     withStore(args, (connected) =>
-      move(args, connected, output, () => text(args, 'node') ?? ownName(connected.config)),
+      move(args, connected, output, ({ nodes }) => namedOrHere(connected.config, nodes, text(args, 'node')).name),
     ),
 };
 
@@ -40,7 +40,13 @@ export const relinquish: Command = {
   describe: 'Hand the role of the present primary to another node, or to the best candidate.',
   options: { to: { type: 'string', describe: 'the node (default: the best candidate)' }, ...options },
   examples: [['nodectl primary relinquish --reason "new kernel"', 'the best candidate takes over']],
-  run: (args, output) => withStore(args, (connected) => move(args, connected, output, () => text(args, 'to') ?? null)),
+  run: (args, output) =>
+    withStore(args, (connected) =>
+      move(args, connected, output, ({ nodes }) => {
+        const to = text(args, 'to');
+        return to === undefined ? null : namedOrHere(connected.config, nodes, to).name;
+      }),
+    ),
 };
 
 export const follow: Command = {
@@ -70,11 +76,11 @@ async function move(
   args: Arguments,
   { store, config }: Connected,
   output: Output,
-  target: () => string | null,
+  target: (view: ClusterView) => string | null,
 ): Promise<number> {
   const withinMs = durationOption(args, 'timeout');
   const view = await readCluster(store, config);
-  const to = target();
+  const to = target(view);
   const json = flag(args, 'json');
   if (flag(args, 'dry-run')) return dryRun(view, await hindrances(store, view, to), to, json, output);
   const id = await askForTransfer(store, view, { to, reason: text(args, 'reason') ?? '', withinMs });

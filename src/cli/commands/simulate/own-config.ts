@@ -4,6 +4,7 @@ import { parse, parseDocument } from 'yaml';
 import type { Config } from '../../../config/load.ts';
 import { loadConfig, printErrors } from '../../../config/load.ts';
 import { configFile, defaultConfigFile } from '../../../real/config-file.ts';
+import { configurationFile } from '../../../real/config-file.ts';
 import { readGuarded } from '../../../real/guarded-file.ts';
 import { CommandError, exitCodes } from '../../exit-codes.ts';
 
@@ -55,7 +56,7 @@ export function ownConfig(option: string | undefined, changes: readonly string[]
 }
 
 function textOf(file: string): string {
-  const read = readGuarded(file, 'the configuration', 0o007);
+  const read = readGuarded(configurationFile(file));
   if (!read.ok) throw new CommandError(exitCodes.usage, read.message);
   return read.value;
 }

@@ -1,0 +1,237 @@
+/**
+ * What one incarnation knows of a ZooKeeper that was restored from an old copy (decision 0012): it saw that itself, the others tell it, or
+ * the previous incarnation on this machine has left it on the disk. That one also leaves its last acknowledged keepalive and what it saw
+ * last: all nodes may have been stopped for the restore, and then nobody else knows of it.
+ */
+import { RestoreJournal, restoreCharsMax, restoreFile } from '../records/journal.ts';
+import { livesMax } from '../records/api.ts';
+import type { Life } from '../records/api.ts';
+import type { Registration } from '../records/registration.ts';
+import { parseRecord, printRecord } from '../records/record.ts';
+import { tree } from '../records/tree.ts';
+import type { Board, Context } from './context.ts';
+import type { Replaced } from './keepalive.ts';
+import { NodesBefore } from './nodes-before.ts';
+import { askWitnesses } from './other-witnesses.ts';
+import type { SeenEpoch } from './other-witnesses.ts';
+import type { Peers } from './peers.ts';
+import { tellsOfRestore, waitsAfterRestore } from './recent-restore.ts';
+import { whyOlder } from './witnessed-store.ts';
+import type { WitnessedStore } from './witnessed-store.ts';
+
+/** Sessions that a restored store brings back last for one timeout; a tick of the server comes on top. */
+const oldSessions = 2;
+/** Between two tries to read a disk that hangs. */
+const againMs = 1000;
+/** While something is waited for the others are asked again: one of them may not have answered. */
+const askAgainMs = 5000;
+/** What was seen last is written so often. What is older makes the next incarnation notice less, and believe nothing wrong. */
+const keepMs = 60_000;
+
+export interface RestoreListener {
+  readonly onEpoch: (seen: SeenEpoch) => void;
+  /** The others have been asked. */
+  readonly onAsked: () => void;
+}
+
+export class StoreRestore {
+  /** What each loop forgets when the store was restored. */
+  readonly forgetting: (() => void)[] = [];
+  private readonly context: Context;
+  private readonly peers: Peers;
+  private readonly store: WitnessedStore;
+  /** Until when (own monotonic clock) the name may be held by an older session of a restored store. */
+  private oldSessionsUntilMs = -Infinity;
+  private listener: RestoreListener = { onEpoch: () => undefined, onAsked: () => undefined };
+  /** How often the others were asked. */
+  private asked = 0;
+  private askedAtMs = -Infinity;
+  private loaded: Promise<void> = Promise.resolve();
+  private isLoaded = false;
+  /** The nodes that this machine has kept on its disk. */
+  private recalled: Promise<readonly Registration[]> = Promise.resolve([]);
+  /** What the previous incarnation has left; null: nothing, or nothing that still counts. */
+  private previous: RestoreJournal | null = null;
+  /** What stood in the store before the first keepalive of this incarnation; null: none was acknowledged. */
+  private replaced: Replaced | null = null;
+  private because = '';
+  private kept: { readonly isOver: boolean; readonly atMs: number } = { isOver: true, atMs: -Infinity };
+
+  constructor(context: Context, peers: Peers, store: WitnessedStore) {
+    this.context = context;
+    this.peers = peers;
+    this.store = store;
+  }
+
+  /** Whether an older session of this very node may stand in the store. */
+  oldSessionsStand(): boolean {
+    return this.context.env.clock.monotonicMs() < this.oldSessionsUntilMs;
+  }
+
+  /** Asks on each new connection, until the answer is called. `recalled`: the nodes that this machine has kept on its disk. */
+  run(recalled: Promise<readonly Registration[]>, listener: RestoreListener): () => void {
+    this.listener = listener;
+    this.recalled = recalled;
+    this.loaded = this.load();
+    const ask = () => void this.ask();
+    ask();
+    return this.context.env.store.onSession(ask);
+  }
+
+  /** What the loops remember is of another store, and what the store says is of the past: counting begins at zero. */
+  note(because: string, cause = because): void {
+    const { env, board, history, self, config } = this.context;
+    this.oldSessionsUntilMs = env.clock.monotonicMs() + oldSessions * config.timing.sessionTimeoutMs;
+    board.setBackAtMs = env.clock.monotonicMs();
+    board.livesBefore.setBack(livesSeenLast(board));
+    this.seeNodes(board.nodesBefore, this.peers.all());
+    for (const forget of this.forgetting) forget();
+    history.happened('store-set-back', because, { node: self.name });
+    this.because = cause;
+    void this.keep();
+  }
+
+  /** This incarnation's first keepalive was acknowledged, in the place of this one. */
+  judgePrevious(replaced: Replaced): void {
+    this.replaced = replaced;
+    this.judge();
+  }
+
+  /** This life ends by what the store shows: perhaps it was restored, and what was seen here is needed by the next one. */
+  async lifeEnds(because: string): Promise<void> {
+    const { board, env } = this.context;
+    if (board.setBackAtMs === null) this.because = because;
+    board.setBackAtMs ??= env.clock.monotonicMs();
+    board.livesBefore.add(livesSeenLast(board));
+    this.seeNodes(board.nodesBefore, this.peers.all());
+    await this.keep();
+  }
+
+  /** The last keepalive was acknowledged; nothing is seen any more. */
+  keepAtStop(): Promise<void> {
+    return this.keep();
+  }
+
+  /** Called with each keepalive. */
+  look(): void {
+    const { env } = this.context;
+    const nowMs = env.clock.monotonicMs();
+    if (this.kept.isOver === tellsOfRestore(this.context) || nowMs - this.kept.atMs >= keepMs) void this.keep();
+    if (waitsAfterRestore(this.context) && nowMs - this.askedAtMs >= askAgainMs) void this.askAgain();
+  }
+
+  /**
+   * Without a keepalive of its own in this store, a life learns from the others on each new connection whether that was restored, and
+   * which lives they saw before: it may have just started, and have seen nobody.
+   */
+  private async ask(): Promise<void> {
+    const { context } = this;
+    const { board, env } = context;
+    if (env.store.session().state !== 'connected' || this.store.witnessed() !== null) return;
+    this.asked += 1;
+    const { asked } = this;
+    board.witnessesAsked = false;
+    const [because] = await Promise.all([this.askAll(), this.loaded]);
+    if (asked !== this.asked) return; // another connection
+    if (because !== null) this.seeNodes(board.nodesBefore, await this.recalled);
+    if (because !== null && !tellsOfRestore(context)) this.note(because);
+    else if (because !== null) void this.keep(); // with the lives that the others told
+    board.witnessesAsked = true;
+    this.listener.onAsked();
+  }
+
+  private async askAgain(): Promise<void> {
+    await this.askAll();
+    this.listener.onAsked();
+  }
+
+  private askAll(): Promise<string | null> {
+    const { context, peers } = this;
+    const { board, self, env } = context;
+    this.askedAtMs = env.clock.monotonicMs();
+    const others = peers.all().filter(({ role, name }) => role === 'coordinator' && name !== self.name);
+    board.hasNobodyToAsk = others.every(({ apiAddress }) => apiAddress === null);
+    return askWitnesses(context, peers, this.recalled, this.listener.onEpoch);
+  }
+
+  /** A disk that hangs may know of a restore, so it is waited for. */
+  private async load(): Promise<void> {
+    const { env, board, duties, self } = this.context;
+    let text = await env.journal.read(restoreFile);
+    while (text === null && board.diskTrouble !== null && !duties.aborted) {
+      await env.clock.sleep(againMs, duties);
+      text = await env.journal.read(restoreFile);
+    }
+    this.isLoaded = text !== null || board.diskTrouble === null;
+    const parsed = text === null ? null : parseRecord(RestoreJournal, text, restoreCharsMax);
+    if (parsed?.ok === false) env.log.warn('the memory of a restore cannot be read', { because: parsed.because });
+    // The first connection may have shown another cluster id already.
+    if (board.setBackAtMs !== null) this.seeNodes(board.nodesBefore, await this.recalled);
+    if (parsed?.ok !== true) return;
+    this.previous = parsed.record;
+    const { isOver, because } = parsed.record;
+    if (isOver) {
+      this.judge();
+      return;
+    }
+    this.believePrevious(self.name);
+    if (board.setBackAtMs === null) this.note(`the previous incarnation saw it: ${because}`, because);
+  }
+
+  /** Whether the store is older than what the previous incarnation got acknowledged. */
+  private judge(): void {
+    const { previous, replaced } = this;
+    const { board, self } = this.context;
+    if (previous?.witness == null || replaced === null || replaced.text === '') return;
+    const because = whyOlder(replaced, previous.witness, tree.keepalive(self.name), `the previous incarnation`);
+    if (because === null) this.previous = null;
+    else {
+      this.believePrevious(self.name);
+      if (board.setBackAtMs === null) this.note(because);
+    }
+  }
+
+  private believePrevious(self: string): void {
+    const { livesBefore, nodesBefore } = this.context.board;
+    if (this.previous === null) return;
+    livesBefore.add(this.previous.lives.filter(({ name }) => name !== self));
+    nodesBefore.add(this.previous.nodes);
+    this.previous = null;
+  }
+
+  private seeNodes(nodes: NodesBefore, registrations: Iterable<Registration>): void {
+    const { confirmedOff, lastSeen } = this.context.board;
+    for (const registration of registrations) {
+      const seen = lastSeen.get(registration.name);
+      const isOff = seen !== undefined && confirmedOff.get(registration.name) === seen.incarnation;
+      nodes.see(registration, isOff, seen?.isStopped === true);
+    }
+  }
+
+  private async keep(): Promise<void> {
+    const { env, board } = this.context;
+    if (!this.isLoaded) return; // what the previous incarnation has left is not lost for a newer text
+    const isOver = !tellsOfRestore(this.context);
+    this.kept = { isOver, atMs: env.clock.monotonicMs() };
+    if (isOver) board.nodesBefore.clear();
+    const nodes = isOver ? new NodesBefore() : board.nodesBefore;
+    if (isOver) this.seeNodes(nodes, this.peers.all());
+    const record: RestoreJournal = {
+      schema: 1,
+      isOver,
+      because: this.because.slice(0, 1000),
+      lives: (isOver ? livesSeenLast(board) : board.livesBefore.all()).slice(0, livesMax),
+      nodes: nodes.names(),
+      witness: this.store.witnessed(),
+    };
+    const failed = await env.journal.write(restoreFile, printRecord(record));
+    if (failed !== null) env.log.warn('the memory of a restore could not be written', { because: failed });
+  }
+}
+
+/** The lives that this node has seen last: of those that it observes now, and of those that were removed. */
+export function livesSeenLast({ lastSeen, removed, peers }: Board): Life[] {
+  return [...[...lastSeen].filter(([name]) => peers.has(name)), ...removed].map(
+    ([name, { incarnation, sequence, isStopped }]) => ({ name, incarnation, stoppedAt: isStopped ? sequence : null }),
+  );
+}

@@ -1,0 +1,178 @@
+import { findingKey } from '../../src/core/device-trust.ts';
+import { DeviceBook, restartSettleMs } from '../../src/agent/fencing/device-book.ts';
+import type { History } from '../../src/agent/history.ts';
+import type { Peers } from '../../src/agent/peers.ts';
+import type { Environment } from '../../src/environment/environment.ts';
+import type { FenceDevice } from '../../src/records/device.ts';
+import { DeviceKnowledgeRecord, endedMax, findingsMax, placesMax } from '../../src/records/device-knowledge.ts';
+import { printRecord } from '../../src/records/record.ts';
+
+const path = '/nodes/node1/devices';
+const place = { device: 'ipmi', where: 'bmc1:623' };
+const device = { kind: 'ipmi', name: 'ipmi', address: 'bmc1', port: 623 } as unknown as FenceDevice;
+const registered = { name: 'node1', devices: [{ name: 'ipmi', kind: 'ipmi', where: 'bmc1:623' }] };
+
+/** One record in a store that can be away, and coordinators that read it. */
+function stage() {
+  const state = { text: null as string | null, version: 0, isAway: false, nowMs: 0 };
+  const away = { ok: false, code: 'not-connected', because: 'away' } as const;
+  const events: string[] = [];
+  const store = {
+    onSession: () => () => undefined,
+    read: () => {
+      if (state.isAway) return Promise.resolve(away);
+      if (state.text === null) return Promise.resolve({ ok: false, code: 'no-node', because: '' });
+      return Promise.resolve({ ok: true, text: state.text, version: state.version });
+    },
+    create: (_: string, text: string) => {
+      if (state.isAway || state.text !== null) return Promise.resolve(away);
+      Object.assign(state, { text, version: 0 });
+      return Promise.resolve({ ok: true, path });
+    },
+    write: (_: string, text: string, version: number) => {
+      if (state.isAway || version !== state.version) return Promise.resolve(away);
+      Object.assign(state, { text, version: version + 1 });
+      return Promise.resolve({ ok: true, version: state.version });
+    },
+  };
+  const coordinator = (name: string) => {
+    const env = { store, clock: { wallMs: () => 1000, monotonicMs: () => state.nowMs } } as unknown as Environment;
+    const history: History = {
+      happened: (kind) => void events.push(`${name} ${kind}`),
+      flush: () => Promise.resolve(),
+    };
+    const peers = { all: () => [registered], get: () => registered } as unknown as Peers;
+    return new DeviceBook(name, env, history, peers);
+  };
+  const record = () => DeviceKnowledgeRecord.parse(JSON.parse(state.text ?? ''));
+  return { state, events, coordinator, record };
+}
+
+const use = async (book: DeviceBook) => (await book.standings('node1', [place])).get('ipmi')?.use;
+
+it('S4: what one coordinator finds binds the other, and outlives its finder', async () => {
+  const { coordinator, events } = stage();
+  const finder = coordinator('node2');
+  await finder.tell('node1', place, { news: 'read-on' });
+  await finder.tell('node1', place, { news: 'wrong-state' });
+  expect(events).toEqual(['node2 device-distrusted']);
+  expect(await use(coordinator('node3'))).toBe('never');
+});
+
+it('S4: found while the store is away, it counts here at once, and is written later', async () => {
+  const { coordinator, state, record } = stage();
+  const book = coordinator('node2');
+  await book.tell('node1', place, { news: 'read-on' });
+  state.isAway = true;
+  await book.tell('node1', place, { news: 'wrong-state' });
+  expect(book.remembered('node1').findings).toHaveLength(1);
+  expect(await use(book)).toBe('never'); // it cannot be read either
+  state.isAway = false;
+  expect(await use(book)).toBe('never');
+  await book.refresh();
+  expect(record().findings).toHaveLength(1);
+});
+
+it.each([
+  ['corrupt', '{nonsense'],
+  ['emptied', ''],
+  ['lost', null],
+])(
+  'S4: a record that is %s is written again by who remembers it; who does not remember it believes nothing',
+  async (kind, text) => {
+    const { coordinator, state, record } = stage();
+    const book = coordinator('node2');
+    await book.tell('node1', place, { news: 'read-on' });
+    await book.tell('node1', place, { news: 'wrong-state' });
+    const { revision } = record();
+    state.text = text;
+    if (kind === 'corrupt') expect(await use(coordinator('node9'))).toBe('never');
+    expect(await use(book)).toBe('never');
+    expect(record()).toMatchObject({ revision: revision + 1, findings: [{ kind: 'wrong-state', by: 'node2' }] });
+  },
+);
+
+it('S4: an old copy does not bring back trust, nor lose what was found since', async () => {
+  const { coordinator, state, record } = stage();
+  const one = coordinator('node2');
+  await one.tell('node1', place, { news: 'read-on' });
+  const old = state.text;
+  await one.tell('node1', place, { news: 'wrong-state' });
+  state.text = old; // restored
+  const other = coordinator('node3');
+  await other.tell('node1', place, { news: 'disobeyed', commands: 2 }); // revision 2 once more, by another
+  await other.tell('node1', place, { news: 'disobeyed', commands: 2 });
+  await one.refresh();
+  expect(new Set(record().findings.map(({ kind }) => kind))).toEqual(new Set(['disobeyed', 'wrong-state']));
+});
+
+it('an operator who clears it is heard by all, also by who remembers the finding', async () => {
+  const { coordinator, state, record } = stage();
+  const book = coordinator('node2');
+  await book.tell('node1', place, { news: 'read-on' });
+  await book.tell('node1', place, { news: 'disobeyed', commands: 4 });
+  expect(await use(book)).toBe('last');
+  const before = record();
+  const ended = before.findings.map(findingKey);
+  state.text = printRecord({ ...before, revision: before.revision + 1, findings: [], ended });
+  expect(await use(book)).toBe('ordinary');
+});
+
+it('S4: a device that did not answer counts again a minute later, or when it has read on; what another fencer met counts too', () => {
+  const { coordinator, state } = stage();
+  const book = coordinator('node2');
+  book.heard(device, 'no-answer', 'unknown');
+  state.nowMs = 20_000;
+  expect(book.unsettledMs(device)).toBe(restartSettleMs - 20_000);
+  book.heard(device, null, 'on');
+  expect(book.unsettledMs(device)).toBe(0);
+  book.heardOf('fence1', ['bmc1:623']);
+  expect(book.unsettledMs(device)).toBe(restartSettleMs);
+  state.nowMs += restartSettleMs;
+  book.heardOf('fence1', ['bmc1:623']); // once for each fence
+  expect(book.unsettledMs(device)).toBe(0);
+});
+
+it('two full copies that parted are one record again, within its bounds', async () => {
+  const { coordinator, state, record } = stage();
+  const book = coordinator('node2');
+  const copyOf = (name: string, revision: number) => {
+    const place = (index: number) => ({ device: 'ipmi', where: `${name}${index}:623` });
+    const seenOn = Array.from({ length: placesMax }, (_, index) => place(index));
+    const findings = Array.from({ length: findingsMax }, (_, index) => ({
+      ...place(index),
+      kind: 'disobeyed' as const,
+      readsOnAgain: false,
+      isCleared: false,
+      commands: 1,
+      because: 'b',
+      by: name,
+      sinceWallMs: index,
+    }));
+    const ended = Array.from({ length: endedMax }, (_, index) => `${name} ${index}`);
+    return printRecord({ schema: 1, revision, findings, seenOn, ended, cleared: null });
+  };
+  state.text = copyOf('a', 3);
+  await book.refresh();
+  state.text = copyOf('b', 7); // another line of history
+  await book.refresh();
+  expect(record().findings).toHaveLength(findingsMax);
+  const settled = state.version;
+  await book.refresh();
+  expect(state.version).toBe(settled);
+});
+
+it('nothing grows: 100,000 findings, fences and silences of one node', async () => {
+  const { coordinator, state, record } = stage();
+  const book = coordinator('node2');
+  for (let round = 0; round < 100_000; round += 1) {
+    state.nowMs += 100;
+    book.heard({ ...device, address: `bmc${round}` } as FenceDevice, 'no-answer', 'unknown');
+    book.heardOf(`fence${round}`, ['bmc1:623']);
+    if (round % 1000 !== 0) continue;
+    await book.tell('node1', place, { news: round % 2000 === 0 ? 'wrong-state' : 'obeyed' });
+    await book.refresh();
+  }
+  expect(record().findings.length).toBeLessThanOrEqual(1);
+  expect(Object.keys(book.allRemembered())).toEqual(['node1']);
+});

@@ -9,8 +9,39 @@ export const recordBytesMax = 256 * 1024;
 
 export type Parsed<T> = { readonly ok: true; readonly record: T } | { readonly ok: false; readonly because: string };
 
+/** Schema, then text -> what it parsed to. Null: nothing is remembered. */
+let remembered: WeakMap<z.ZodType, Map<string, Parsed<unknown>>> | null = null;
+const rememberedMax = 500;
+
+/**
+ * For a process in which many agents read the same few records, as in the simulator: each text is parsed once. What comes out is frozen
+ * then, so that an agent that changed a record which it has read would throw.
+ */
+export function rememberParsed(): void {
+  remembered ??= new WeakMap();
+}
+
 /** Parses one record; never throws. `charsMax`: for what is kept on the own disk, and larger than any record of the store. */
 export function parseRecord<T>(schema: z.ZodType<T>, text: string, charsMax = recordBytesMax): Parsed<T> {
+  if (remembered === null || text.length > charsMax) return parseAnew(schema, text, charsMax);
+  let known = remembered.get(schema) as Map<string, Parsed<T>> | undefined;
+  if (known === undefined) remembered.set(schema, (known = new Map<string, Parsed<T>>()));
+  let parsed = known.get(text);
+  if (parsed === undefined) {
+    parsed = frozen(parseAnew(schema, text, charsMax));
+    if (known.size >= rememberedMax) known.clear();
+    known.set(text, parsed);
+  }
+  return parsed;
+}
+
+function frozen<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value;
+  for (const part of Object.values(value)) frozen(part);
+  return Object.freeze(value);
+}
+
+function parseAnew<T>(schema: z.ZodType<T>, text: string, charsMax: number): Parsed<T> {
   if (text.length > charsMax) return { ok: false, because: `it is ${text.length} characters long (limit ${charsMax})` };
   if (text === '') return { ok: false, because: 'it is empty' };
   let value: unknown;

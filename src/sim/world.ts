@@ -10,6 +10,7 @@ import type { Watchdog } from '../environment/watchdog.ts';
 import type { ZooKeeperServers } from '../environment/zookeeper-servers.ts';
 import type { Environment } from '../environment/environment.ts';
 import type { FenceDevice } from '../records/device.ts';
+import { rememberParsed } from '../records/record.ts';
 import { tree } from '../records/tree.ts';
 import { SimPower } from './bmc.ts';
 import type { SimBmc } from './bmc.ts';
@@ -120,6 +121,7 @@ export class World {
   private readonly options: WorldOptions;
 
   constructor(options: WorldOptions) {
+    rememberParsed();
     this.options = options;
     this.random = new SeededRandom(options.seed);
     this.trace = new Trace(this.time);

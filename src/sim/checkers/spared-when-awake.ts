@@ -27,11 +27,12 @@ export function checkSparedWhenAwake(world: World): () => string[] {
     beforeWrite(path, text);
     const nowMs = world.time.nowMs;
     const beat = /^\/nodes\/([^/]+)\/keepalive$/.exec(path)?.[1];
+    const target = /^\/fencing\/([^/]+)$/.exec(path)?.[1];
+    if (beat === undefined && target === undefined) return;
     const written = jsonOf(text);
     if (beat !== undefined && typeof written?.['incarnation'] === 'string')
       beats.set(beat, { atMs: nowMs, incarnation: written['incarnation'] });
-    const target = /^\/fencing\/([^/]+)$/.exec(path)?.[1];
-    const record = written === null ? null : FenceRecord.safeParse(written);
+    const record = target === undefined || written === null ? null : FenceRecord.safeParse(written);
     if (target === undefined || record?.success !== true) return;
     const { id, state, rounds, tried, touched, incarnation, requestId } = record.data;
     const mark = `${id} ${rounds} ${tried.length}`;

@@ -245,6 +245,8 @@ export type GuestStep =
   | 'claim'
   /** It runs and the record does not say so. */
   | 'take-up'
+  /** It stands paused for a migration that the record does not know of. */
+  | 'resume'
   | 'shut-down'
   | 'switch-off'
   /** It is off, and that is recorded. */
@@ -315,7 +317,8 @@ function judgeRunning(facts: GuestFacts): Decision<GuestStep> {
   const { guest, active, mayNotStart, starts, startsMax } = facts;
   if (guest !== null && guest.power !== 'off') {
     const how = guest.power === 'crashed' ? keptAfterCrash : `it is ${guest.power} (${guest.reason})`;
-    return active ? decide('nothing', how) : decide('take-up', how);
+    if (!active) return decide('take-up', how);
+    return guest.power === 'paused' && guest.reason === 'migration' ? decide('resume', how) : decide('nothing', how);
   }
   const reason = guest?.reason ?? 'libvirt does not know it';
   if (active && (reason === 'shutdown' || reason === 'destroyed'))

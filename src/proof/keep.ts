@@ -24,9 +24,10 @@ export function writeLog(folder: string, trace: Trace): void {
   writeFileSync(join(folder, 'expected.log'), logOf(trace));
 }
 
-/** Which of a story's expectations its log does not meet. */
+/** Which of a story's expectations its log does not meet. However many blanks stand between two words is the same. */
 export function unmet(expectations: readonly string[], log: string): string[] {
-  const lines = log.split('\n').map((line) => line.trim().replace(/\s+/g, ' '));
-  const stands = (text: string) => lines.some((line) => line.includes(text));
+  const spaced = (text: string) => text.trim().replace(/\s+/g, ' ');
+  const lines = log.split('\n').map(spaced);
+  const stands = (text: string) => lines.some((line) => line.includes(spaced(text)));
   return expectations.filter((wanted) => (wanted.startsWith('not ') ? stands(wanted.slice(4)) : !stands(wanted)));
 }

@@ -169,13 +169,13 @@ export class SimHypervisor implements Hypervisor {
       await process.sleep(copyMs, signal);
       return !signal.aborted;
     }
-    machine.copying.add(uuid);
     return new Promise((resolve) => {
       const end = (isDone: boolean): void => {
         signal.removeEventListener('abort', callOff);
         if (machine.copying.delete(uuid)) resolve(isDone);
       };
       const callOff = (): void => end(false);
+      machine.copying.set(uuid, callOff);
       signal.addEventListener('abort', callOff, { once: true });
       machine.later(copyMs, () => end(true));
     });
@@ -218,8 +218,12 @@ export class SimHypervisor implements Hypervisor {
     });
   }
 
-  abortMigration(): Promise<Answer<'none' | 'aborted'>> {
-    return this.ask(() => ({ ok: true, value: 'none' }));
+  abortMigration(uuid: string): Promise<Answer<'none' | 'aborted'>> {
+    return this.ask(() => {
+      const callOff = this.options.machine.copying.get(uuid);
+      callOff?.();
+      return { ok: true, value: callOff === undefined ? 'none' : 'aborted' };
+    });
   }
 
   isMigrating(uuid: string): Promise<Answer<boolean>> {

@@ -27,8 +27,8 @@ export class SimMachine {
   readonly guards = new Map<string, SimProcess>();
   /** Guests of its libvirt, by UUID: they end with the power. */
   readonly guests = new Map<string, Guest>();
-  /** Guests that its libvirt copies to another machine: that goes on when noded is killed. */
-  readonly copying = new Set<string>();
+  /** Guests that its libvirt copies to another machine, whatever becomes of noded; called, it is called off. */
+  readonly copying = new Map<string, () => void>();
   /** The disk: noded's small files. */
   readonly disk = new Map<string, string>();
   /** When the watchdog was fed last; null: it is not armed. */

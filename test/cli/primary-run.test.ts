@@ -199,6 +199,55 @@ it('S1: the command itself ends: what it left running is ended with it, and said
   await gone(name);
 });
 
+describe('while it waits', () => {
+  /** What it says within 20 s, and its exit code, if it ends by itself. */
+  async function said(env: Record<string, string>, pattern: RegExp, ...more: string[]) {
+    const child = spawn(process.execPath, [nodectlMain, 'primary', 'run', ...more, '--', 'true'], { env });
+    let stderr = '';
+    child.stderr.on('data', (part: Buffer) => (stderr += part.toString()));
+    const code = new Promise<number | null>((resolve) => child.once('exit', resolve));
+    await until(`it says ${pattern.source}`, 20_000, () => pattern.test(stderr));
+    await pause(1000); // it asks again, and says nothing twice
+    child.kill('SIGINT');
+    return { stderr, code: await code };
+  }
+
+  it('on the secondary it says for whom it waits', async () => {
+    const { holder, other } = await nodes.settled();
+    const { stderr } = await said(nodes.environment(other), /primary/);
+    expect(stderr).toBe(`nodectl: waits until this machine is primary: ${holder} is primary\n`);
+  });
+
+  it('when the command has ended it says that it waits for the next time', async () => {
+    const { holder } = await nodes.settled();
+    const { stderr } = await said(nodes.environment(holder), /next time/, '--once-per-epoch');
+    expect(stderr).toMatch(
+      /^nodectl: waits for the next time that this machine becomes primary \(it is, with epoch \d+\)\n$/,
+    );
+  });
+
+  it('without a noded it says which one is missing, and goes on waiting', async () => {
+    const file = join(nodes.dir, 'alone.yaml');
+    const alone = readFileSync(nodes.config('node1'), 'utf8').replaceAll('node1', 'alone');
+    writeFileSync(file, alone, { mode: 0o600 });
+    const { stderr } = await said({ ...nodes.environment('node1'), NODEKEEPER_CONFIG: file }, /noded/);
+    expect(stderr).toMatch(
+      /^nodectl: waits until .*: the noded of this machine does not answer on .*alone\.sock \(.*\)\n$/,
+    );
+  });
+
+  it('on a worker it ends at once: a worker never is primary', async () => {
+    const file = join(nodes.dir, 'worker.yaml');
+    const worker = readFileSync(nodes.config('node1'), 'utf8').replace('name: node1', 'name: worker, role: worker');
+    writeFileSync(file, worker, { mode: 0o600 });
+    const child = await said({ ...nodes.environment('node1'), NODEKEEPER_CONFIG: file }, /worker/);
+    expect(child).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/never is primary; nothing was run/) as string,
+    });
+  });
+});
+
 describe('in a terminal', () => {
   /** A shell in tmux whose nodectl asks the primary. */
   async function terminal(): Promise<{

@@ -11,3 +11,9 @@ it.each(scenarioNames())('%s', async (name) => {
   expect({ findings: outcome.findings, unmet: unmet(scenario.expect ?? [], log) }).toEqual({ findings: [], unmet: [] });
   expect(scenarioReadme(name).split('\n').length).toBeGreaterThanOrEqual(3);
 });
+
+it('an expectation with blanks as the log has them is met by its line, and not met where it is denied', () => {
+  const log = '    30.000 node3    guest 0001 | running (booted)\n';
+  expect(unmet(['node3    guest 0001', 'not node2    guest'], log)).toEqual([]);
+  expect(unmet(['node2    guest', 'not node3    guest'], log)).toEqual(['node2    guest', 'not node3    guest']);
+});

@@ -58,11 +58,13 @@ export class GuestActs {
     for (const map of [this.starts, this.lastTrouble, this.asked, this.told])
       for (const uuid of map.keys()) if (!uuids.has(uuid)) map.delete(uuid);
     this.locks.forgetAllBut(uuids);
+    this.source.leftPaused.forgetAllBut(uuids);
   }
 
   /** All is well with it: its next trouble is told again. */
   isWell(uuid: string): void {
     this.told.delete(uuid);
+    this.source.leftPaused.forget(uuid);
   }
 
   /** A node that is on its way out, or that may be taken for dead by now, starts nothing. */
@@ -93,6 +95,8 @@ export class GuestActs {
       case 'take-up':
         if ((await this.locks.take(file)) === null) await changeVm(this.context, file, { active: true });
         return;
+      case 'resume':
+        return this.resume(file);
       case 'shut-down':
         return this.askToShutDown(file);
       case 'switch-off':
@@ -185,6 +189,22 @@ export class GuestActs {
     const facts = { because: because.slice(0, 1000), by: self.name, sinceWallMs: env.clock.wallMs() };
     if ((await changeVm(this.context, file, { ...home, ...facts })) === null) return;
     history.happened('vm', `${name}: ${because}`, { node: self.name, evidence: { vm: name, state: 'start' } });
+  }
+
+  private async resume(file: VmFile): Promise<void> {
+    const { uuid, name } = file.record;
+    const judged = await this.source.leftPaused.judge(file);
+    if (!(await standsUnchanged(this.context, file))) return;
+    const hindrance = judged.verdict === 'wait' ? judged.because : this.mayNotStart();
+    if (hindrance !== null) {
+      this.tell(uuid, `${name} stands paused for a migration that its record does not know of: ${hindrance}`);
+      return;
+    }
+    const resumed = await this.hypervisor.resume(uuid);
+    this.tell(
+      uuid,
+      `${name} ${resumed.ok ? 'is resumed' : 'could not be resumed'}: ${resumed.ok ? judged.because : resumed.because}`,
+    );
   }
 
   /** A guest that ran and is missing from the list is looked up: a list can be wrong, and nothing is started on it alone. */

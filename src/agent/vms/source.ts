@@ -22,6 +22,7 @@ import { vmRecordsAreOld } from '../recent-restore.ts';
 import { surveyNodes } from './capacity.ts';
 import type { VmCatalog } from './catalog.ts';
 import { lockRemoval } from './guest-lock.ts';
+import { LeftPaused } from './left-paused.ts';
 import { lookAt, shutGuest } from './shut-guest.ts';
 import type { VmFile } from './vm-file.ts';
 import { changeVm, moveVm, readVm } from './vm-file.ts';
@@ -38,12 +39,14 @@ export class MoveSource {
   private readonly catalog: VmCatalog;
   /** Since when (own monotonic clock) each move was seen in its phase. */
   private readonly since = new Map<string, number>();
+  readonly leftPaused: LeftPaused;
 
   constructor(context: Context, hypervisor: Hypervisor, peers: Peers, catalog: VmCatalog) {
     this.context = context;
     this.hypervisor = hypervisor;
     this.peers = peers;
     this.catalog = catalog;
+    this.leftPaused = new LeftPaused(context, hypervisor, peers);
   }
 
   /** Goes on with the move of this VM; resolves when nothing more can be done at this look. */

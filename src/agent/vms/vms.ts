@@ -249,7 +249,7 @@ export class VmLoop {
       this.starting.delete(uuid);
       this.endedMs.set(uuid, env.clock.monotonicMs());
       // What only waits for somebody else is looked at again on the beat, or when its record changes: never in a circle.
-      if (step === 'shut-down' || step === 'move' || step === 'prepare') return;
+      if (step !== null && waitsForOthers.includes(step)) return;
       this.wokenByTask = true;
       this.wake();
     });
@@ -290,6 +290,9 @@ export class VmLoop {
     board.guestList = number;
   }
 }
+
+/** Steps that may end without a change: the next look is on the beat. */
+const waitsForOthers: readonly GuestStep[] = ['shut-down', 'move', 'prepare', 'resume'];
 
 function isStranded({ state, stranded, autostart }: VmFile['record']): boolean {
   return state === 'stop' && stranded && autostart;

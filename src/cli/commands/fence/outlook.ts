@@ -8,6 +8,7 @@ import type { DeviceStanding } from '../../../core/device-trust.ts';
 import { levelStanding, sharedWith, standingOf } from '../../../core/device-trust.ts';
 import type { LateLevel, PlanFacts, PlannedAttempt, Proof } from '../../../core/fencers.ts';
 import { barredLevels, lateLevels, plannedAttempts, proofOf } from '../../../core/fencers.ts';
+import { afterFenced } from '../../../core/fencing.ts';
 import type { Refusal } from '../../../core/guards.ts';
 import { maxUnhealthyDefault, refusals, silentForAny } from '../../../core/guards.ts';
 import { triableLevels } from '../../../core/levels.ts';
@@ -15,7 +16,7 @@ import type { Config } from '../../../config/load.ts';
 import type { Store } from '../../../environment/store.ts';
 import { placeAll } from '../../../core/placement.ts';
 import { runningStates } from '../../../core/vm.ts';
-import { FenceLedger } from '../../../records/fence.ts';
+import { FenceLedger, recentFences } from '../../../records/fence.ts';
 import { parseRecord } from '../../../records/record.ts';
 import { tree } from '../../../records/tree.ts';
 import type { ClusterView, NodeView } from '../../cluster-view.ts';
@@ -92,11 +93,12 @@ export async function outlookOf(store: Store, config: Config, view: ClusterView,
   const plan = planOf(view, node);
   const verifiers = candidates.map(({ name }) => name).filter((name) => verifiedBy(name, ranked).has(node.name));
   const observers = monitors(ranked).filter((name) => name !== node.name);
+  const planned = plannedAttempts(plan);
   return {
     node: node.name,
     observers,
     guards: await guardsNow(store, config, view, node, observers),
-    attempts: plannedAttempts(plan).map((attempt) => {
+    attempts: planned.map((attempt) => {
       const entry = candidates.find(({ name }) => name === attempt.by)?.proofs[node.name];
       const because = entry?.levels.find(({ level }) => level === attempt.level)?.because;
       const { use, because: against } = plan.standing(attempt.level);
@@ -112,7 +114,11 @@ export async function outlookOf(store: Store, config: Config, view: ClusterView,
     late: lateLevels(plan),
     barred: barredLevels(plan),
     endsWithPerson: node.levels.includes('manual'),
-    afterwards: [...afterwards(view, node, candidates), ...(await recoveredVms(store, view, node))],
+    afterwards: [
+      roleAfterwards(view, node, candidates),
+      ...powerAfterwards(config, node, planned[0]?.level ?? 'manual'),
+      ...(await recoveredVms(store, view, node)),
+    ],
   };
 }
 
@@ -178,22 +184,27 @@ async function guardsNow(
   });
 }
 
-function afterwards(view: ClusterView, node: NodeView, candidates: readonly NodeView[]): string[] {
-  const found: string[] = [];
-  if (view.primary.holder === node.name) {
-    const next = byRank(candidates.filter((other) => other.ineligible === null))[0];
-    found.push(
-      next === undefined
-        ? 'the primary role would be free, and nobody could take it over'
-        : `the primary role would go to ${next.name} (epoch ${view.primary.epoch + 1})`,
-    );
-  } else found.push('it does not hold the primary role: nothing of that would move');
-  const { action } = node;
-  if (action !== null)
-    found.push(
-      action === 'reboot' ? 'it would be powered on again once it is recorded as fenced' : 'it would stay off',
-    );
-  return found;
+function roleAfterwards(view: ClusterView, node: NodeView, candidates: readonly NodeView[]): string {
+  if (view.primary.holder !== node.name) return 'it does not hold the primary role: nothing of that would move';
+  const next = byRank(candidates.filter((other) => other.ineligible === null))[0];
+  return next === undefined
+    ? 'the primary role would be free, and nobody could take it over'
+    : `the primary role would go to ${next.name} (epoch ${view.primary.epoch + 1})`;
+}
+
+/** Whether it would be powered on again, by the very decision of the fence; `level`: the one that is tried first. */
+function powerAfterwards(config: Config, { action, fence, maintenance }: NodeView, level: string): string[] {
+  if (action === null) return [];
+  const { event, because } = afterFenced({
+    ...{ action, level, maintenance },
+    fencesInLastHour: fence === null ? 1 : recentFences(fence, Date.now()).length,
+    maxFencesPerHour: config.fencing.maxFencesPerHour,
+  });
+  return [
+    event === 'orderPowerOn'
+      ? 'it would be powered on again once it is recorded as fenced'
+      : `it would not be powered on: ${because}`,
+  ];
 }
 
 /** What would become of its VMs, by the plan of recovery itself. */

@@ -26,15 +26,30 @@ export const run: Command = {
   async run(args) {
     const { config } = loadedConfig(args);
     const words = wordsOf(args);
+    if (config.node.role === 'worker' && !flag(args, 'no-wait'))
+      throw new CommandError(
+        exitCodes.usage,
+        'this machine is a worker (node.role) and never is primary; nothing was run. Run this on the coordinators',
+      );
     let done = 0;
     for (;;) {
+      let told: string | null = null;
       for (;;) {
         const asked = await askLocalNoded(config, { kind: 'lease', forMs: 0 }, answerMs);
         if (asked.ok && asked.answer.primary && asked.answer.epoch > done) break;
-        if (flag(args, 'no-wait')) {
-          const because = asked.ok ? asked.answer.because : asked.because;
+        const because = asked.ok
+          ? asked.answer.because
+          : `the noded of this machine does not answer on ${config.api.socket} (${asked.because})`;
+        if (flag(args, 'no-wait'))
           throw new CommandError(asked.ok ? exitCodes.failed : exitCodes.unreachable, `nothing was run: ${because}`);
-        }
+        const waiting = !asked.ok ? 'without a noded' : asked.answer.primary ? 'after it ended' : 'as secondary';
+        if (waiting !== told)
+          process.stderr.write(
+            waiting === 'after it ended'
+              ? `nodectl: waits for the next time that this machine becomes primary (it is, with epoch ${done})\n`
+              : `nodectl: waits until this machine is primary: ${because}\n`,
+          );
+        told = waiting;
         await pause(askAgainMs);
       }
       const result = await runBound(config, words).catch((error: unknown) => {

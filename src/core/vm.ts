@@ -246,7 +246,7 @@ export type GuestStep =
   /** It runs and the record does not say so. */
   | 'take-up'
   /** It stands paused for a migration that the record does not know of. */
-  | 'resume'
+  | 'end-left-paused'
   | 'shut-down'
   | 'switch-off'
   /** It is off, and that is recorded. */
@@ -318,7 +318,7 @@ function judgeRunning(facts: GuestFacts): Decision<GuestStep> {
   if (guest !== null && guest.power !== 'off') {
     const how = guest.power === 'crashed' ? keptAfterCrash : `it is ${guest.power} (${guest.reason})`;
     if (!active) return decide('take-up', how);
-    return guest.power === 'paused' && guest.reason === 'migration' ? decide('resume', how) : decide('nothing', how);
+    return guest.power === 'paused' && guest.reason === 'migration' ? decide('end-left-paused', how) : decide('nothing', how);
   }
   const reason = guest?.reason ?? 'libvirt does not know it';
   if (active && (reason === 'shutdown' || reason === 'destroyed'))

@@ -29,8 +29,6 @@ export interface Hypervisor {
   /** Asks the guest to shut down; it may take its time, or not listen. */
   shutDown(uuid: string): Promise<Answer<null>>;
   switchOff(uuid: string): Promise<Answer<null>>;
-  /** Takes up again what stands paused after a migration that did not come about. */
-  resume(uuid: string): Promise<Answer<null>>;
   /** Forgets a guest that is off. */
   remove(uuid: string): Promise<Answer<null>>;
   /**

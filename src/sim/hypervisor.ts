@@ -110,13 +110,6 @@ export class SimHypervisor implements Hypervisor {
     });
   }
 
-  resume(uuid: string): Promise<Answer<null>> {
-    return this.ask(() => {
-      if (this.guests.get(uuid)?.power === 'paused') this.set(uuid, { power: 'running', reason: 'unpaused' });
-      return ok;
-    });
-  }
-
   remove(uuid: string): Promise<Answer<null>> {
     return this.ask(() => {
       const here = this.lookUp(this.options.machine, uuid);

@@ -95,8 +95,8 @@ export class GuestActs {
       case 'take-up':
         if ((await this.locks.take(file)) === null) await changeVm(this.context, file, { active: true });
         return;
-      case 'resume':
-        return this.resume(file);
+      case 'end-left-paused':
+        return this.endLeftPaused(file);
       case 'shut-down':
         return this.askToShutDown(file);
       case 'switch-off':
@@ -191,7 +191,7 @@ export class GuestActs {
     history.happened('vm', `${name}: ${because}`, { node: self.name, evidence: { vm: name, state: 'start' } });
   }
 
-  private async resume(file: VmFile): Promise<void> {
+  private async endLeftPaused(file: VmFile): Promise<void> {
     const { uuid, name } = file.record;
     const judged = await this.source.leftPaused.judge(file);
     if (!(await standsUnchanged(this.context, file))) return;
@@ -200,10 +200,13 @@ export class GuestActs {
       this.tell(uuid, `${name} stands paused for a migration that its record does not know of: ${hindrance}`);
       return;
     }
-    const resumed = await this.hypervisor.resume(uuid);
+    const ended = await this.hypervisor.switchOff(uuid);
+    const removed = ended.ok ? await this.hypervisor.remove(uuid) : ended; // else it would count as switched off by somebody
     this.tell(
       uuid,
-      `${name} ${resumed.ok ? 'is resumed' : 'could not be resumed'}: ${resumed.ok ? judged.because : resumed.because}`,
+      removed.ok
+        ? `${name} stood paused for a migration that its record does not know of: ${judged.because}; it is switched off and starts again`
+        : `${name} could not be ended: ${removed.because}`,
     );
   }
 

@@ -1,7 +1,8 @@
 /**
  * A guest that stands paused for a migration which no record knows of: its noded was killed in the middle of it and ZooKeeper restored
- * from before it, or somebody migrated it by hand. It is taken up again by its home alone, and only when libvirt carries no migration of
- * it any more and every other node that could have taken it in has said that it does not know it, or is confirmed off (S2).
+ * from before it, or somebody migrated it by hand. It is ended and started again by its home alone, and only when libvirt carries no
+ * migration of it any more and every other node that could have taken it in has said that it does not know it, or is confirmed off (S2).
+ * It is not resumed: its copy may have run elsewhere and ended there, and what it remembers of its disks would be old.
  */
 import { decide } from '../../core/decision.ts';
 import type { Decision } from '../../core/decision.ts';
@@ -13,8 +14,8 @@ import { readFence } from '../fencing/fence-file.ts';
 import type { Peers } from '../peers.ts';
 import type { VmFile } from './vm-file.ts';
 
-/** A migration that goes well stands still for less than that. */
-const settlesWithinMs = 10_000;
+/** A migration that goes well, or that libvirt itself takes back, stands still for less than that. */
+export const settlesWithinMs = 10_000;
 
 export class LeftPaused {
   private readonly context: Context;
@@ -39,8 +40,8 @@ export class LeftPaused {
     this.since.delete(uuid);
   }
 
-  /** Whether the guest may be resumed. Asks the libvirt of every other node, so it is no business of a look at the list. */
-  async judge({ record: { uuid } }: VmFile): Promise<Decision<'resume' | 'wait'>> {
+  /** Whether the guest may be ended and started again. Asks the libvirt of every other node, so it is no business of a look at the list. */
+  async judge({ record: { uuid } }: VmFile): Promise<Decision<'end' | 'wait'>> {
     const nowMs = this.context.env.clock.monotonicMs();
     const sinceMs = this.since.get(uuid) ?? nowMs;
     this.since.set(uuid, sinceMs);
@@ -52,7 +53,7 @@ export class LeftPaused {
     const found = await Promise.all(others.map((peer) => this.whyPerhapsAt(peer, uuid)));
     const perhaps = found.find((because) => because !== null);
     return perhaps === undefined
-      ? decide('resume', 'its migration is over, and no other node knows it')
+      ? decide('end', 'its migration is over, and no other node knows it')
       : decide('wait', perhaps);
   }
 

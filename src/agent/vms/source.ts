@@ -22,7 +22,7 @@ import { vmRecordsAreOld } from '../recent-restore.ts';
 import { surveyNodes } from './capacity.ts';
 import type { VmCatalog } from './catalog.ts';
 import { lockRemoval } from './guest-lock.ts';
-import { LeftPaused } from './left-paused.ts';
+import { LeftPaused, settlesWithinMs } from './left-paused.ts';
 import { lookAt, shutGuest } from './shut-guest.ts';
 import type { VmFile } from './vm-file.ts';
 import { changeVm, moveVm, readVm } from './vm-file.ts';
@@ -183,8 +183,12 @@ export class MoveSource {
     const { uuid, name } = file.record;
     const target = move.target ?? '?';
     let told = '';
+    let pausedSinceMs: number | null = null;
     while (!duties.aborted) {
       const here = await lookAt(this.hypervisor, uuid);
+      const nowMs = env.clock.monotonicMs();
+      const isPaused = here !== 'off' && here !== 'unknown' && here.reason === 'migration';
+      pausedSinceMs = isPaused ? (pausedSinceMs ?? nowMs) : null;
       if (here === 'off') {
         const there = await this.hypervisor.guestAt(move.address ?? '', uuid);
         if (there.ok && there.value !== null && there.value.power !== 'off') return this.arrived(file, move);
@@ -202,8 +206,12 @@ export class MoveSource {
         if (there.ok && there.value?.power === 'running') {
           const ended = await this.hypervisor.switchOff(uuid); // its own copy, which has been left behind
           if (ended.ok && (await lookAt(this.hypervisor, uuid)) === 'off') return this.arrived(file, move);
-        } else if ((there.ok && there.value === null) || (await this.isOff(move, target))) {
-          await this.hypervisor.resume(uuid);
+        } else if (
+          nowMs - (pausedSinceMs ?? nowMs) >= settlesWithinMs &&
+          ((there.ok && there.value === null) || (await this.isOff(move, target)))
+        ) {
+          // Its copy may have run over there, and have ended: what this one remembers of its disks may be old.
+          if ((await this.hypervisor.switchOff(uuid)).ok) await this.hypervisor.remove(uuid);
         }
       }
       const open = `whether ${name} runs on ${self.name} or on ${target} is not known yet: ${because}`;

@@ -292,7 +292,7 @@ export class VmLoop {
 }
 
 /** Steps that may end without a change: the next look is on the beat. */
-const waitsForOthers: readonly GuestStep[] = ['shut-down', 'move', 'prepare', 'resume'];
+const waitsForOthers: readonly GuestStep[] = ['shut-down', 'move', 'prepare', 'end-left-paused'];
 
 function isStranded({ state, stranded, autostart }: VmFile['record']): boolean {
   return state === 'stop' && stranded && autostart;

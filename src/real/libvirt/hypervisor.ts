@@ -99,10 +99,6 @@ export class VirshHypervisor implements Hypervisor {
     return after.value === null || after.value.power === 'off' ? ok : no(`it is still ${after.value.power}`);
   }
 
-  resume(uuid: string): Promise<Answer<null>> {
-    return this.settle(['resume', uuid], this.settings.commandTimeout, /already running/);
-  }
-
   async remove(uuid: string): Promise<Answer<null>> {
     const before = await this.guestAt(null, uuid);
     if (!before.ok) return before;

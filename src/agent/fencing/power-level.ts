@@ -77,7 +77,7 @@ async function handleAll(
   // An earlier fencer may have sent a command: then nothing of this attempt says that none was taken.
   const wasTouched = file.record.touched;
   let isNoted = false;
-  let readOff: { readonly sign: LastSign; readonly atMs: number } | null = null;
+  let readOff: SeenOff | null = null;
   for (;;) {
     if (!file.lockStands() || duties.aborted || board.steppedDown !== null) return null;
     const answers = await Promise.all(handled.map((one) => ask(context, target, one)));
@@ -103,20 +103,19 @@ async function handleAll(
     if (next.step === 'confirm' && env.clock.monotonicMs() - startMs >= deadlineMs)
       return { off: false, because: `level ${level}: power reads off, and its BMC does not say whose it is` };
     if (next.step === 'give-up') {
+      if (readOff === null && isOrderedOff(handled, answers)) readOff = await signAt(context, target);
       const isSilent =
         readOff !== null && env.clock.monotonicMs() - readOff.atMs >= beatsWatched * readOff.sign.intervalMs;
+      // What reads off after an order is not given up at once, or nobody could say whether keepalives of before or after it were seen.
+      if (readOff !== null && !isSilent) {
+        await env.clock.sleep(config.fencing.pollInterval, duties);
+        continue;
+      }
       const { incarnation, sequence } = readOff?.sign ?? { incarnation: null, sequence: null };
       const signAtOff = isSilent ? { incarnation, sequence } : null;
       return { off: false, because: `level ${level}: ${next.because}`, signAtOff };
     }
-    if (
-      readOff === null &&
-      handled.every(({ requests }) => requests > 0) &&
-      answers.every(({ reading }) => reading.power === 'off')
-    ) {
-      const sign = await readSign(context, target);
-      readOff = sign === null ? null : { sign, atMs: env.clock.monotonicMs() };
-    }
+    if (readOff === null && isOrderedOff(handled, answers)) readOff = await signAt(context, target);
     if (next.step === 'request-off' && handled.every(isIdentified) && mayShoot(context, file)) {
       const isUntouched = !wasTouched && handled.every(({ takenAtMs }) => takenAtMs === null);
       const touched = await touch(context, target, file, isUntouched, silent);
@@ -130,6 +129,21 @@ async function handleAll(
     }
     await env.clock.sleep(config.fencing.pollInterval, duties);
   }
+}
+
+/** The last sign of life, as it stood when power first read off after an order. */
+interface SeenOff {
+  readonly sign: LastSign;
+  readonly atMs: number;
+}
+
+async function signAt(context: Context, target: string): Promise<SeenOff | null> {
+  const sign = await readSign(context, target);
+  return sign === null ? null : { sign, atMs: context.env.clock.monotonicMs() };
+}
+
+function isOrderedOff(handled: readonly Handled[], answers: readonly Answer[]): boolean {
+  return handled.every(({ requests }) => requests > 0) && answers.every(({ reading }) => reading.power === 'off');
 }
 
 /** What a device said in one pass. */

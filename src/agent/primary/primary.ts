@@ -30,6 +30,8 @@ import { TransferDesk } from './transfer-desk.ts';
 const soonMs = 500;
 /** Pause while a keepalive that was asked for is written. */
 const keepaliveSoonMs = 20;
+/** A disk that has not answered by then is not waited for before what runs is stopped. */
+const promptDiskMs = 200;
 
 export class PrimaryLoop {
   readonly tenure: Tenure;
@@ -70,27 +72,34 @@ export class PrimaryLoop {
     this.health = new Health(context, this.tenure.keeper, async () => (await this.desk.others()).length);
   }
 
-  /** Before all else: what a former life left running is stopped, and its deposed hooks run. */
+  /**
+   * Before all else: what a former life left running is stopped, and its deposed hooks run. A disk that hangs is not waited for: what runs
+   * is stopped by its status (S9), with epoch 0 in its environment, and who held what is told when the disk has answered or is given up.
+   */
   async cleanUp(): Promise<void> {
-    const { history, self } = this.context;
-    const { role, keeper, holds } = this.tenure;
-    const former = holds.endFormer();
-    await Promise.all([role.load(), this.epochs.load(), this.once.load()]);
-    let running = await former;
-    const held = await keeper.journalSays();
-    const { epoch, peer } = held ?? { epoch: 0, peer: null };
-    const facts = { node: self.name, epoch, peer, reason: 'noded was started anew' };
-    while (running !== null) {
-      await this.tenure.reset(running);
-      running = await holds.endFormer();
-    }
+    const { history, self, env } = this.context;
+    const { role, keeper } = this.tenure;
+    const loading = Promise.all([role.load(), this.epochs.load(), this.once.load()]);
+    const ending = this.endFormerCommands();
+    const saying = keeper.journalSays();
+    const prompt = await Promise.race([Promise.all([saying, ending]), env.clock.sleep(promptDiskMs)]);
+    const [known] = prompt ?? [null];
+    const runs = {
+      node: self.name,
+      epoch: known?.epoch ?? 0,
+      peer: known?.peer ?? null,
+      reason: 'noded was started anew',
+    };
     for (;;) {
-      const done = await keeper.stopWhatRuns(facts);
+      const done = await keeper.stopWhatRuns(runs);
       const found = `${self.name}: a former life left running: ${done.found.join(', ')}; ${done.because}`;
       if (done.found.length > 0) history.happened('resource', found, { node: self.name });
       if (done.ok) break;
       await this.tenure.reset(done.because);
     }
+    const [held] = await Promise.all([saying, ending, loading]);
+    const { epoch, peer } = held ?? { epoch: 0, peer: null };
+    const facts = { ...runs, epoch, peer };
     if (held === null) return;
     role.epoch = epoch;
     // It was written before the first resource started, and the memory of epochs only beside that.
@@ -100,6 +109,12 @@ export class PrimaryLoop {
     history.happened('deposed', `${self.name}: ${because}`, { node: self.name });
     await keeper.hooks('deposed', facts, null);
     await keeper.journalHeld(null);
+  }
+
+  private async endFormerCommands(): Promise<void> {
+    const { holds } = this.tenure;
+    for (let running = await holds.endFormer(); running !== null; running = await holds.endFormer())
+      await this.tenure.reset(running);
   }
 
   /** Lives until `over`; a tenure that is left then is deposed. */

@@ -7,8 +7,9 @@ import { inWords } from '../../core/decision.ts';
 import { isConfirmedOff } from '../../core/fencing.ts';
 import { placeOne } from '../../core/placement.ts';
 import type { Guest } from '../../core/vm.ts';
-import { keptAfterCrash } from '../../core/vm.ts';
+import { isOnItsWay, keptAfterCrash } from '../../core/vm.ts';
 import type { Hypervisor } from '../../environment/hypervisor.ts';
+import type { Operation } from '../../environment/store.ts';
 import { parseRecord, printRecord } from '../../records/record.ts';
 import { SessionHolder } from '../../records/registration.ts';
 import { tree } from '../../records/tree.ts';
@@ -190,11 +191,11 @@ export class MoveSource {
       const isPaused = here !== 'off' && here !== 'unknown' && here.reason === 'migration';
       pausedSinceMs = isPaused ? (pausedSinceMs ?? nowMs) : null;
       if (here === 'off') {
-        const there = await this.hypervisor.guestAt(move.address ?? '', uuid);
-        if (there.ok && there.value !== null && there.value.power !== 'off') return this.arrived(file, move);
-        if ((there.ok && there.value === null) || (await this.isOff(move, target)))
+        const there = await this.lookThere(move, uuid);
+        if (there === 'arrived' || there === 'on its way') return this.arrived(file, move);
+        if (there === 'not there')
           return this.stayed(file, move, `${because}; it is off on both sides and starts again here`);
-      } else if (here !== 'unknown' && (here.power === 'running' || here.reason !== 'migration')) {
+      } else if (here !== 'unknown' && !isPaused) {
         // Nothing may go on moving it behind our back: a virsh of a former life of noded, for instance.
         const ended = await this.hypervisor.abortMigration(uuid);
         if (ended.ok && ended.value === 'none')
@@ -202,14 +203,11 @@ export class MoveSource {
             ? this.stayed(file, move, `${because}; ${keptAfterCrash}`)
             : this.notMoved(file, move, because);
       } else if (here !== 'unknown') {
-        const there = await this.hypervisor.guestAt(move.address ?? '', uuid);
-        if (there.ok && there.value?.power === 'running') {
+        const there = await this.lookThere(move, uuid);
+        if (there === 'arrived') {
           const ended = await this.hypervisor.switchOff(uuid); // its own copy, which has been left behind
           if (ended.ok && (await lookAt(this.hypervisor, uuid)) === 'off') return this.arrived(file, move);
-        } else if (
-          nowMs - (pausedSinceMs ?? nowMs) >= settlesWithinMs &&
-          ((there.ok && there.value === null) || (await this.isOff(move, target)))
-        ) {
+        } else if (there === 'not there' && nowMs - (pausedSinceMs ?? nowMs) >= settlesWithinMs) {
           // Its copy may have run over there, and have ended: what this one remembers of its disks may be old.
           if ((await this.hypervisor.switchOff(uuid)).ok) await this.hypervisor.remove(uuid);
         }
@@ -221,10 +219,31 @@ export class MoveSource {
     }
   }
 
+  /** The other side of a migration. A guest that is known there and off has arrived, and ended there. */
+  private async lookThere(move: VmMove, uuid: string): Promise<'arrived' | 'on its way' | 'not there' | 'unknown'> {
+    const there = await this.hypervisor.guestAt(move.address ?? '', uuid);
+    if (!there.ok) return (await this.isOff(move, move.target ?? '?')) ? 'not there' : 'unknown';
+    if (there.value === null) return 'not there';
+    if (there.value.power === 'unknown') return 'unknown';
+    return isOnItsWay(there.value) ? 'on its way' : 'arrived';
+  }
+
   /** The life of the target that was to take it in is certainly over. */
   private async isOff(move: VmMove, target: string): Promise<boolean> {
     const fence = await readFence(this.context, target);
     return fence !== null && isConfirmedOff(fence.record.state) && fence.record.incarnation === move.targetIncarnation;
+  }
+
+  /**
+   * What must hold in the transaction that gives the VM to the target: its fence has gone no further. A node that is recorded as off has been
+   * recovered already, and nobody would look after a VM that is given to it later.
+   */
+  private async standingOf({ target, targetIncarnation }: VmMove): Promise<readonly Operation[] | 'off' | 'unknown'> {
+    const fence = target === null ? null : await readFence(this.context, target);
+    if (target === null || fence === null) return 'unknown';
+    const { state, incarnation } = fence.record;
+    if (isConfirmedOff(state) && incarnation === targetIncarnation) return 'off';
+    return [{ kind: 'check', path: tree.fence(target), version: fence.version }];
   }
 
   private async notMoved(file: VmFile, move: VmMove, because: string): Promise<void> {
@@ -267,35 +286,35 @@ export class MoveSource {
       leftBytes: null,
     });
     if (!(await shutGuest(this.context, this.hypervisor, file.record))) return; // the next life goes on
-    await this.insist(file, (now, unlock) =>
-      moveVm(
-        this.context,
-        now,
-        'handedOver',
-        `it was shut down on ${self.name}, and starts on ${move.target ?? '?'}`,
-        {
-          ...this.goneTo(now, move),
-          active: false,
-          lastMove: { id: move.id, ok: true, because: `by shutdown and start: ${because}`.slice(0, 1000) },
-        },
-        unlock,
-      ),
-    );
+    const text = `it was shut down on ${self.name}, and starts on ${move.target ?? '?'}`;
+    const lastMove = { id: move.id, ok: true, because: `by shutdown and start: ${because}`.slice(0, 1000) };
+    await this.insist(file, async (now, unlock) => {
+      const standing = await this.standingOf(move);
+      if (standing === 'unknown') return null;
+      const isGone = standing === 'off' || !(await this.isThere(move, move.target ?? ''));
+      return isGone
+        ? this.noted(now, move, `${move.target ?? '?'} is not there any more, so it starts again on ${self.name}`)
+        : moveVm(this.context, now, 'handedOver', text, { ...this.goneTo(now, move), active: false, lastMove }, [
+            ...unlock,
+            ...standing,
+          ]);
+    });
   }
 
   private async arrived(file: VmFile, move: VmMove): Promise<void> {
     const { self } = this.context;
     const because = `it has moved live from ${self.name} to ${move.target ?? '?'}`;
-    const isWritten = await this.insist(file, (now, unlock) =>
-      moveVm(
-        this.context,
-        now,
-        'moved',
-        because,
-        { ...this.goneTo(now, move), active: true, lastMove: { id: move.id, ok: true, because } },
-        unlock,
-      ),
-    );
+    const lastMove = { id: move.id, ok: true, because };
+    const isWritten = await this.insist(file, async (now, unlock) => {
+      const standing = await this.standingOf(move);
+      if (standing === 'unknown') return null;
+      return standing === 'off'
+        ? this.noted(now, move, `${because}, which is off since; it starts again on ${self.name}`)
+        : moveVm(this.context, now, 'moved', because, { ...this.goneTo(now, move), active: true, lastMove }, [
+            ...unlock,
+            ...standing,
+          ]);
+    });
     if (!isWritten) await this.tellWhereItIs(file, move, because);
     await this.hypervisor.remove(file.record.uuid); // as a rule nothing is left; what is, is removed at the next look
   }
@@ -329,8 +348,12 @@ export class MoveSource {
   }
 
   private async stayed(file: VmFile, move: VmMove, because: string): Promise<void> {
-    const lastMove = { id: move.id, ok: false, because: because.slice(0, 1000) };
-    await this.insist(file, (now) => moveVm(this.context, now, 'stayed', because, { move: null, lastMove }));
+    await this.insist(file, (now) => this.noted(now, move, because));
+  }
+
+  private noted(now: VmFile, { id }: VmMove, because: string): Promise<VmFile | null> {
+    const lastMove = { id, ok: false, because: because.slice(0, 1000) };
+    return moveVm(this.context, now, 'stayed', because, { move: null, lastMove });
   }
 
   /** It went off before anything was moved. */

@@ -17,9 +17,13 @@ async function storeNowMs(context: Context): Promise<number | null> {
   return read.ok ? read.modifiedWallMs : null;
 }
 
-/** Null: the store did not answer. */
-export async function readMaintenance(context: Context, path: string): Promise<ReadMaintenance | null> {
-  const read = await context.env.store.read(path);
+/** Null: the store did not answer. `onChange` hears of the next change, if the record exists. */
+export async function readMaintenance(
+  context: Context,
+  path: string,
+  onChange?: () => void,
+): Promise<ReadMaintenance | null> {
+  const read = await context.env.store.read(path, onChange);
   if (!read.ok) return read.code === 'no-node' ? { reason: null, keepsRole: false } : null;
   if (read.text === '') return { reason: null, keepsRole: false };
   const parsed = parseRecord(Maintenance, read.text);

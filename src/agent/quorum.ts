@@ -55,18 +55,26 @@ export class QuorumLoop {
   private stopped = new Set<string>();
   private told = '';
   private others: readonly OtherCoordinator[] = [];
+  private readonly bell: Bell;
+  /** An excuse has changed since it was read, or may have: watches end with their connection. */
+  private mustRead = true;
+  private readonly onExcuse = () => {
+    this.mustRead = true;
+    this.bell.ring();
+  };
   private doing = 'the store is there';
 
   constructor(context: Context, peers: Peers) {
     this.context = context;
     this.peers = peers;
+    this.bell = new Bell(context.env.clock, context.duties);
   }
 
   async run(): Promise<void> {
     const { env, duties } = this.context;
     await this.recalled();
-    const bell = new Bell(env.clock, duties);
-    const stopListening = env.store.onSession(bell.ring);
+    const { bell } = this;
+    const stopListening = env.store.onSession(this.onExcuse);
     while (!duties.aborted) {
       bell.listen();
       const nowMs = env.clock.monotonicMs();
@@ -115,7 +123,7 @@ export class QuorumLoop {
     this.told = '';
     this.others = [];
     this.doing = 'the store is there';
-    if (nowMs - this.keptAtMs < keepMs) return;
+    if (!this.mustRead && nowMs - this.keptAtMs < keepMs) return;
     this.keptAtMs = nowMs;
     await this.keep();
   }
@@ -171,7 +179,8 @@ export class QuorumLoop {
     return Promise.all(
       others.map(async (peer) => {
         const asked = await askAboutStore(this.context, peer, apiDeadlineMs);
-        const excused = this.excused[peer.name] ?? null;
+        const view = this.context.board.peers.get(peer.name);
+        const excused = view?.verdict === 'stopped' ? view.because : (this.excused[peer.name] ?? null);
         if (asked.ok)
           return {
             name: peer.name,
@@ -221,13 +230,20 @@ export class QuorumLoop {
     }
   }
 
-  /** Writes what is known of the peers to the disk, when it has changed. */
+  /**
+   * Writes what is known of the peers to the disk, when it has changed. Excuses are read when they change: the quorum may be lost a moment
+   * after an operator has declared a maintenance.
+   */
   private async keep(): Promise<void> {
     const { env } = this.context;
     const registrations = this.peers.all();
     if (registrations.length === 0) return;
+    this.mustRead = false;
     const excused = await this.excuses(registrations);
-    if (excused === null) return;
+    if (excused === null) {
+      this.mustRead = true;
+      return;
+    }
     this.excused = excused;
     const devices = this.context.devices.allRemembered();
     const mark = printRecord({ excused, devices });
@@ -252,12 +268,15 @@ export class QuorumLoop {
     const { context } = this;
     const found: Record<string, string> = {};
     const stopped = new Set<string>();
-    const cluster = await readMaintenance(context, tree.maintenance);
-    if (cluster === null) return null;
+    const [cluster, declared] = await Promise.all([
+      readMaintenance(context, tree.maintenance, this.onExcuse),
+      context.env.store.list(tree.maintenance, this.onExcuse),
+    ]);
+    if (cluster === null || !declared.ok) return null;
     for (const { name } of registrations.filter((peer) => peer.role === 'coordinator')) {
       const [own, fence] = await Promise.all([
-        readMaintenance(context, tree.nodeMaintenance(name)),
-        readFence(context, name),
+        readMaintenance(context, tree.nodeMaintenance(name), this.onExcuse),
+        readFence(context, name, this.onExcuse),
       ]);
       if (own === null || fence === null) return null;
       const view = context.board.peers.get(name);

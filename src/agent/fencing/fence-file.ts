@@ -219,12 +219,13 @@ export async function readLedger(context: Context, onChange?: () => void): Promi
 export async function readFence(
   context: Context,
   target: string,
+  onChange?: () => void,
 ): Promise<{ record: FenceRecord; version: number } | null> {
   const { store } = context.env;
-  let read = await store.read(tree.fence(target));
+  let read = await store.read(tree.fence(target), onChange);
   if (!read.ok && read.code === 'no-node') {
     await store.create(tree.fence(target), printRecord(noFence(target)), 'persistent');
-    read = await store.read(tree.fence(target));
+    read = await store.read(tree.fence(target), onChange);
   }
   if (!read.ok) return null;
   if (read.text === '') return { record: noFence(target), version: read.version };

@@ -58,7 +58,7 @@ export class GuestActs {
     for (const map of [this.starts, this.lastTrouble, this.asked, this.told])
       for (const uuid of map.keys()) if (!uuids.has(uuid)) map.delete(uuid);
     this.locks.forgetAllBut(uuids);
-    this.source.leftPaused.forgetAllBut(uuids);
+    this.source.forgetAllBut(uuids);
   }
 
   /** All is well with it: its next trouble is told again. */

@@ -7,7 +7,7 @@ import { realClock } from '../real/clock.ts';
 import { HttpPeerApi } from '../real/http/peer-api.ts';
 import type { WebSettings } from '../real/http/web.ts';
 import { VirshHypervisor } from '../real/libvirt/hypervisor.ts';
-import { fileJournal } from '../real/journal.ts';
+import { fileJournal, memoryJournal } from '../real/journal.ts';
 import { lookups } from '../real/lookup.ts';
 import { measuredStore } from '../real/measured-store.ts';
 import type { RealMetrics } from '../real/metrics.ts';
@@ -98,6 +98,7 @@ export async function wireAgent({
       primary: realResources(config.primary),
       commands: cgroupCommands,
       journal: fileJournal(config.node.stateDir),
+      memory: memoryJournal(config.api.socket),
       peerApi,
       hypervisor: config.vms.enabled ? new VirshHypervisor(config.vms) : null,
       storageFence: realStorageFence(config.vms),

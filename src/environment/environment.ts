@@ -41,6 +41,8 @@ export interface Environment {
   readonly primary: PrimaryResources;
   readonly commands: BoundCommands;
   readonly journal: Journal;
+  /** A journal that ends with the machine, in a file system in memory: it answers while the disk hangs. Null: there is none. */
+  readonly memory: Journal | null;
   readonly peerApi: PeerApi;
   readonly reset: Reset;
   /** Null: none is configured. */

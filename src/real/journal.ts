@@ -1,6 +1,7 @@
 /** Small files on the disk: written beside, synced, renamed, so that a reader sees the old or the new (JOURNAL1, JOURNAL2). */
+import { mkdirSync, readFileSync, renameSync, statfsSync, writeFileSync } from 'node:fs';
 import { mkdir, open, readFile, rename } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { Journal } from '../environment/journal.ts';
 
 export function fileJournal(dir: string): Journal {
@@ -17,6 +18,41 @@ export function fileJournal(dir: string): Journal {
       const written = tail.then(() => writeSynced(dir, name, text));
       tail = written;
       return written;
+    },
+  };
+}
+
+/** tmpfs and ramfs, by their numbers in statfs(2). */
+const inMemory: readonly number[] = [0x01021994, 0x858458f6];
+
+/**
+ * Small files beside the socket of noded, named after it. Null: they would not lie in memory. Synchronous on purpose: the kernel answers
+ * them from memory, and they must not wait behind a hung disk for one of Node's few threads.
+ */
+export function memoryJournal(socket: string): Journal | null {
+  const place = (name: string) => join(dirname(socket), `.${basename(socket)}.${name}`);
+  try {
+    mkdirSync(dirname(socket), { recursive: true });
+    if (!inMemory.includes(statfsSync(dirname(socket)).type)) return null;
+  } catch {
+    return null;
+  }
+  return {
+    read(name) {
+      try {
+        return Promise.resolve(readFileSync(place(name), 'utf8'));
+      } catch {
+        return Promise.resolve(null);
+      }
+    },
+    write(name, text) {
+      try {
+        writeFileSync(`${place(name)}.new`, text, { mode: 0o600 });
+        renameSync(`${place(name)}.new`, place(name));
+        return Promise.resolve(null);
+      } catch (error) {
+        return Promise.resolve(`${place(name)}: ${error instanceof Error ? error.message : String(error)}`);
+      }
     },
   };
 }

@@ -31,6 +31,8 @@ export class SimMachine {
   readonly copying = new Map<string, () => void>();
   /** The disk: noded's small files. */
   readonly disk = new Map<string, string>();
+  /** A file system in memory: it ends with the power. */
+  readonly memory = new Map<string, string>();
   /** When the watchdog was fed last; null: it is not armed. */
   watchdogFedMs: number | null = null;
   /** By how much its wall clock is wrong; it stays so through reboots. */
@@ -62,6 +64,7 @@ export class SimMachine {
     this.running.clear();
     this.guests.clear();
     this.copying.clear();
+    this.memory.clear();
     this.cgroups.clear();
     for (const guard of this.guards.values()) guard.die();
     this.guards.clear();

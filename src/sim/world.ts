@@ -273,6 +273,7 @@ export class World {
         this.onResource(name, cgroup, false, null);
       }),
       journal: simJournal(machine.disk, process, () => this.hanging.has(`${name} disk`)),
+      memory: simJournal(machine.memory, process, () => false),
       peerApi: new SimPeerApi({
         process,
         random: random.fork(),

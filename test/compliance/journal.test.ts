@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Journal } from '../../src/environment/journal.ts';
-import { fileJournal } from '../../src/real/journal.ts';
+import { fileJournal, memoryJournal } from '../../src/real/journal.ts';
 import { VirtualTime } from '../../src/sim/clock.ts';
 import { simJournal } from '../../src/sim/journal.ts';
 import { SimProcess } from '../../src/sim/process.ts';
@@ -18,8 +18,18 @@ interface JournalUnderTest {
 const dir = mkdtempSync(join(tmpdir(), 'nk-journal-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
+const inMemory = mkdtempSync('/dev/shm/nk-journal-');
+afterAll(() => rmSync(inMemory, { recursive: true, force: true }));
+
+function mustBeInMemory(): Journal {
+  const journal = memoryJournal(join(inMemory, 'run', 'noded.sock'));
+  if (journal === null) throw new Error('/dev/shm is no file system in memory');
+  return journal;
+}
+
 const sides: readonly [string, () => JournalUnderTest][] = [
   ['real', () => ({ open: () => fileJournal(join(dir, 'state', 'deep')), settle: (work) => work })],
+  ['real, in memory', () => ({ open: mustBeInMemory, settle: (work) => work })],
   [
     'simulated',
     () => {
@@ -70,7 +80,15 @@ it('JOURNAL2: a file is written beside and renamed, for root only, and nothing e
   expect(statSync(join(place, 'r.json')).mode & 0o077).toBe(0);
 });
 
+it('JOURNAL4: what does not lie in memory is no journal in memory', () => {
+  expect(memoryJournal('/proc/1/noded.sock')).toBeNull();
+});
+
 it('JOURNAL3: a place that cannot be written is told, not thrown', async () => {
+  const journal = memoryJournal(join(inMemory, 'gone', 'noded.sock'));
+  rmSync(join(inMemory, 'gone'), { recursive: true });
+  expect(await journal?.write('a', 'b')).toMatch(/ENOENT/);
+  expect(await journal?.read('a')).toBeNull();
   writeFileSync(join(dir, 'file'), '');
   expect(await fileJournal(join(dir, 'file', 'below')).write('a', 'b')).toMatch(/ENOTDIR|EEXIST/);
 });

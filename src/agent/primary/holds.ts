@@ -4,7 +4,8 @@
  * its own clock; this is the second one that does: a command whose guard is stopped, killed or slow is ended from here as soon
  * as its promise has run out, and what cannot be ended keeps the role on this node.
  *
- * The cgroups stand on the disk while their commands run: the next run of noded ends what this one leaves.
+ * The cgroups are noted while their commands run, in memory where that is possible (a disk that hangs must not hide them): the next run of
+ * noded ends what this one leaves.
  */
 import { inWords } from '../../core/decision.ts';
 import { HoldsJournal, holdsFile } from '../../records/journal.ts';
@@ -68,7 +69,7 @@ export class Holds {
     const trouble = request.cgroup === null ? null : await this.save();
     if (trouble === null) return null;
     this.holds.delete(request.id);
-    return `what runs under the role could not be noted on the disk: ${trouble}`;
+    return `what runs under the role could not be noted: ${trouble}`;
   }
 
   /** The promise is longer now. False: the hold has ended, and so has its command. */
@@ -130,7 +131,7 @@ export class Holds {
   /** What a previous run of noded on this machine left running. Null: nothing of it is left. */
   async endFormer(): Promise<string | null> {
     const { env, history, self } = this.context;
-    const text = await env.journal.read(holdsFile);
+    const text = await (env.memory ?? env.journal).read(holdsFile);
     const parsed = text === null ? null : parseRecord(HoldsJournal, text);
     const cgroups = parsed?.ok === true ? parsed.record.cgroups : [];
     if (parsed?.ok === false) env.log.error('journal not readable', { because: `${holdsFile}: ${parsed.because}` });
@@ -177,10 +178,10 @@ export class Holds {
 
   /** One after another: the newest list is the last one written. */
   private save(): Promise<string | null> {
-    const { journal, log } = this.context.env;
+    const { journal, memory, log } = this.context.env;
     this.saving = this.saving.then(async () => {
       const cgroups = [...this.holds.values()].flatMap(({ cgroup }) => (cgroup === null ? [] : [cgroup]));
-      const trouble = await journal.write(holdsFile, printRecord({ schema: 1, cgroups }));
+      const trouble = await (memory ?? journal).write(holdsFile, printRecord({ schema: 1, cgroups }));
       if (trouble !== null) log.error('journal not written', { because: trouble });
       return trouble;
     });

@@ -62,10 +62,15 @@ export async function claimName(context: Context): Promise<Claimed> {
 }
 
 /** Null: the name is free now. */
-async function clearFormerLife({ env, self }: Context, path: string): Promise<Claimed | null> {
+async function clearFormerLife({ env, self, history }: Context, path: string): Promise<Claimed | null> {
   const { bootId, machineId } = env.machine;
   const read = await env.store.read(path);
   if (!read.ok) return read.code === 'no-node' ? null : { kind: 'wait', because: read.because };
+  if (read.owner === null) {
+    const because = `${path} is of no session, so it holds no name: somebody wrote it by hand; it is removed`;
+    history.happened('record-unreadable', because, { node: self.name });
+    return freed(await env.store.remove(path, read.version), 'a record of no session held the name');
+  }
   const parsed = parseRecord(SessionHolder, read.text);
   if (!parsed.ok)
     return { kind: 'wait', because: `${path} is held by a session whose record cannot be read: ${parsed.because}` };

@@ -115,6 +115,19 @@ export class FenceFile {
     return { ok: false, code: 'not-connected', because: 'the store stayed away' };
   }
 
+  /**
+   * Strikes out the ledger's entry of a fence that the record does not know of (any more), as it is when the record was spoilt: nobody could
+   * go on with it, and it would keep its place among the fences at once. By version: false, nothing was struck out.
+   */
+  async settleLedger(): Promise<boolean> {
+    const read = await readLedger(this.context);
+    if (read === null || !(this.target in read.ledger.entries) || !this.lockStands()) return false;
+    const settled = entered(read.ledger, this.target, this.record);
+    if (this.target in settled.entries) return false;
+    const write = { kind: 'write', path: tree.fencing, text: printRecord(settled), version: read.version } as const;
+    return (await this.context.env.store.commit([...this.stands(), write])).ok;
+  }
+
   private async tryWrite(
     next: FenceRecord,
     also: readonly Operation[],

@@ -16,6 +16,7 @@ import { recordWord, shoot } from './fence-attempt.ts';
 import { FenceFile, readFence, readLedger } from './fence-file.ts';
 import { FenceRequests } from './fence-requests.ts';
 import { FenceStarter } from './fence-start.ts';
+import { stillHolds } from './fence-intent.ts';
 import type { Trigger } from './fence-intent.ts';
 import { takesWord } from './fence-word.ts';
 import { amendLateOrder } from './late-order.ts';
@@ -254,6 +255,10 @@ export class FencingLoop {
       case 'finished':
       case 'closed':
       case 'cancelled':
+        if (trigger.kind === 'resume' && (await file.settleLedger())) {
+          const because = `the record of the fence of ${target} shows none that is under way: it is struck out of the ledger`;
+          this.context.history.happened('fence-step', because, { node: target });
+        }
         if (
           trigger.kind === 'request' ||
           (trigger.kind === 'verdict' && !this.isConfirmedOff(target, trigger.memory.incarnation))
@@ -266,16 +271,15 @@ export class FencingLoop {
 
   /** An operator's word stands in for a reading, wherever the fence has come to; a node that is recorded as off is off already. */
   private async takeWord(target: string, trigger: Extract<Trigger, { kind: 'word' }>, file: FenceFile): Promise<void> {
-    const { state } = file.record;
-    if (state === 'fenced' || state === 'restoring') {
-      if (!(await this.stands(file))) return;
-      if ((await takesWord(this.context, this.peers, this.refusals, target, trigger, file)) !== null)
-        await this.finish(target, file);
+    const taken = await takesWord(this.context, this.peers, this.refusals, target, trigger, file);
+    if (taken === null) return;
+    // Power on was ordered already: the word changes nothing of that, and the fence goes on.
+    if (file.record.state === 'restoring') {
+      const asked = stillHolds(target, trigger, taken.sign);
+      if ((await this.context.env.store.commit([...file.stands(), ...asked])).ok) await this.finish(target, file);
       return;
     }
-    const sign = await takesWord(this.context, this.peers, this.refusals, target, trigger, file);
-    if (sign === null) return;
-    await recordWord(this.context, this.peers, target, file, trigger, sign.version);
+    await recordWord(this.context, this.peers, target, file, trigger, taken);
     this.remember(target, file.record);
   }
 

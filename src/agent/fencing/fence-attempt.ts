@@ -21,6 +21,7 @@ import { stillHolds } from './fence-intent.ts';
 import type { Trigger } from './fence-intent.ts';
 import type { Taken } from './fence-word.ts';
 import type { LevelOutcome } from './level-outcome.ts';
+import { isOldFence } from './recent-fences.ts';
 import { powerLevel } from './power-level.ts';
 import { restore } from './restore.ts';
 import { watchdogLevel } from './watchdog-level.ts';
@@ -153,18 +154,18 @@ async function recordFenced(
 ): Promise<'recorded' | 'again' | 'lost'> {
   const { env, history } = context;
   const { confirmedWallMs, signVersion } = outcome;
-  const recordedWallMs = env.clock.wallMs();
+  const { state } = file.record;
+  // A word over what is recorded as fenced already is no further fence.
+  const recentWallMs =
+    state === 'fenced'
+      ? file.record.recentWallMs
+      : recentFences(file.record, env.clock.wallMs(), (at) => isOldFence(context, target, at));
+  const recordedWallMs = recentWallMs.at(-1) ?? env.clock.wallMs();
   // S1, S2: what is freed with this record is free only if no keepalive has come since the last look.
   const silent = signVersion === null ? [] : [keepaliveIs(target, signVersion)];
   const moved = await file.move(
     event,
-    {
-      ...changes,
-      level,
-      confirmedWallMs,
-      recordedWallMs,
-      ...(file.record.state === 'fenced' ? {} : { recentWallMs: recentFences(file.record, recordedWallMs) }),
-    },
+    { ...changes, level, confirmedWallMs, recordedWallMs, recentWallMs: [...recentWallMs] },
     [...silent, ...also],
     true,
     allows,

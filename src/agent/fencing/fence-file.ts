@@ -21,6 +21,7 @@ import { parseRecord, printRecord } from '../../records/record.ts';
 import { tree } from '../../records/tree.ts';
 import type { Context } from '../context.ts';
 import type { HeldLock } from '../lock.ts';
+import { sawFences } from './recent-fences.ts';
 
 export type Moved =
   | { readonly ok: true; readonly actions: readonly FenceAction[] }
@@ -242,7 +243,10 @@ export async function readFence(
   if (!read.ok) return null;
   if (read.text === '') return { record: noFence(target), version: read.version };
   const parsed = parseRecord(FenceRecord, read.text);
-  if (parsed.ok) return { record: parsed.record, version: read.version };
+  if (parsed.ok) {
+    sawFences(context, target, parsed.record);
+    return { record: parsed.record, version: read.version };
+  }
   context.history.happened(
     'record-unreadable',
     `${tree.fence(target)} cannot be read: ${parsed.because}; it counts as no fence`,

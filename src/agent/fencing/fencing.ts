@@ -20,6 +20,7 @@ import { stillHolds } from './fence-intent.ts';
 import type { Trigger } from './fence-intent.ts';
 import { takesWord } from './fence-word.ts';
 import { amendLateOrder } from './late-order.ts';
+import { FencesWatch } from './recent-fences.ts';
 import { Refusals } from './refusals.ts';
 import { Resumer } from './resume.ts';
 import { silentToOthers } from './seen-by-others.ts';
@@ -51,6 +52,7 @@ export class FencingLoop {
   private readonly onHint = () => void this.tick();
   /** Orders of lost fences that are being made good. */
   private readonly amends = new Set<Promise<void>>();
+  private readonly watch = new FencesWatch();
   private ticking = false;
 
   constructor(
@@ -63,7 +65,10 @@ export class FencingLoop {
     this.presentCoordinators = presentCoordinators;
     context.board.confirmedOff = this.confirmed;
     this.refusals = new Refusals(context);
-    this.requests = new FenceRequests(context, this.refusals);
+    this.requests = new FenceRequests(context, this.refusals, (node, fenceId) => {
+      const seen = this.seen.get(node);
+      return seen?.mark.startsWith(`${fenceId} finished `) === true ? context.env.clock.monotonicMs() - seen.sinceMs : 0;
+    });
     this.starter = new FenceStarter(
       context,
       peers,
@@ -101,6 +106,8 @@ export class FencingLoop {
         this.begin(node, trigger);
       const ledger = await readLedger(this.context, this.onHint);
       if (ledger === null) return;
+      const known = this.peers.all().map(({ name }) => name);
+      await this.watch.look(this.context, known);
       const { entries } = ledger.ledger;
       for (const name of [...this.seen.keys()]) if (!(name in entries)) this.seen.delete(name);
       this.forgetStrangers();

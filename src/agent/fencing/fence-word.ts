@@ -42,7 +42,6 @@ export async function takesWord(
   const devices = openDevices(env.secrets, peers.get(target), target);
   const own = devices.ok ? await trustedDevices(context, target, devices.value, false) : [];
   await env.clock.sleep(Math.round(before.intervalMs * beatsWatched), duties);
-  if (duties.aborted) return null;
   // After the watch: who was switched on in it has not published yet.
   const power = await powerOf(context, target, own);
   const after = await readSign(context, target);
@@ -88,7 +87,10 @@ function isAnsweredBy(
     return { guard: alreadyFenced, because: `${who}${target} is recorded as off` };
   }
   if ((state === 'fenced' || state === 'restoring') && now.incarnation !== null && now.incarnation !== incarnation)
-    return { guard: 'incarnation', because: `its fence is about an incarnation that is over: ${target} has come back since` };
+    return {
+      guard: 'incarnation',
+      because: `its fence is about an incarnation that is over: ${target} has come back since`,
+    };
   return null;
 }
 

@@ -67,7 +67,9 @@ export class FencingLoop {
     this.refusals = new Refusals(context);
     this.requests = new FenceRequests(context, this.refusals, (node, fenceId) => {
       const seen = this.seen.get(node);
-      return seen?.mark.startsWith(`${fenceId} finished `) === true ? context.env.clock.monotonicMs() - seen.sinceMs : 0;
+      return seen?.mark.startsWith(`${fenceId} finished `) === true
+        ? context.env.clock.monotonicMs() - seen.sinceMs
+        : 0;
     });
     this.starter = new FenceStarter(
       context,

@@ -199,8 +199,7 @@ function powerAfterwards(config: Config, { action, fence, maintenance }: NodeVie
   const { event, because } = afterFenced({
     ...{ action, level, maintenance },
     // The coordinators count by what they have seen themselves; nodectl has only the wall times in the record.
-    fencesInLastHour:
-      fence === null ? 1 : recentFences(fence, nowMs, (at) => Math.abs(nowMs - at) >= hourMs).length,
+    fencesInLastHour: fence === null ? 1 : recentFences(fence, nowMs, (at) => Math.abs(nowMs - at) >= hourMs).length,
     maxFencesPerHour: config.fencing.maxFencesPerHour,
   });
   return [

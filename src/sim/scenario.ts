@@ -267,7 +267,9 @@ function mark(world: World, node: string, left: boolean): void {
  */
 function meant(world: World, word: string): string {
   if (word === 'FENCER')
-    return world.trace.lines.findLast(({ event }) => /(^|: )(fence-(intent|resumed)|fenced)$/.test(event))?.node ?? word;
+    return (
+      world.trace.lines.findLast(({ event }) => /(^|: )(fence-(intent|resumed)|fenced)$/.test(event))?.node ?? word
+    );
   const [, side, vm] = /^(HOME|TARGET)-(.+)$/.exec(word) ?? [];
   if (vm !== undefined) {
     const record = readSimVm(world, vm);

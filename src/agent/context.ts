@@ -120,6 +120,8 @@ export interface Board {
   readonly nodesBefore: NodesBefore;
   /** The life of each node that is recorded as off. */
   confirmedOff: ReadonlyMap<string, string | null>; // fencing
+  /** The fences in each node's record, and since when (monotonic) this coordinator has seen them there. */
+  readonly fencesSeen: Map<string, ReadonlyMap<number, number>>; // fencing
   /** Of which restore (setBackAtMs) every coordinator has been heard; null: of none. */
   roleHeardOfMs: number | null; // epoch-memory
   /** Of which restore (setBackAtMs) every node has said which guests it runs; null: of none. */
@@ -190,6 +192,7 @@ export function newBoard(role: NodeRole): Board {
     hasNobodyToAsk: false,
     nodesBefore: new NodesBefore(),
     confirmedOff: new Map(),
+    fencesSeen: new Map(),
     roleHeardOfMs: null,
     vmsHeardOfMs: null,
     proofs: new Map(),

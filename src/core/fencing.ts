@@ -3,7 +3,8 @@
  * holds the record's lock may move it, so a fence survives its fencer (R27).
  *
  * F1 (S4) only power readings of "off" after a power-off command, the end of an armed watchdog's bound (S1c) or an
- *    operator's confirmation leads to `fenced`; no exit code, no timeout, no silence of a BMC does.
+ *    operator's confirmation leads to `fenced`; no exit code, no timeout, no silence of a BMC does. A confirmation leads there
+ *    in one step, from wherever the fence has come to: an intent would be gone on with, by commands, if its taker died.
  * F2 Once a power-off command may have been sent (`touched` in the record, written before the first one) there is no way
  *    back within the attempt. Before that, and between attempts (`failed`), a node that publishes again cancels its fence
  *    (S3); so does another incarnation of it, and the node itself where no coordinator is left that could continue. An
@@ -32,6 +33,7 @@ export type FenceEvent =
   | 'watchdogCertain'
   | 'operatorConfirms'
   | 'passedOn'
+  | 'heldBack'
   | 'fencerGone'
   | 'levelsExhausted'
   | 'retryDue'
@@ -55,6 +57,8 @@ const already = { ignored: 'a fence of this node is already under way' } as cons
 const begin = { to: 'intent', actions: ['shoot'] } as const;
 const notTried = { ignored: 'no attempt is under way' } as const;
 const isOff = { ignored: 'the node is recorded as fenced; a fence is not undone' } as const;
+/** A word switches nothing: it needs no intent before it, and none that somebody else could go on with by commands. */
+const word = { to: 'fenced', actions: ['announce', 'free-what-it-held'] } as const;
 const shot = { impossible: 'power is only ordered on after the fence was recorded' } as const;
 
 export const fenceTable: Table<FenceState, FenceEvent, FenceAction> = {
@@ -62,8 +66,9 @@ export const fenceTable: Table<FenceState, FenceEvent, FenceAction> = {
     verdict: begin,
     powerReadsOff: noFence,
     watchdogCertain: noFence,
-    operatorConfirms: noFence,
+    operatorConfirms: word,
     passedOn: noFence,
+    heldBack: noFence,
     fencerGone: noFence,
     levelsExhausted: noFence,
     retryDue: noFence,
@@ -84,8 +89,9 @@ export const fenceTable: Table<FenceState, FenceEvent, FenceAction> = {
     verdict: already,
     powerReadsOff: { to: 'fenced', actions: ['announce', 'free-what-it-held'] },
     watchdogCertain: { to: 'fenced', actions: ['announce', 'free-what-it-held'] },
-    operatorConfirms: { to: 'fenced', actions: ['announce', 'free-what-it-held'] },
+    operatorConfirms: word,
     passedOn: { to: 'failed', actions: [] },
+    heldBack: { to: 'failed', actions: [] },
     fencerGone: { to: 'cancelled', actions: ['announce'] },
     levelsExhausted: { to: 'failed', actions: ['raise-alarm'] },
     retryDue: already,
@@ -106,8 +112,9 @@ export const fenceTable: Table<FenceState, FenceEvent, FenceAction> = {
     verdict: already,
     powerReadsOff: isOff,
     watchdogCertain: isOff,
-    operatorConfirms: isOff,
+    operatorConfirms: word,
     passedOn: isOff,
+    heldBack: isOff,
     fencerGone: isOff,
     levelsExhausted: isOff,
     retryDue: isOff,
@@ -130,6 +137,7 @@ export const fenceTable: Table<FenceState, FenceEvent, FenceAction> = {
     watchdogCertain: isOff,
     operatorConfirms: isOff,
     passedOn: isOff,
+    heldBack: isOff,
     fencerGone: isOff,
     levelsExhausted: isOff,
     retryDue: isOff,
@@ -150,8 +158,9 @@ export const fenceTable: Table<FenceState, FenceEvent, FenceAction> = {
     verdict: begin,
     powerReadsOff: isOff,
     watchdogCertain: isOff,
-    operatorConfirms: isOff,
+    operatorConfirms: word,
     passedOn: isOff,
+    heldBack: isOff,
     fencerGone: isOff,
     levelsExhausted: isOff,
     retryDue: isOff,
@@ -172,8 +181,9 @@ export const fenceTable: Table<FenceState, FenceEvent, FenceAction> = {
     verdict: begin,
     powerReadsOff: noFence,
     watchdogCertain: noFence,
-    operatorConfirms: noFence,
+    operatorConfirms: word,
     passedOn: noFence,
+    heldBack: noFence,
     fencerGone: noFence,
     levelsExhausted: noFence,
     retryDue: noFence,
@@ -194,8 +204,9 @@ export const fenceTable: Table<FenceState, FenceEvent, FenceAction> = {
     verdict: begin,
     powerReadsOff: { impossible: 'a fence goes on from failed only through a new intent' },
     watchdogCertain: { impossible: 'a fence goes on from failed only through a new intent' },
-    operatorConfirms: { impossible: 'a fence goes on from failed only through a new intent' },
+    operatorConfirms: word,
     passedOn: { ignored: 'no attempt is under way' },
+    heldBack: { ignored: 'no attempt is under way' },
     fencerGone: { ignored: 'no attempt is under way' },
     levelsExhausted: { ignored: 'the attempt has already failed' },
     retryDue: begin,
@@ -216,8 +227,9 @@ export const fenceTable: Table<FenceState, FenceEvent, FenceAction> = {
     verdict: begin,
     powerReadsOff: noFence,
     watchdogCertain: noFence,
-    operatorConfirms: noFence,
+    operatorConfirms: word,
     passedOn: noFence,
+    heldBack: noFence,
     fencerGone: noFence,
     levelsExhausted: noFence,
     retryDue: noFence,

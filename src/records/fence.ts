@@ -61,7 +61,10 @@ export const FenceRecord = z.object({
   /** An operator's reason why its devices are the right ones although they seem to be another machine's; null: none given. */
   deviceIsRight: z.string().max(500).nullable().default(null),
   steps: z.array(FenceStep).max(fenceStepsMax),
-  /** Wall times at which fences of this node were recorded in the last hour (loop guard; a limit on loops, not a safety argument). */
+  /**
+   * The fences of this node that were recorded in the last hour (loop guard), each by the wall time of its fencer: a name, no two are
+   * equal. How old they are each coordinator knows by its own clock (agent/fencing/recent-fences.ts).
+   */
   recentWallMs: z.array(z.number()).max(50),
 });
 export type FenceRecord = z.output<typeof FenceRecord>;
@@ -113,11 +116,18 @@ export function withSteps(record: FenceRecord, steps: readonly FenceStep[]): Fen
   return { ...record, steps: kept };
 }
 
-const hourMs = 3_600_000;
+export const hourMs = 3_600_000;
 
-/** The fences of the last hour with the one that is recorded now. A fence that fails or is cancelled is none. */
-export function recentFences({ recentWallMs }: FenceRecord, nowWallMs: number): number[] {
-  return [...recentWallMs.filter((at) => Math.abs(nowWallMs - at) < hourMs), nowWallMs].slice(-50);
+/** The fences of the last hour with the one that is recorded now, which is the last. A fence that fails or is cancelled is none. */
+export function recentFences(
+  { recentWallMs }: FenceRecord,
+  nowWallMs: number,
+  isOld: (at: number) => boolean,
+): readonly [...number[], number] {
+  const recent = recentWallMs.filter((at) => !isOld(at)).slice(-49);
+  let at = nowWallMs;
+  while (recentWallMs.includes(at)) at += 1;
+  return [...recent, at];
 }
 
 /** The ledger with `record`'s node entered or struck out. */

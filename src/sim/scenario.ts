@@ -262,12 +262,14 @@ function mark(world: World, node: string, left: boolean): void {
 }
 
 /**
- * Stories need not guess who it will be: FENCER is who began, or went on with, a fence last, PRIMARY whom the record names, HOME-vm1
+ * Stories need not guess who it will be: FENCER is who began, went on with, or recorded a fence last, PRIMARY whom the record names, HOME-vm1
  * where vm1 is, TARGET-vm1 where it is going (or is).
  */
 function meant(world: World, word: string): string {
   if (word === 'FENCER')
-    return world.trace.lines.findLast(({ event }) => /(^|: )fence-(intent|resumed)$/.test(event))?.node ?? word;
+    return (
+      world.trace.lines.findLast(({ event }) => /(^|: )(fence-(intent|resumed)|fenced)$/.test(event))?.node ?? word
+    );
   const [, side, vm] = /^(HOME|TARGET)-(.+)$/.exec(word) ?? [];
   if (vm !== undefined) {
     const record = readSimVm(world, vm);

@@ -181,6 +181,12 @@ export const mutations: readonly Mutation[] = [
   },
   {
     rule: 'S3',
+    what: "a person's word that a node is off is written as an intent",
+    edits: [core('fencing.ts', "const word = { to: 'fenced',", "const word = { to: 'intent',")],
+    within: 200,
+  },
+  {
+    rule: 'S3',
     what: 'any number of fences at once',
     edits: [
       agent(

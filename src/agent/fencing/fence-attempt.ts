@@ -14,11 +14,14 @@ import { recoverVms } from '../vms/recovery.ts';
 import { readPrimary, writePrimary } from '../primary/primary-file.ts';
 import { unansweredMax } from './before-command.ts';
 import { devicesOf } from './devices.ts';
-import type { FenceRecord } from '../../records/fence.ts';
+import type { FenceLedger, FenceRecord } from '../../records/fence.ts';
 import { recentFences } from '../../records/fence.ts';
 import type { FenceFile } from './fence-file.ts';
+import { stillHolds } from './fence-intent.ts';
 import type { Trigger } from './fence-intent.ts';
+import type { Taken } from './fence-word.ts';
 import type { LevelOutcome } from './level-outcome.ts';
+import { isOldFence } from './recent-fences.ts';
 import { powerLevel } from './power-level.ts';
 import { restore } from './restore.ts';
 import { watchdogLevel } from './watchdog-level.ts';
@@ -86,22 +89,32 @@ export async function cancelled(
   if (moved.ok) history.happened('fence-cancelled', because, { node: target, fenceId });
 }
 
-/** An operator's word instead of a reading: recorded with who gave it; nothing is powered on afterwards. */
+/**
+ * An operator's word instead of a reading: recorded with who gave it, in the one transaction that checks the request too; nothing is
+ * powered on afterwards, also when it was a reading that this fence rested on before.
+ */
 export async function recordWord(
   context: Context,
   peers: Peers,
   target: string,
   file: FenceFile,
-  { id, version, request }: Extract<Trigger, { kind: 'word' }>,
-  signVersion: number | null,
+  trigger: Extract<Trigger, { kind: 'word' }>,
+  { sign, changes }: Taken,
 ): Promise<void> {
+  const { request } = trigger;
   const because = `${request.by} has confirmed by hand that it is off${request.reason === '' ? '' : ` (${request.reason})`}`;
-  file.note('confirmed by hand', because);
-  const outcome = { off: true, confirmedWallMs: context.env.clock.wallMs(), because, signVersion } as const;
-  // The intent of a confirmation was written together with this check; one that was there before was not.
-  const asked = { kind: 'check', path: `${tree.requests}/${id}`, version } as const;
-  const also = file.record.requestId === id ? [] : [asked];
-  const besides = { changes: { requestId: id, askedBy: request.by }, also };
+  if (changes.steps === undefined) file.note('confirmed by hand', because);
+  const outcome = {
+    off: true,
+    confirmedWallMs: context.env.clock.wallMs(),
+    because,
+    signVersion: sign.version,
+  } as const;
+  // It orders nothing, so it takes no place among the fences at once; but who is condemned records nothing.
+  const { name } = context.self;
+  const allows = ({ entries }: FenceLedger) =>
+    entries[name] === 'intent' ? `a fence of ${name} itself is under way` : null;
+  const besides = { changes, also: stillHolds(target, trigger, sign), allows };
   const recorded = await recordFenced(context, target, file, 'operatorConfirms', 'manual', outcome, besides);
   if (recorded !== 'recorded') return;
   await freeWhatItHeld(context, peers, target, file);
@@ -126,6 +139,8 @@ async function tryLevel(
 interface Besides {
   readonly changes: Partial<FenceRecord>;
   readonly also: readonly Operation[];
+  /** What the ledger must allow at the very write, else the sentence why not. */
+  readonly allows?: (ledger: FenceLedger) => string | null;
 }
 
 async function recordFenced(
@@ -135,18 +150,25 @@ async function recordFenced(
   event: FenceEvent,
   level: string,
   outcome: Extract<LevelOutcome, { off: true }>,
-  { changes, also }: Besides = { changes: {}, also: [] },
+  { changes, also, allows }: Besides = { changes: {}, also: [] },
 ): Promise<'recorded' | 'again' | 'lost'> {
   const { env, history } = context;
   const { confirmedWallMs, signVersion } = outcome;
-  const recordedWallMs = env.clock.wallMs();
+  const { state } = file.record;
+  // A word over what is recorded as fenced already is no further fence.
+  const recentWallMs =
+    state === 'fenced'
+      ? file.record.recentWallMs
+      : recentFences(file.record, env.clock.wallMs(), (at) => isOldFence(context, target, at));
+  const recordedWallMs = recentWallMs.at(-1) ?? env.clock.wallMs();
   // S1, S2: what is freed with this record is free only if no keepalive has come since the last look.
   const silent = signVersion === null ? [] : [keepaliveIs(target, signVersion)];
   const moved = await file.move(
     event,
-    { ...changes, level, confirmedWallMs, recordedWallMs, recentWallMs: recentFences(file.record, recordedWallMs) },
+    { ...changes, level, confirmedWallMs, recordedWallMs, recentWallMs: [...recentWallMs] },
     [...silent, ...also],
     true,
+    allows,
   );
   if (!moved.ok) {
     env.log.warn('fence confirmed but not recorded', { node: target, code: moved.code, because: moved.because });

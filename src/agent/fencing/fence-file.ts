@@ -21,6 +21,7 @@ import { parseRecord, printRecord } from '../../records/record.ts';
 import { tree } from '../../records/tree.ts';
 import type { Context } from '../context.ts';
 import type { HeldLock } from '../lock.ts';
+import { sawFences } from './recent-fences.ts';
 
 export type Moved =
   | { readonly ok: true; readonly actions: readonly FenceAction[] }
@@ -113,6 +114,19 @@ export class FenceFile {
       await env.clock.sleep(retryMs);
     }
     return { ok: false, code: 'not-connected', because: 'the store stayed away' };
+  }
+
+  /**
+   * Strikes out the ledger's entry of a fence that the record does not know of (any more), as it is when the record was spoilt: nobody could
+   * go on with it, and it would keep its place among the fences at once. By version: false, nothing was struck out.
+   */
+  async settleLedger(): Promise<boolean> {
+    const read = await readLedger(this.context);
+    if (read === null || !(this.target in read.ledger.entries) || !this.lockStands()) return false;
+    const settled = entered(read.ledger, this.target, this.record);
+    if (this.target in settled.entries) return false;
+    const write = { kind: 'write', path: tree.fencing, text: printRecord(settled), version: read.version } as const;
+    return (await this.context.env.store.commit([...this.stands(), write])).ok;
   }
 
   private async tryWrite(
@@ -230,7 +244,10 @@ export async function readFence(
   if (!read.ok) return null;
   if (read.text === '') return { record: noFence(target), version: read.version };
   const parsed = parseRecord(FenceRecord, read.text);
-  if (parsed.ok) return { record: parsed.record, version: read.version };
+  if (parsed.ok) {
+    sawFences(context, target, parsed.record);
+    return { record: parsed.record, version: read.version };
+  }
   context.history.happened(
     'record-unreadable',
     `${tree.fence(target)} cannot be read: ${parsed.because}; it counts as no fence`,

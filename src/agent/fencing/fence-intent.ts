@@ -101,6 +101,13 @@ export function intentOf(
     verdictWallMs: trigger.kind === 'verdict' ? trigger.wallMs : nowWallMs,
     tried: [],
     rounds: 0,
-    steps: [{ wallMs: nowWallMs, by: self.name, what: 'intent', because: reason.slice(0, 1000) }],
+    steps: [
+      {
+        wallMs: nowWallMs,
+        by: self.name,
+        what: trigger.kind === 'word' ? 'confirmed by hand' : 'intent',
+        because: reason.slice(0, 1000),
+      },
+    ],
   };
 }

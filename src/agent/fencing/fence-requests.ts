@@ -13,7 +13,10 @@ import { readFence } from './fence-file.ts';
 import type { Asking } from './fence-intent.ts';
 import type { Refusals } from './refusals.ts';
 
-/** A node that was powered on this recently is given the time to boot before it is fenced again for a person. */
+/**
+ * A node that was powered on this recently is given the time to boot before it is fenced again for a person: by the clock of this
+ * coordinator since it saw the finished fence (S5). One that has just started has seen it for no time, and answers for so long.
+ */
 const toleranceMs = 60_000;
 
 /**
@@ -26,6 +29,8 @@ const orphanSessions = 2;
 export class FenceRequests {
   private readonly context: Context;
   private readonly refusals: Refusals;
+  /** For how long this coordinator has seen that fence of a node as finished; 0: it has not seen it yet. */
+  private readonly finishedForMs: (node: string, fenceId: string) => number;
   /** Requests that a fence record answers already: each is carried out once. */
   private readonly answered = new Set<string>();
   /** Requests that found a fence of their node under way, and which. */
@@ -37,9 +42,10 @@ export class FenceRequests {
   /** A new connection may lead to a store that was restored from an old copy: what is new there may be old. */
   private isNewConnection = false;
 
-  constructor(context: Context, refusals: Refusals) {
+  constructor(context: Context, refusals: Refusals, finishedForMs: (node: string, fenceId: string) => number) {
     this.context = context;
     this.refusals = refusals;
+    this.finishedForMs = finishedForMs;
     const stopListening = context.env.store.onSession(({ state }) => {
       if (state === 'connected') this.isNewConnection = true;
     });
@@ -59,7 +65,10 @@ export class FenceRequests {
     const untilMs = this.old?.get(id);
     if (this.old === null || (untilMs !== undefined && this.context.env.clock.monotonicMs() < untilMs)) return null;
     const read = await this.context.env.store.read(`${tree.requests}/${id}`);
-    return read.ok ? true : read.code === 'no-node' ? false : null;
+    if (!read.ok) return read.code === 'no-node' ? false : null;
+    // A word that a node is off asks for no command: it gives none of what an operator's fence may.
+    const parsed = parseRecord(OperatorRequest, read.text);
+    return !parsed.ok || parsed.record.kind === 'fence';
   }
 
   /** The requests that are due now. Those for a node that is `busy` wait; nobody is asked to fence itself. */
@@ -123,8 +132,9 @@ export class FenceRequests {
     }
     const isUnfinished = record.state === 'intent' || record.state === 'fenced' || record.state === 'restoring';
     // Off, or powered on a moment ago and not back yet: a request for the same adds nothing.
-    const sinceMs = this.context.env.clock.wallMs() - (record.recordedWallMs ?? 0);
-    const isFresh = record.state === 'finished' && (record.action === 'off' || Math.abs(sinceMs) < toleranceMs);
+    const isFresh =
+      record.state === 'finished' &&
+      (record.action === 'off' || this.finishedForMs(request.node, record.id) < toleranceMs);
     // A person's word that it is off switches nothing: it answers no request to do so.
     const isByWord = record.level === 'manual';
     const isGoingOn = (isUnfinished || isFresh) && !isByWord;

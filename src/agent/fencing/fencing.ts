@@ -16,9 +16,11 @@ import { recordWord, shoot } from './fence-attempt.ts';
 import { FenceFile, readFence, readLedger } from './fence-file.ts';
 import { FenceRequests } from './fence-requests.ts';
 import { FenceStarter } from './fence-start.ts';
+import { stillHolds } from './fence-intent.ts';
 import type { Trigger } from './fence-intent.ts';
 import { takesWord } from './fence-word.ts';
 import { amendLateOrder } from './late-order.ts';
+import { FencesWatch } from './recent-fences.ts';
 import { Refusals } from './refusals.ts';
 import { Resumer } from './resume.ts';
 import { silentToOthers } from './seen-by-others.ts';
@@ -50,6 +52,7 @@ export class FencingLoop {
   private readonly onHint = () => void this.tick();
   /** Orders of lost fences that are being made good. */
   private readonly amends = new Set<Promise<void>>();
+  private readonly watch = new FencesWatch();
   private ticking = false;
 
   constructor(
@@ -62,7 +65,12 @@ export class FencingLoop {
     this.presentCoordinators = presentCoordinators;
     context.board.confirmedOff = this.confirmed;
     this.refusals = new Refusals(context);
-    this.requests = new FenceRequests(context, this.refusals);
+    this.requests = new FenceRequests(context, this.refusals, (node, fenceId) => {
+      const seen = this.seen.get(node);
+      return seen?.mark.startsWith(`${fenceId} finished `) === true
+        ? context.env.clock.monotonicMs() - seen.sinceMs
+        : 0;
+    });
     this.starter = new FenceStarter(
       context,
       peers,
@@ -100,6 +108,8 @@ export class FencingLoop {
         this.begin(node, trigger);
       const ledger = await readLedger(this.context, this.onHint);
       if (ledger === null) return;
+      const known = this.peers.all().map(({ name }) => name);
+      await this.watch.look(this.context, known);
       const { entries } = ledger.ledger;
       for (const name of [...this.seen.keys()]) if (!(name in entries)) this.seen.delete(name);
       this.forgetStrangers();
@@ -254,6 +264,10 @@ export class FencingLoop {
       case 'finished':
       case 'closed':
       case 'cancelled':
+        if (trigger.kind === 'resume' && (await file.settleLedger())) {
+          const because = `the record of the fence of ${target} shows none that is under way: it is struck out of the ledger`;
+          this.context.history.happened('fence-step', because, { node: target });
+        }
         if (
           trigger.kind === 'request' ||
           (trigger.kind === 'verdict' && !this.isConfirmedOff(target, trigger.memory.incarnation))
@@ -266,16 +280,15 @@ export class FencingLoop {
 
   /** An operator's word stands in for a reading, wherever the fence has come to; a node that is recorded as off is off already. */
   private async takeWord(target: string, trigger: Extract<Trigger, { kind: 'word' }>, file: FenceFile): Promise<void> {
-    const { state } = file.record;
-    if (state === 'fenced' || state === 'restoring') {
-      if (!(await this.stands(file))) return;
-      if ((await takesWord(this.context, this.peers, this.refusals, target, trigger, file)) !== null)
-        await this.finish(target, file);
+    const taken = await takesWord(this.context, this.peers, this.refusals, target, trigger, file);
+    if (taken === null) return;
+    // Power on was ordered already: the word changes nothing of that, and the fence goes on.
+    if (file.record.state === 'restoring') {
+      const asked = stillHolds(target, trigger, taken.sign);
+      if ((await this.context.env.store.commit([...file.stands(), ...asked])).ok) await this.finish(target, file);
       return;
     }
-    const sign = await takesWord(this.context, this.peers, this.refusals, target, trigger, file);
-    if (sign === null) return;
-    await recordWord(this.context, this.peers, target, file, trigger, sign.version);
+    await recordWord(this.context, this.peers, target, file, trigger, taken);
     this.remember(target, file.record);
   }
 

@@ -30,8 +30,9 @@ export async function amendLateOrder(context: Context, target: string, file: Fen
     const isThere = env.store.session().state === 'connected';
     const fence = isThere ? await readFence(context, target) : null;
     if (fence !== null) {
-      const { id, state, steps } = fence.record;
+      const { id, state, steps, level } = fence.record;
       if (id !== file.record.id || state === 'closed' || state === 'cancelled') return;
+      if (level === 'manual') return; // a person has said that it is off, and will power it on
       if (state === 'finished') {
         // Who was left off on purpose (its action, the loop guard) stays off.
         if (!steps.some(({ what }) => what === wasOnAgain)) return;

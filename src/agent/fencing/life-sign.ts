@@ -56,19 +56,21 @@ export async function signWhileLocked(context: Context, target: string, file: Fe
 }
 
 /**
- * Whether the node's name is held by a new incarnation on the same machine: it was claimed after the condemned incarnation was over, and
- * what that one ran as primary was stopped. A session on another machine says nothing of this one (S1); nor does one that
- * cannot be parsed, or that the condemned incarnation may still hold.
+ * Who holds the name of a condemned node. `next-life`: a new incarnation on the same machine; it was claimed after the condemned incarnation
+ * was over, and what that one ran as primary was stopped. `stranger`: another machine, which says nothing of this one (S1), or a holder
+ * that cannot be read. `none`: nobody, or the condemned incarnation.
  */
-export async function isStartedAgain(
+export async function holderOfName(
   { env }: Context,
   registration: Registration | null,
   { target, incarnation }: Pick<FenceRecord, 'target' | 'incarnation'>,
-): Promise<boolean> {
+): Promise<'next-life' | 'stranger' | 'none'> {
   // An operator may have had a node fenced whose keepalive was unreadable before: its last registered incarnation is meant.
   const condemned = incarnation ?? registration?.incarnation;
   const read = await env.store.read(tree.session(target));
-  const holder = read.ok ? parseRecord(SessionHolder, read.text) : null;
-  if (registration === null || condemned === undefined || holder?.ok !== true) return false;
-  return holder.record.machineId === registration.machineId && holder.record.incarnation !== condemned;
+  if (!read.ok) return read.code === 'no-node' ? 'none' : 'stranger';
+  const holder = parseRecord(SessionHolder, read.text);
+  if (!holder.ok || registration === null || condemned === undefined) return 'stranger';
+  if (holder.record.machineId !== registration.machineId) return 'stranger';
+  return holder.record.incarnation === condemned ? 'none' : 'next-life';
 }

@@ -9,8 +9,9 @@ import { levelOutcome } from '../../core/levels.ts';
 import type { DeviceStep } from '../../core/levels.ts';
 import type { FenceDevice } from '../../records/device.ts';
 import { whereIs } from '../../records/device.ts';
+import { tree } from '../../records/tree.ts';
 import type { Context } from '../context.ts';
-import type { TimedReading } from './before-command.ts';
+import type { TimedReading, Touched } from './before-command.ts';
 import { mayShoot, readTimed, recordSilence, touch } from './before-command.ts';
 import { confirmOff } from './confirm-off.ts';
 import type { FenceFile } from './fence-file.ts';
@@ -76,6 +77,7 @@ async function handleAll(
   const deadlineMs = Math.max(config.fencing.levelDeadline, 2 * slowestMs);
   // An earlier fencer may have sent a command: then nothing of this attempt says that none was taken.
   const wasTouched = file.record.touched;
+  const signAtStart = wasTouched && file.ordered.length === 0 ? await readSign(context, target) : null;
   let isNoted = false;
   let readOff: SeenOff | null = null;
   for (;;) {
@@ -117,8 +119,9 @@ async function handleAll(
     }
     if (readOff === null && isOrderedOff(handled, answers)) readOff = await signAt(context, target);
     if (next.step === 'request-off' && handled.every(isIdentified) && mayShoot(context, file)) {
-      const isUntouched = !wasTouched && handled.every(({ takenAtMs }) => takenAtMs === null);
-      const touched = await touch(context, target, file, isUntouched, silent);
+      const isNoneTaken = handled.every(({ takenAtMs }) => takenAtMs === null);
+      const awake = isNoneTaken && signAtStart !== null ? await wokeUp(context, target, file, signAtStart) : null;
+      const touched = awake ?? (await touch(context, target, file, !wasTouched && isNoneTaken, silent));
       if (touched.answer === 'lost') return null;
       if (touched.answer === 'alive') return { off: 'alive', because: touched.because };
       if (touched.answer === 'go' && mayShoot(context, file)) {
@@ -144,6 +147,30 @@ async function signAt(context: Context, target: string): Promise<SeenOff | null>
 
 function isOrderedOff(handled: readonly Handled[], answers: readonly Answer[]): boolean {
   return handled.every(({ requests }) => requests > 0) && answers.every(({ reading }) => reading.power === 'off');
+}
+
+/**
+ * An earlier fencer sent a command, and this attempt none that was taken. A node that has published since the attempt began shows that
+ * the earlier one was not taken either, as when the fence is gone on with (resume.ts). Null: it has not, or its operator waits for it.
+ */
+async function wokeUp(
+  context: Context,
+  target: string,
+  { record }: FenceFile,
+  before: LastSign,
+): Promise<Touched | null> {
+  const sign = await readSign(context, target);
+  if (sign === null) return { answer: 'wait' };
+  const isSame = sign.incarnation === before.incarnation && sign.sequence === before.sequence;
+  if (sign.incarnation === null || isSame) return null;
+  const request = record.rounds === 0 ? record.requestId : null;
+  if (request !== null) {
+    const read = await context.env.store.read(`${tree.requests}/${request}`);
+    if (read.ok) return null;
+    if (read.code !== 'no-node') return { answer: 'wait' };
+  }
+  const because = `keepalives of ${target} resumed, so that no command of an earlier attempt was taken: fence cancelled, nothing was recovered`;
+  return { answer: 'alive', because };
 }
 
 /** What a device said in one pass. */

@@ -10,9 +10,9 @@
  *   intent     | any; an operator waits for it     | goes on, if no guard holds
  *   intent     | stopped, or in maintenance        | cancelled, if no command was sent
  *   intent     | of the copy; it stopped since     | cancelled
- *   intent     | as recorded, or newer and silent  | goes on, if no guard holds
- *   intent     | cannot be parsed, a command sent  | goes on, if no guard holds
- *   intent     | cannot be parsed, no command sent | waits
+ *   intent     | as recorded, or newer and silent  | goes on, if no guard holds; else failed
+ *   intent     | cannot be parsed, a command sent  | goes on, if no guard holds; else failed
+ *   intent     | cannot be parsed, no command sent | failed
  *   fenced     | another incarnation               | closed, nothing is freed
  *   fenced     | as recorded, power reads off twice| goes on: frees, recovers, powers on
  *   fenced     | as recorded, power reads on, or
@@ -20,15 +20,17 @@
  *   restoring  | another incarnation               | closed
  *   restoring  | as recorded                       | powers on
  *
- * An intent that would wait, for a guard or a keepalive that can be parsed, is compared with who holds the node's name:
+ * Failed, that is between two attempts: it is tried again when what holds it is over. An intent that waited would keep its place among the
+ * fences at once, and with that all other fences, for as long as a person's maintenance lasts. First it is compared with who holds the
+ * node's name:
  *
  *   held by                                         | then
  *   a new incarnation on the node's machine         | cancelled: that one waits to join until this fence has ended
- *   another machine, or a holder that cannot be     | waits: the condemned incarnation may still run on the node's
- *   parsed                                          | own machine (S1)
- *   the recorded incarnation, or nobody             | waits
- *   not asked: this coordinator's own session,      | waits: what it reads may be old
- *   contact, pause or quiet period holds            |
+ *   another machine, or a holder that cannot be     | waits in intent, which keeps that one from joining: the condemned
+ *   parsed                                          | incarnation may still run on the node's own machine (S1)
+ *   the recorded incarnation, or nobody             | failed
+ *   not asked: this coordinator's own session,      | waits in intent, for a moment or for another coordinator: what
+ *   contact, pause or quiet period holds            | it reads may be old
  */
 import { inWords } from '../../core/decision.ts';
 import { offApartMs } from '../../core/levels.ts';
@@ -42,7 +44,7 @@ import { cancelled } from './fence-attempt.ts';
 import type { FenceFile } from './fence-file.ts';
 import type { FenceRequests } from './fence-requests.ts';
 import type { FenceStarter } from './fence-start.ts';
-import { beatsWatched, isStartedAgain, readSign } from './life-sign.ts';
+import { beatsWatched, holderOfName, readSign } from './life-sign.ts';
 import type { LastSign } from './life-sign.ts';
 import type { Refusals } from './refusals.ts';
 
@@ -103,7 +105,9 @@ export class Resumer {
     if (holding.length > 0) return isIntent ? this.intentWaits(target, file, holding) : this.waits(target, holding);
     if (isIntent) return stands || this.intentGoesOn(target, file, sign);
     if (record.state === 'restoring') return true;
-    if (sign.incarnation !== null && sign.sequence !== record.sequence && record.requestId === null)
+    // A person had it fenced alive: then keepalives after the intent say nothing. One that gave a word has watched to the last one.
+    const mayHaveLived = record.requestId !== null && record.level !== 'manual';
+    if (sign.incarnation !== null && sign.sequence !== record.sequence && !mayHaveLived)
       return this.waits(target, [
         { guard: 'alive', because: `${target} is recorded as fenced and publishes keepalives: nothing of it is freed` },
       ]);
@@ -195,14 +199,28 @@ export class Resumer {
 
   /**
    * The node may have started again: its new incarnation publishes nothing before this fence has ended (agent/registration.ts), so the
-   * fence ends rather than wait: neither may wait for the other (S7).
+   * fence ends rather than wait: neither may wait for the other (S7). Else the attempt ends, and with it its place among the fences at once.
    */
   private async intentWaits(target: string, file: FenceFile, held: readonly Refusal[]): Promise<false> {
     const isOwn = held.some(({ guard }) => ownGuards.includes(guard));
-    if (isOwn || !(await isStartedAgain(this.context, this.peers.get(target), file.record)))
-      return this.waits(target, held);
-    await this.overtaken(target, file, `${target} has started again, and its new incarnation waits to join`);
+    if (isOwn) return this.waits(target, held);
+    const holder = await holderOfName(this.context, this.peers.get(target), file.record);
+    if (holder === 'next-life')
+      await this.overtaken(target, file, `${target} has started again, and its new incarnation waits to join`);
+    else {
+      await this.waits(target, held);
+      if (holder === 'none') await this.endAttempt(target, file, held);
+    }
     return false;
+  }
+
+  private async endAttempt(target: string, file: FenceFile, held: readonly Refusal[]): Promise<void> {
+    const why = held.map(({ because }) => because).join('; ');
+    const because = `the fence that ${file.record.fencer} left is tried again when nothing holds it any more: ${why}`;
+    file.note('held back', because);
+    const moved = await file.move('heldBack', {});
+    if (moved.ok)
+      this.context.history.happened('fence-step', `${target}: ${because}`, { node: target, fenceId: file.record.id });
   }
 
   private async waits(target: string, held: readonly Refusal[]): Promise<false> {

@@ -19,6 +19,7 @@ import { checkRestoredStoreFencesNobody } from './restored-store-fences-nobody.t
 import { checkSecretsStaySecret } from './secrets-stay-secret.ts';
 import { checkSparedWhenAwake } from './spared-when-awake.ts';
 import { checkWholeLists } from './whole-lists.ts';
+import { checkWordsOrderNothing } from './words-order-nothing.ts';
 
 export const checkers: readonly Checker[] = [
   { rule: 'S1', watch: checkOnePrimary },
@@ -31,6 +32,7 @@ export const checkers: readonly Checker[] = [
   { rule: 'S3', watch: checkLimitedFences },
   { rule: 'S3', watch: checkSparedWhenAwake },
   { rule: 'S3', watch: checkRestoredStoreFencesNobody },
+  { rule: 'S3', watch: checkWordsOrderNothing },
   { rule: 'S4', watch: checkOffBeforeFenced },
   { rule: 'S6', watch: checkActsInThePresent },
   { rule: 'S7', watch: checkFailedIsTried },

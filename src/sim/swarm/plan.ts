@@ -68,6 +68,7 @@ export function planOf(seed: number, options: PlanOptions = {}): Scenario {
   if (has.zookeepers >= 3) setApart(new Chance(Math.imul(seed, 0xcc9e2d51)), hasVms, lastMs, add);
   restoring(new Chance(Math.imul(seed, 0x9e3779b9)), names, hasVms, lastMs, add);
   commands(new Chance(Math.imul(seed, 0x165667b1)), names, lastMs, add);
+  words(new Chance(Math.imul(seed, 0x2545f491)), names, lastMs, add);
   const proven = provenElsewhere(new Chance(Math.imul(seed, 0x51ed270b)), cluster, names, lastMs, add);
   const devices = deviceFaults(
     new Chance(Math.imul(seed, 0xc2b2ae35)),
@@ -182,6 +183,25 @@ function commands(chance: Chance, names: readonly string[], untilMs: number, add
     const next = chance.pick([`transfer PRIMARY ${chance.pick(names)}`, `kill ${who}`, null]);
     if (next !== null) add(Math.min(untilMs - 1, atMs + chance.between(0, 500)), next);
   }
+}
+
+/**
+ * A person switches a node off and says so (`nodectl fence confirm`), and whoever may take that word dies, hangs or is cut off, or the node
+ * is switched on again meanwhile: by a chance of their own, in a tenth of the stories.
+ */
+function words(chance: Chance, names: readonly string[], untilMs: number, put: Script['add']): void {
+  if (!chance.is(0.1)) return;
+  const add = (atMs: number, command: string) => put(Math.min(atMs, untilMs - 1), command);
+  const node = chance.pick(names);
+  const offMs = chance.between(calmUntilMs, untilMs - 1);
+  // Else it would be fenced before anybody says a word.
+  add(offMs - 500, chance.pick([`maintenance ${node} work`, `bmc ${node} down`]));
+  add(offMs, `power ${node} off`);
+  const saidMs = offMs + chance.between(500, 8000);
+  add(saidMs, `confirm ${node}`);
+  const other = chance.pick(names);
+  const next = chance.pick([`kill ${other}`, `freeze ${other}`, `cut ${other} --store`, `power ${node} on`]);
+  add(saidMs + chance.between(0, 3000), next);
 }
 
 /**

@@ -16,7 +16,7 @@ import type { Config } from '../../../config/load.ts';
 import type { Store } from '../../../environment/store.ts';
 import { placeAll } from '../../../core/placement.ts';
 import { runningStates } from '../../../core/vm.ts';
-import { FenceLedger, recentFences } from '../../../records/fence.ts';
+import { FenceLedger, hourMs, recentFences } from '../../../records/fence.ts';
 import { parseRecord } from '../../../records/record.ts';
 import { tree } from '../../../records/tree.ts';
 import type { ClusterView, NodeView } from '../../cluster-view.ts';
@@ -195,9 +195,11 @@ function roleAfterwards(view: ClusterView, node: NodeView, candidates: readonly 
 /** Whether it would be powered on again, by the very decision of the fence; `level`: the one that is tried first. */
 function powerAfterwards(config: Config, { action, fence, maintenance }: NodeView, level: string): string[] {
   if (action === null) return [];
+  const nowMs = Date.now();
   const { event, because } = afterFenced({
     ...{ action, level, maintenance },
-    fencesInLastHour: fence === null ? 1 : recentFences(fence, Date.now()).length,
+    // The coordinators count by what they have seen themselves; nodectl has only the wall times in the record.
+    fencesInLastHour: fence === null ? 1 : recentFences(fence, nowMs, (at) => Math.abs(nowMs - at) >= hourMs).length,
     maxFencesPerHour: config.fencing.maxFencesPerHour,
   });
   return [

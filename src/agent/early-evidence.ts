@@ -31,6 +31,8 @@ interface Looking {
   busy: boolean;
   /** What the node said of itself on its API; empty: nothing. */
   word: string;
+  /** Whether that was its own noded, and it has not stopped. */
+  isUp: boolean;
   /** Why it is certainly without power; null: it is not known to be. */
   off: string | null;
 }
@@ -57,7 +59,7 @@ export class EarlyEvidence {
     if (registration === null || registration.incarnation !== memory.incarnation) return;
     const mark = `${memory.incarnation} ${memory.sequence ?? '-'}`;
     const before = this.looking.get(name);
-    const now: Looking = before?.mark === mark ? before : { mark, busy: false, word: '', off: null };
+    const now: Looking = before?.mark === mark ? before : { mark, busy: false, word: '', isUp: false, off: null };
     this.looking.set(name, now);
     if (now.busy || now.off !== null) return;
     now.busy = true;
@@ -71,6 +73,11 @@ export class EarlyEvidence {
     return this.looking.get(name)?.word ?? '';
   }
 
+  /** Its noded has answered since it fell silent: it has not stopped, whatever the store shows of it. */
+  isUp(name: string): boolean {
+    return this.looking.get(name)?.isUp ?? false;
+  }
+
   /** Silent nodes that are certainly without power: their silence is no sign of a fault elsewhere. */
   offBecause(name: string): string | null {
     return this.looking.get(name)?.off ?? null;
@@ -79,16 +86,18 @@ export class EarlyEvidence {
   /** A new keepalive: nothing of this counts any more. */
   forget(name: string): void {
     const before = this.looking.get(name);
-    if (before !== undefined) this.looking.set(name, { ...before, mark: '', busy: false, word: '', off: null });
+    if (before !== undefined)
+      this.looking.set(name, { ...before, mark: '', busy: false, word: '', isUp: false, off: null });
   }
 
   forgetRemoved(isRemoved: (name: string) => boolean): void {
     for (const name of this.looking.keys()) if (isRemoved(name)) this.looking.delete(name);
   }
 
-  private async askApi({ name, apiAddress }: Registration, now: Looking): Promise<void> {
+  private async askApi({ name, apiAddress, incarnation }: Registration, now: Looking): Promise<void> {
     if (apiAddress === null) return;
     const asked = await this.context.env.peerApi.ask<'status'>(apiAddress, { kind: 'status' }, apiDeadlineMs);
+    now.isUp = asked.ok && asked.answer.node === name && asked.answer.incarnation === incarnation;
     now.word =
       asked.ok && asked.answer.node !== name
         ? `at the API address of ${name} ${asked.answer.node} answers`

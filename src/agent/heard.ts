@@ -72,13 +72,14 @@ export class Heard {
 
   /**
    * Power was read off, or an operator confirmed it, since the restore: that is about the machine, whichever of its lives the record names.
-   * Only a life that the store shows beside it, and that is another one, came after it.
+   * Only a life that the store shows beside it, and that is another one, came after it. The bound of a watchdog ends one life only.
    */
-  private isOffSince(name: string, { id, state, incarnation }: FenceRecord, shown: string | null): boolean {
+  private isOffSince(name: string, { id, state, incarnation, level }: FenceRecord, shown: string | null): boolean {
     const isOff = isConfirmedOff(state);
     const first = this.fences.get(name) ?? { id, isOff };
     this.fences.set(name, first);
     if (!isOff) first.isOff = false;
+    if (level === 'watchdog') return false;
     if (!isOff || (first.isOff && first.id === id) || (shown !== null && shown !== incarnation)) return false;
     if (incarnation !== null) this.context.board.livesBefore.off(name, incarnation);
     return true;

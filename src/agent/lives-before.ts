@@ -8,14 +8,15 @@ import type { Life } from '../records/api.ts';
 
 /** One may be of the copy, and one on its way when the restore was seen. */
 const keepalivesNeeded = 3;
-/** Two keepalives that differ are not both of the copy. */
-const publishesFrom = 2;
 
 interface Published {
   readonly incarnation: string;
   readonly sequence: number;
   readonly count: number;
 }
+
+/** The keepalive of a node at the first look after the restore: only that one can be of the copy. Null: there was none. */
+type FirstLook = Pick<Published, 'incarnation' | 'sequence'> | null;
 
 export class LivesBefore {
   /** By node, then by incarnation: the sequence of its keepalive `stop`; null: none was seen. */
@@ -24,11 +25,20 @@ export class LivesBefore {
   private readonly foundOff = new Map<string, string>();
   /** What each node has published since the last restore; null: there was none. */
   private published: Map<string, Published> | null = null;
+  /** What the store showed of each node at the first look after the last restore. */
+  private readonly first = new Map<string, FirstLook>();
+  /** The last keepalive of lives that stopped, whether or not a restore is known of: what is older is of a copy. */
+  private readonly stops = new Map<string, Map<string, number>>();
+  /** Lives that had failed all saving throws when the restore was seen: they had not stopped cleanly. */
+  private readonly deadBefore = new Map<string, string>();
 
-  /** ZooKeeper was restored, and these lives had been seen here. */
-  setBack(seen: Iterable<Life>): void {
+  /** ZooKeeper was restored, and these lives had been seen here; `dead`: those of them that were held for dead. */
+  setBack(seen: Iterable<Life>, dead: Iterable<readonly [string, string]> = []): void {
     this.published = new Map();
+    this.first.clear();
     this.foundOff.clear();
+    this.deadBefore.clear();
+    for (const [name, incarnation] of dead) this.deadBefore.set(name, incarnation);
     this.add(seen);
   }
 
@@ -40,10 +50,28 @@ export class LivesBefore {
     }
   }
 
+  /** What is told of lives that stopped is true in every store, restored or not. */
+  addStops(seen: Iterable<Life>): void {
+    for (const { name, incarnation, stoppedAt } of seen) {
+      if (stoppedAt === null) continue;
+      const stops = this.stops.get(name) ?? new Map<string, number>();
+      this.stops.set(name, stops.set(incarnation, Math.max(stoppedAt, stops.get(incarnation) ?? 0)));
+    }
+  }
+
+  /** The store shows no keepalive of this node: one that appears later is of now. */
+  seeNone(name: string): void {
+    if (this.published !== null && !this.first.has(name)) this.first.set(name, null);
+  }
+
   /** A keepalive that the store shows. A life that goes on publishing since the restore is the newest one. */
   see({ name, incarnation }: Pick<Life, 'name' | 'incarnation'>, sequence: number): void {
     const { published } = this;
     if (published === null) return;
+    const first = this.first.get(name);
+    // A smaller one of the same life is of an older copy.
+    if (first === undefined || (first?.incarnation === incarnation && sequence < first.sequence))
+      this.first.set(name, { incarnation, sequence });
     const before = published.get(name);
     const isSame = before?.incarnation === incarnation;
     if (isSame && before.sequence === sequence) return;
@@ -66,16 +94,48 @@ export class LivesBefore {
    * `stop` was seen, or that of a later one, and this one is not heard publishing now.
    */
   hasStopped(name: string, incarnation: string, sequence: number): boolean {
+    if (sequence <= (this.stops.get(name)?.get(incarnation) ?? -1)) return true;
     const lives = this.lives.get(name);
     if (lives === undefined) return false;
     const stoppedAt = lives.get(incarnation);
     if (stoppedAt !== undefined) return stoppedAt !== null && sequence <= stoppedAt;
     if ([...lives.values()].includes(null)) return false;
-    const published = this.published?.get(name);
-    return published?.incarnation !== incarnation || published.count < publishesFrom;
+    return !this.isOfNow(name, incarnation, sequence);
   }
 
-  /** Power was read off, or an operator confirmed it, since the restore; the record names this life. All lives of the machine are over. */
+  /**
+   * Whether this keepalive may be of the copy, and nobody here can say that the node did not stop cleanly after it: its silence is no sign
+   * that anything is wrong with it. The stop may have been the last that was written before the store went away.
+   */
+  mayHaveStopped(name: string, incarnation: string, sequence: number): boolean {
+    if (this.published === null || this.isOfNow(name, incarnation, sequence)) return false;
+    return this.deadBefore.get(name) !== incarnation;
+  }
+
+  /** Only what stood in the store at the first look after the restore can be of the copy. */
+  private isOfNow(name: string, incarnation: string, sequence: number): boolean {
+    const first = this.first.get(name);
+    if (this.published === null || first === undefined) return false;
+    return first === null || first.incarnation !== incarnation || sequence > first.sequence;
+  }
+
+  /**
+   * Whether this is certainly the newest life of its node: what the store says of it is about all that may run there. Without a restore
+   * the store itself says which life is the newest.
+   */
+  isNewest(name: string, incarnation: string | null): boolean {
+    if (this.published === null) return true;
+    const lives = this.lives.get(name);
+    if (incarnation === null) return false;
+    if (lives?.size === 1 && lives.has(incarnation)) return true;
+    const shown = this.published.get(name);
+    return shown?.incarnation === incarnation && this.isOfNow(name, incarnation, shown.sequence);
+  }
+
+  /**
+   * Power was read off, or an operator confirmed it, since the restore; the record names this life. All lives of the machine are over. (The
+   * bound of a watchdog says nothing of the machine: it ends the life that armed it.)
+   */
   off(name: string, incarnation: string): void {
     this.lives.set(name, new Map([[incarnation, null]]));
     this.foundOff.set(name, incarnation);

@@ -5,7 +5,7 @@
  * S3: counts are forgotten after a new session, an own pause, or a gap in the own acknowledged writes.
  */
 import { inWords } from '../core/decision.ts';
-import type { ObserverHealth, PeerMemory, Sighting } from '../core/detection.ts';
+import type { Observation, ObserverHealth, PeerMemory, Sighting } from '../core/detection.ts';
 import { forgetThrows, observe, unseenPeer } from '../core/detection.ts';
 import { silentTogether } from '../core/guards.ts';
 import { monitors, observedBy } from '../core/observers.ts';
@@ -23,6 +23,8 @@ import { SeenEpochs } from './seen-epochs.ts';
 
 /** Removed nodes that are remembered, the newest. */
 const removedMax = 200;
+/** In so many looks the power of a node is read once for as long as its silence ends nothing. */
+const heldReadsEach = 30;
 
 export class Monitor {
   private readonly context: Context;
@@ -75,6 +77,7 @@ export class Monitor {
     const countedMs = this.allSinceMs === null ? 0 : startedMs - Math.max(this.allSinceMs, board.quietUntilMs);
     this.fencing.countsEverybody = countedMs >= config.timing.detectionMs;
     const sightings = await Promise.all(watched.map((name) => this.sight(name)));
+    if (this.context.duties.aborted) return; // ZooKeeper was restored meanwhile: this is of the time before
     const nowMs = env.clock.monotonicMs();
     const session = env.store.session();
     const health: ObserverHealth = {
@@ -104,7 +107,7 @@ export class Monitor {
       const seen = observe(before, sighting, health, nowMs, settings);
       // In the quiet period what is seen is remembered, what is not seen is not counted.
       const memory = quiet ? forgetThrows(seen.memory, nowMs) : seen.memory;
-      const { verdict, because } = seen.decision;
+      const { verdict, because } = quiet ? seen.decision : this.afterRestore(name, before, sighting, seen.decision);
       this.memories.set(name, memory);
       this.remember(name, memory, sighting.kind === 'seen' && sighting.state === 'stop');
       if (quiet && (verdict === 'silent' || verdict === 'dead')) {
@@ -114,14 +117,38 @@ export class Monitor {
       this.tell(name, before, memory, verdict, because);
       this.show(name, memory, verdict, because, nowMs);
       if (verdict === 'alive') this.early.forget(name);
-      if (verdict === 'silent') this.early.silent(name, memory, this.placeBeside(name));
+      const isHeld = verdict !== seen.decision.verdict;
+      const isSilent = verdict === 'silent' || isHeld;
+      const isDue = memory.throws <= settings.savingThrows || memory.throws % heldReadsEach === 0;
+      if (isSilent && isDue) this.early.silent(name, memory, this.placeBeside(name));
       const off = this.early.offBecause(name);
-      if (verdict === 'silent' && off !== null) dead.push({ name, memory, because: off });
+      if (isSilent && off !== null) dead.push({ name, memory, because: off });
       if (verdict === 'dead') dead.push({ name, memory, because: withWord(because, this.early.wordOf(name)) });
     }
     for (const name of [...board.peers.keys()]) if (!watched.includes(name)) board.peers.delete(name);
     this.fencing.silentNodes = silentTogether(board.peers, config.detection.savingThrows);
     for (const { name, memory, because } of dead) this.fencing.condemn(name, memory, because);
+  }
+
+  /**
+   * A node that publishes nothing since a restore may have stopped cleanly after the copy: its machine and its guests may be well, so its
+   * silence ends nothing of it. That its power reads off does, that its noded answers, and what an operator asks for.
+   */
+  private afterRestore(
+    name: string,
+    before: PeerMemory,
+    sighting: Sighting,
+    decision: Observation['decision'],
+  ): Observation['decision'] {
+    const { board, config, history } = this.context;
+    if (sighting.kind !== 'seen' || (decision.verdict !== 'silent' && decision.verdict !== 'dead')) return decision;
+    const { incarnation, sequence } = sighting;
+    if (this.early.isUp(name) || !board.livesBefore.mayHaveStopped(name, incarnation, sequence)) return decision;
+    const because = `ZooKeeper was restored from an old copy, and ${name} has published nothing since; it may have stopped before that: start its noded, or nodectl fence ${name}`;
+    const isNew = decision.verdict === 'dead' && before.throws < config.detection.savingThrows;
+    if (isNew && !this.fencing.isConfirmedOff(name, incarnation))
+      history.happened('guard-held', `${name} is not fenced: ${because}`, { node: name });
+    return { ...decision, verdict: 'unknown', because };
   }
 
   /** Power reads off: the other saving throws are not waited for. */
@@ -245,8 +272,11 @@ export class Monitor {
   /** Null: the read failed; that says nothing about the peer. */
   private async sight(name: string): Promise<Sighting | null> {
     const read = await this.context.env.store.read(tree.keepalive(name));
-    if (!read.ok) return read.code === 'no-node' ? { kind: 'missing' } : null;
-    if (read.text === '') return { kind: 'missing' };
+    if (!read.ok && read.code !== 'no-node') return null;
+    if (!read.ok || read.text === '') {
+      this.context.board.livesBefore.seeNone(name);
+      return { kind: 'missing' };
+    }
     const parsed = parseRecord(Keepalive, read.text);
     if (!parsed.ok) {
       if (this.unreadable.get(name) !== parsed.because) {

@@ -53,6 +53,7 @@ export async function askWitnesses(
   };
   const told = await Promise.all([...all.values()].map((peer) => askOne(context, peer, onSeen)));
   const because = told.find((one) => one !== null) ?? null;
+  board.livesBefore.addStops(lives);
   if (because === null && context.board.setBackAtMs === null) return null;
   const isSeen = (name: string) => lives.some((life) => life.name === name);
   // Workers watch nobody, but know who held the role last.

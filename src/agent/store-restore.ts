@@ -26,7 +26,7 @@ const againMs = 1000;
 /** While something is waited for the others are asked again: one of them may not have answered. */
 const askAgainMs = 5000;
 /** What was seen last is written so often. What is older makes the next incarnation notice less, and believe nothing wrong. */
-const keepMs = 60_000;
+const keepMs = 10_000;
 
 export interface RestoreListener {
   readonly onEpoch: (seen: SeenEpoch) => void;
@@ -55,7 +55,13 @@ export class StoreRestore {
   /** What stood in the store before the first keepalive of this incarnation; null: none was acknowledged. */
   private replaced: Replaced | null = null;
   private because = '';
-  private kept: { readonly isOver: boolean; readonly atMs: number } = { isOver: true, atMs: -Infinity };
+  /** It could not be written to the disk, and that was told. */
+  private isUnwritten = false;
+  private kept: { readonly isOver: boolean; readonly atMs: number; readonly stops: string } = {
+    isOver: true,
+    atMs: -Infinity,
+    stops: '',
+  };
 
   constructor(context: Context, peers: Peers, store: WitnessedStore) {
     this.context = context;
@@ -83,7 +89,7 @@ export class StoreRestore {
     const { env, board, history, self, config } = this.context;
     this.oldSessionsUntilMs = env.clock.monotonicMs() + oldSessions * config.timing.sessionTimeoutMs;
     board.setBackAtMs = env.clock.monotonicMs();
-    board.livesBefore.setBack(livesSeenLast(board));
+    board.livesBefore.setBack(livesSeenLast(board), deadNow(board));
     this.seeNodes(board.nodesBefore, this.peers.all());
     for (const forget of this.forgetting) forget();
     history.happened('store-set-back', because, { node: self.name });
@@ -116,7 +122,10 @@ export class StoreRestore {
   look(): void {
     const { env } = this.context;
     const nowMs = env.clock.monotonicMs();
-    if (this.kept.isOver === tellsOfRestore(this.context) || nowMs - this.kept.atMs >= keepMs) void this.keep();
+    const { isOver, atMs, stops } = this.kept;
+    // A stop is written at once: the store may be restored, and this machine lose its power, at any time after it.
+    const isNew = isOver === tellsOfRestore(this.context) || stops !== stopsIn(this.context.board);
+    if (isNew || nowMs - atMs >= keepMs) void this.keep();
     if (waitsAfterRestore(this.context) && nowMs - this.askedAtMs >= askAgainMs) void this.askAgain();
   }
 
@@ -169,6 +178,7 @@ export class StoreRestore {
     if (board.setBackAtMs !== null) this.seeNodes(board.nodesBefore, await this.recalled);
     if (parsed?.ok !== true) return;
     this.previous = parsed.record;
+    board.livesBefore.addStops(parsed.record.lives);
     const { isOver, because } = parsed.record;
     if (isOver) {
       this.judge();
@@ -212,7 +222,7 @@ export class StoreRestore {
     const { env, board } = this.context;
     if (!this.isLoaded) return; // what the previous incarnation has left is not lost for a newer text
     const isOver = !tellsOfRestore(this.context);
-    this.kept = { isOver, atMs: env.clock.monotonicMs() };
+    this.kept = { isOver, atMs: env.clock.monotonicMs(), stops: stopsIn(board) };
     if (isOver) board.nodesBefore.clear();
     const nodes = isOver ? new NodesBefore() : board.nodesBefore;
     if (isOver) this.seeNodes(nodes, this.peers.all());
@@ -225,7 +235,9 @@ export class StoreRestore {
       witness: this.store.witnessed(),
     };
     const failed = await env.journal.write(restoreFile, printRecord(record));
-    if (failed !== null) env.log.warn('the memory of a restore could not be written', { because: failed });
+    if (failed !== null && !this.isUnwritten)
+      env.log.warn('the memory of a restore could not be written', { because: failed });
+    this.isUnwritten = failed !== null;
   }
 }
 
@@ -233,5 +245,18 @@ export class StoreRestore {
 export function livesSeenLast({ lastSeen, removed, peers }: Board): Life[] {
   return [...[...lastSeen].filter(([name]) => peers.has(name)), ...removed].map(
     ([name, { incarnation, sequence, isStopped }]) => ({ name, incarnation, stoppedAt: isStopped ? sequence : null }),
+  );
+}
+
+/** The nodes that were seen to stop, with their last keepalive. */
+function stopsIn({ lastSeen }: Board): string {
+  const stopped = [...lastSeen].filter(([, { isStopped }]) => isStopped);
+  return stopped.map(([name, { incarnation, sequence }]) => `${name} ${incarnation} ${sequence}`).join('\n');
+}
+
+/** The lives that this node holds for dead. */
+function deadNow({ peers }: Board): [string, string][] {
+  return [...peers].flatMap(([name, { verdict, incarnation }]) =>
+    verdict === 'dead' && incarnation !== null ? [[name, incarnation] as [string, string]] : [],
   );
 }

@@ -48,3 +48,55 @@ it('S3: a life that stopped cleanly is known by its last keepalive; an older one
   lives.add([life('life2')]);
   expect(lives.hasStopped('node2', 'life2', 40)).toBe(true);
 });
+
+it('S3: only what stood in the store at the first look can be of the copy', () => {
+  const lives = new LivesBefore();
+  lives.setBack([life('life2', 40)]);
+  expect(lives.hasStopped('node2', 'life1', 17)).toBe(true);
+  lives.see(life('life1'), 17);
+  expect(lives.hasStopped('node2', 'life1', 17)).toBe(true);
+  // One keepalive of the next life is enough.
+  expect(lives.hasStopped('node2', 'life3', 1)).toBe(false);
+  lives.see(life('life3'), 1);
+  expect(lives.hasStopped('node2', 'life3', 1)).toBe(false);
+  expect(lives.isNewest('node2', 'life3')).toBe(true);
+});
+
+it('S3: a keepalive that may be of the copy says nothing by its silence, unless its node was held for dead before', () => {
+  const lives = new LivesBefore();
+  expect(lives.mayHaveStopped('node2', 'life2', 17)).toBe(false);
+  lives.setBack([life('life2')]);
+  lives.see(life('life2'), 17);
+  expect(lives.mayHaveStopped('node2', 'life2', 17)).toBe(true);
+  expect(lives.mayHaveStopped('node2', 'life2', 18)).toBe(false);
+  lives.setBack([life('life2')], [['node2', 'life2']]);
+  lives.see(life('life2'), 17);
+  expect(lives.mayHaveStopped('node2', 'life2', 17)).toBe(false);
+});
+
+it('S3: where the store showed no keepalive, each that comes is of now', () => {
+  const lives = restored();
+  lives.seeNone('node2');
+  lives.see(life('life1'), 1);
+  expect(lives.mayHaveStopped('node2', 'life1', 1)).toBe(false);
+});
+
+it('S3: a stop that others tell of counts without a restore', () => {
+  const lives = new LivesBefore();
+  lives.addStops([life('life1', 30), life('life2')]);
+  expect(lives.hasStopped('node2', 'life1', 17)).toBe(true);
+  expect(lives.hasStopped('node2', 'life1', 31)).toBe(false);
+  expect(lives.hasStopped('node2', 'life2', 5)).toBe(false);
+  expect(lives.get('node2')).toBeUndefined();
+});
+
+it('S1: what the copy says of an older life is not about the newest one', () => {
+  const lives = new LivesBefore();
+  expect(lives.isNewest('node2', 'life1')).toBe(true);
+  lives.setBack([life('life2')]);
+  lives.see(life('life1'), 17);
+  expect(lives.isNewest('node2', 'life1')).toBe(false);
+  expect(lives.isNewest('node2', 'life2')).toBe(true);
+  lives.add([life('life3')]);
+  expect(lives.isNewest('node2', 'life2')).toBe(false);
+});

@@ -21,6 +21,7 @@ import { stillHolds } from './fence-intent.ts';
 import type { Trigger } from './fence-intent.ts';
 import type { Taken } from './fence-word.ts';
 import type { LevelOutcome } from './level-outcome.ts';
+import { signWhileLocked } from './life-sign.ts';
 import { isOldFence } from './recent-fences.ts';
 import { powerLevel } from './power-level.ts';
 import { restore } from './restore.ts';
@@ -80,7 +81,7 @@ export async function cancelled(
   { history }: Context,
   target: string,
   file: FenceFile,
-  event: 'aliveUntouched' | 'anotherIncarnation',
+  event: 'aliveUntouched' | 'anotherIncarnation' | 'aliveAgain',
   because: string,
 ): Promise<void> {
   const fenceId = file.record.id;
@@ -232,7 +233,10 @@ async function freeWhatItHeld(context: Context, peers: Peers, target: string, fi
     await store.remove(tree.session(target), read.version);
 }
 
-/** The role of a node that is confirmed off is free, whichever of its lives held it. Insists while the store is away. */
+/**
+ * The role of a node that is confirmed off is free, whichever of its lives held it. A watchdog's bound is the end of one life, and the
+ * machine may be on: that life is back if it has published since. Insists while the store is away.
+ */
 async function freeRole(context: Context, target: string, file: FenceFile): Promise<void> {
   const { env, duties, history } = context;
   while (file.lockStands() && !duties.aborted) {
@@ -240,6 +244,10 @@ async function freeRole(context: Context, target: string, file: FenceFile): Prom
     if (held !== null) {
       const { record } = held;
       if (!held.readable || record.holder !== target) return;
+      const isByWatchdog = file.record.level === 'watchdog';
+      if (isByWatchdog && record.incarnation !== file.record.incarnation) return;
+      const silent = isByWatchdog ? await silentSince(context, target, file) : [];
+      if (silent === 'alive') return;
       const because = `${target} held the role and is off: its fence is confirmed`;
       const free = {
         state: 'none',
@@ -250,7 +258,7 @@ async function freeRole(context: Context, target: string, file: FenceFile): Prom
         transfer: null,
         previous: target,
       } as const;
-      const written = await writePrimary(context, held, free, file.stands());
+      const written = await writePrimary(context, held, free, [...file.stands(), ...silent]);
       if (written.ok) {
         history.happened('role-free', because, { node: target, fenceId: file.record.id });
         return;
@@ -259,4 +267,12 @@ async function freeRole(context: Context, target: string, file: FenceFile): Prom
     }
     await env.clock.sleep(50, duties);
   }
+}
+
+/** That no keepalive of the condemned life has come since its fence, to be checked by a transaction; `alive`: one has, or the lock is gone. */
+async function silentSince(context: Context, target: string, file: FenceFile): Promise<Operation[] | 'alive'> {
+  const sign = await signWhileLocked(context, target, file);
+  const { incarnation, sequence } = file.record;
+  if (sign === null || (sign.incarnation === incarnation && sign.sequence !== sequence)) return 'alive';
+  return sign.version === null ? [] : [keepaliveIs(target, sign.version)];
 }

@@ -44,6 +44,8 @@ export class FencingLoop {
     { readonly mark: string; readonly sinceMs: number; readonly incarnation: string | null }
   >();
   private readonly confirmed = new Map<string, string | null>();
+  /** Nodes whose record of that is of the copy from which the store was restored. */
+  private readonly confirmedInCopy = new Set<string>();
   private readonly refusals: Refusals;
   private readonly starter: FenceStarter;
   private readonly resumer: Resumer;
@@ -94,6 +96,7 @@ export class FencingLoop {
   /** Whether this life of the node is recorded as off already: nothing more to do about its silence. */
   isConfirmedOff(name: string, incarnation: string | null): boolean {
     if (!this.confirmed.has(name) || this.confirmed.get(name) !== incarnation) return false;
+    if (!this.confirmedInCopy.has(name)) return true;
     // A store that was restored from an old copy may call an incarnation off that came back, and was seen alive, long ago.
     const newest = this.context.board.livesBefore.get(name);
     return newest === undefined || newest === incarnation;
@@ -111,6 +114,7 @@ export class FencingLoop {
       const known = this.peers.all().map(({ name }) => name);
       await this.watch.look(this.context, known);
       const { entries } = ledger.ledger;
+      this.resumer.before.look(Object.keys(entries));
       for (const name of [...this.seen.keys()]) if (!(name in entries)) this.seen.delete(name);
       this.forgetStrangers();
       const inWork = Object.entries(entries).filter(([, state]) => isUnderWay(state) && state !== 'failed');
@@ -167,6 +171,10 @@ export class FencingLoop {
       this.announceMissing(name, record, sinceMs);
       return;
     }
+    if (record.state === 'failed' && this.resumer.before.isOfCopy(name, record)) {
+      this.begin(name, { kind: 'resume' });
+      return;
+    }
     if (record.state === 'failed') {
       await this.tryAgain(name, record, sinceMs);
       return;
@@ -215,6 +223,9 @@ export class FencingLoop {
   }
 
   private remember(name: string, record: FenceRecord): void {
+    this.resumer.before.see(name, record);
+    if (this.resumer.before.isOfCopy(name, record)) this.confirmedInCopy.add(name);
+    else this.confirmedInCopy.delete(name);
     if (isConfirmedOff(record.state)) this.confirmed.set(name, record.incarnation);
     // It read on again, or its fence was cancelled after that: its silence counts anew.
     else if (this.confirmed.get(name) === record.incarnation) this.confirmed.delete(name);
@@ -255,9 +266,10 @@ export class FencingLoop {
         }
         return this.finish(target, file);
       case 'failed':
-        if (trigger.kind === 'retry' || trigger.kind === 'request')
+        if (trigger.kind === 'resume') await this.resumer.endsWithCopy(target, file);
+        else if (trigger.kind === 'retry' || trigger.kind === 'request')
           await this.startAndFinish(target, trigger, file, lock);
-        else if (trigger.kind === 'verdict' && trigger.memory.incarnation !== file.record.incarnation)
+        else if (trigger.memory.incarnation !== file.record.incarnation)
           await this.startAndFinish(target, trigger, file, lock);
         return;
       case 'none':

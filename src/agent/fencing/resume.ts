@@ -10,10 +10,13 @@
  *   intent     | any; an operator waits for it     | goes on, if no guard holds
  *   intent     | stopped, or in maintenance        | cancelled, if no command was sent
  *   intent     | of the copy; it stopped since     | cancelled
+ *   intent     | any, and the record is of a copy  | cancelled: the node is judged anew
  *   intent     | as recorded, or newer and silent  | goes on, if no guard holds; else failed
  *   intent     | cannot be parsed, a command sent  | goes on, if no guard holds; else failed
  *   intent     | cannot be parsed, no command sent | failed
  *   fenced     | another incarnation               | closed, nothing is freed
+ *   fenced     | as recorded, by a watchdog or a   | goes on; closed, if the record is of a copy and a newer life
+ *              | person's word                     | may run
  *   fenced     | as recorded, power reads off twice| goes on: frees, recovers, powers on
  *   fenced     | as recorded, power reads on, or
  *              | cannot be read for a minute       | failed: it is fenced again
@@ -43,6 +46,7 @@ import { devicesOf, ownDevices } from './devices.ts';
 import { cancelled } from './fence-attempt.ts';
 import type { FenceFile } from './fence-file.ts';
 import type { FenceRequests } from './fence-requests.ts';
+import { FencesBefore } from './fences-before.ts';
 import type { FenceStarter } from './fence-start.ts';
 import { beatsWatched, holderOfName, readSign } from './life-sign.ts';
 import type { LastSign } from './life-sign.ts';
@@ -59,6 +63,7 @@ export class Resumer {
   private readonly starter: FenceStarter;
   private readonly refusals: Refusals;
   private readonly requests: FenceRequests;
+  readonly before: FencesBefore;
   /** Since when (own monotonic clock) the power of what is recorded as fenced cannot be read. */
   private readonly unread = new Map<string, { readonly id: string; readonly sinceMs: number }>();
 
@@ -68,6 +73,7 @@ export class Resumer {
     this.starter = starter;
     this.refusals = refusals;
     this.requests = requests;
+    this.before = new FencesBefore(context);
   }
 
   /** True: whoever has the lock goes on with it now. False: it waits, or it has ended here. */
@@ -102,6 +108,11 @@ export class Resumer {
       await cancelled(this.context, target, file, 'aliveUntouched', because);
       return false;
     }
+    const isOfCopy = isIntent && !stands && sign.incarnation !== null && this.before.isOfCopy(target, record);
+    if (isOfCopy && !holding.some(({ guard }) => ownGuards.includes(guard))) {
+      await this.endsWithCopy(target, file);
+      return false;
+    }
     if (holding.length > 0) return isIntent ? this.intentWaits(target, file, holding) : this.waits(target, holding);
     if (isIntent) return stands || this.intentGoesOn(target, file, sign);
     if (record.state === 'restoring') return true;
@@ -123,6 +134,14 @@ export class Resumer {
     const { state, fencer } = file.record;
     const because = `${what}: the fence that ${fencer} left in "${state}" ends here`;
     await cancelled(this.context, target, file, 'anotherIncarnation', because);
+  }
+
+  /** A fence of the copy is no verdict of now: who is silent is found dead anew, by looks that were made since the restore (S3). */
+  async endsWithCopy(target: string, file: FenceFile): Promise<void> {
+    const { record } = file;
+    if (!this.before.isOfCopy(target, record) || this.starter.quiet().length > 0) return;
+    const because = `ZooKeeper was restored from an old copy, and the fence that ${record.fencer} left is of that copy: ${target} is judged anew by its keepalives of now`;
+    await cancelled(this.context, target, file, record.state === 'intent' ? 'aliveUntouched' : 'aliveAgain', because);
   }
 
   private async intentGoesOn(target: string, file: FenceFile, sign: LastSign): Promise<boolean> {
@@ -152,7 +171,7 @@ export class Resumer {
   private async isStillOff(target: string, file: FenceFile): Promise<boolean> {
     const { env, devices: book, duties } = this.context;
     const level = file.record.level ?? '';
-    if (level === 'watchdog' || level === 'manual') return true; // nothing reads them; its silence was looked at
+    if (level === 'watchdog' || level === 'manual') return this.isOfLastLife(target, file); // nothing reads them
     const opened = devicesOf(env.secrets, this.peers.get(target), target, level);
     const isRight = file.record.deviceIsRight !== null;
     const own = opened.ok ? await ownDevices(this.context, target, opened.value, isRight) : [];
@@ -175,6 +194,16 @@ export class Resumer {
     }
     this.unread.delete(target);
     return true;
+  }
+
+  /** Its silence was looked at. What the copy says of an older life says nothing of a newer one, which may be frozen with all it runs (S1). */
+  private async isOfLastLife(target: string, file: FenceFile): Promise<boolean> {
+    const { record } = file;
+    if (!this.before.isOfCopy(target, record)) return true;
+    if (this.context.board.livesBefore.isNewest(target, record.incarnation)) return true;
+    const what = `ZooKeeper was restored from an old copy, and a newer life of ${target} may run since`;
+    await this.overtaken(target, file, what);
+    return false;
   }
 
   /** Nothing of it can be read for longer than any device needs: it counts as not fenced, and all levels are tried again. */
@@ -209,7 +238,8 @@ export class Resumer {
       await this.overtaken(target, file, `${target} has started again, and its new incarnation waits to join`);
     else {
       await this.waits(target, held);
-      if (holder === 'none') await this.endAttempt(target, file, held);
+      // One of the copy is judged anew when its node's keepalive can be read; as failed it would be tried again.
+      if (holder === 'none' && !this.before.isOfCopy(target, file.record)) await this.endAttempt(target, file, held);
     }
     return false;
   }

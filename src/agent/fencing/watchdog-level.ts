@@ -3,7 +3,7 @@
  * held. The bound is what that very life published when its watchdog was armed: so long after its last acknowledged keepalive
  * it holds nothing any more, or has been reset. A keepalive that this observer first saw at `a` was sent before `a`, so
  * from `a` on its own clock counts, lengthened by what two clocks may differ (S5). Idea: sbd, but with the bound told by the
- * node that keeps it.
+ * node that keeps it. What an old copy of the store says of an older life proves nothing of a newer one on that machine.
  */
 import { inWords } from '../../core/decision.ts';
 import { clockRateError } from '../../core/lease.ts';
@@ -31,6 +31,10 @@ export async function watchdogLevel(
   const { incarnation, sequence } = file.record;
   if (registration === null || registration.incarnation !== incarnation)
     return no('what is registered is of another life of the node');
+  if (!board.livesBefore.isNewest(target, incarnation))
+    return no(
+      `ZooKeeper was restored from an old copy, and a newer life of ${target} may run, of whose watchdog nothing is known (${board.livesBefore.get(target) ?? 'no life of it'} was seen before)`,
+    );
   if (registration.watchdogBoundMs === null) return no('this life of the node has published no armed watchdog');
   const seen = board.lastSeen.get(target);
   const beats = seen?.incarnation === incarnation ? seen.beats : 0;

@@ -144,11 +144,15 @@ export class EarlyEvidence {
     }
   }
 
-  /** Only of devices that nothing is known against, and that were read as on before, a reading of off is evidence. */
+  /** Only of devices that nothing is known against, that answer all coordinators, and that were read as on before, a reading of off is evidence. */
   private async isTrusted(target: string, devices: readonly FenceDevice[]): Promise<boolean> {
     const places = devices.map((device) => ({ device: device.name, where: whereIs(device) }));
     const standings = await this.context.devices.standings(target, places);
-    return [...standings.values()].every(({ use, needsOn }) => use === 'ordinary' && !needsOn);
+    const silent = this.context.devices.saidSilent(target);
+    return (
+      !places.some(({ where }) => silent.includes(where)) &&
+      [...standings.values()].every(({ use, needsOn }) => use === 'ordinary' && !needsOn)
+    );
   }
 
   /** Every device answers the question whose it is, and none says that it is another machine's. */

@@ -137,7 +137,11 @@ export class Prover {
     const place = { device: device.name, where: whereIs(device) };
     this.judges(peer.name, device.name);
     const before = await readSign(this.context, peer.name);
-    const probe = await env.power.probe(device, device.commandTimeoutMs * probeDeadlineFactor, isCalledOff);
+    // A probe that is not answered goes on for long; that it is not is known to all before.
+    const ended = devices.asks(device, device.commandTimeoutMs / 2);
+    const probe = await env.power
+      .probe(device, device.commandTimeoutMs * probeDeadlineFactor, isCalledOff)
+      .finally(ended);
     devices.heard(device, probe.fault, probe.power);
     const verdict: Verification =
       device.kind === 'ipmi'

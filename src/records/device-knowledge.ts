@@ -15,6 +15,17 @@ export const endedMax = 120;
 /** A node has at most 17 devices; some places of former ones may still stand in the record. */
 export const placesMax = 40;
 export const findingsMax = 3 * placesMax;
+/** Those of all coordinators. */
+export const silencesMax = 3 * placesMax;
+
+/** A device that a coordinator met silent, and has not met settled since (agent/fencing/silence-board.ts). */
+const Silence = z.object({
+  where: place.where,
+  by: z.string().max(100),
+  /** Wall clock of that coordinator in ms: for people, and to tell one silence from the next. */
+  sinceWallMs: z.number(),
+});
+export type Silence = z.output<typeof Silence>;
 
 export const DeviceKnowledgeRecord = z.object({
   schema: z.literal(1),
@@ -35,6 +46,8 @@ export const DeviceKnowledgeRecord = z.object({
     )
     .max(findingsMax),
   seenOn: z.array(z.object(place)).max(placesMax),
+  /** What did not answer; the newest. */
+  silent: z.array(Silence).max(silencesMax).default([]),
   /** Keys of findings that were refuted or taken back; the newest. */
   ended: z.array(z.string().max(1000)).max(endedMax).default([]),
   /** Who took findings back by hand last, and why; null: nobody. */

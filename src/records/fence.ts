@@ -56,6 +56,8 @@ export const FenceRecord = z.object({
   rejoinedAs: z.string().nullable(),
   /** Places of devices that did not answer at all in an attempt of this fence: they may have restarted, and report off then. */
   unanswered: z.array(z.string().max(700)).max(17).default([]),
+  /** Places of devices that refused an order in their present state: off already, or just restarted. */
+  refused: z.array(z.string().max(700)).max(17).default([]),
   /** Whether a power-off command may have been sent; written before the first one. */
   touched: z.boolean().default(false),
   /** An operator's reason why its devices are the right ones although they seem to be another machine's; null: none given. */
@@ -102,6 +104,7 @@ export function noFence(target: string): FenceRecord {
     rounds: 0,
     rejoinedAs: null,
     unanswered: [],
+    refused: [],
     touched: false,
     deviceIsRight: null,
     steps: [],

@@ -12,7 +12,7 @@ import type { SeededRandom } from './random.ts';
 
 /**
  * ok · no answer · refuses the password · USER level · takes the order and stays on · says off while on and does not obey · says off
- * whatever it is, and obeys · says on whatever it is, and obeys · garbage
+ * whatever it is, and obeys · says on whatever it is, and obeys · refuses to switch off what is off, as many do · garbage
  */
 export const bmcModes = [
   'ok',
@@ -23,9 +23,12 @@ export const bmcModes = [
   'lies-off',
   'reads-off',
   'reads-on',
+  'refuses-when-off',
   'nonsense',
 ] as const;
 export type BmcMode = (typeof bmcModes)[number];
+
+const obedient: readonly BmcMode[] = ['ok', 'reads-off', 'reads-on', 'refuses-when-off'];
 
 /** After its own restart a BMC reads off, and refuses commands, for so long (ms). */
 export const settlingMs = 60_000;
@@ -43,6 +46,8 @@ export interface SimBmc {
   slowMs: number;
   /** In the world's time: until when it does not answer because it restarts; it reads off for a minute after that. */
   restartUntilMs: number;
+  /** For the checkers: when it was asked first, by anybody, since it was told to behave as it does; null: not yet. */
+  firstAskedMs: number | null;
   /** Its address leads to this one: a wrong entry in the configuration, or a swapped cable. Null: to itself. */
   leadsTo: SimBmc | null;
   /** For the checkers: every order that arrived. */
@@ -98,7 +103,7 @@ export class SimPower implements Power {
         tookMs,
       };
     }
-    if (this.isSettling(bmc))
+    if (this.isSettling(bmc) || (bmc.mode === 'refuses-when-off' && power === 'off' && powerOf(bmc) === 'off'))
       return {
         accepted: false,
         isOffAlready: power === 'off',
@@ -107,7 +112,7 @@ export class SimPower implements Power {
         tookMs,
       };
     bmc.orders.push({ atMs: this.options.process.monotonicMs(), power, by: this.options.self });
-    if (bmc.mode === 'ok' || bmc.mode === 'reads-off' || bmc.mode === 'reads-on') {
+    if (obedient.includes(bmc.mode)) {
       this.switch(bmc, power);
     }
     return {
@@ -194,6 +199,7 @@ export class SimPower implements Power {
       fault,
       tookMs: process.monotonicMs() - startMs,
     });
+    if (bmc !== undefined && reaches()) bmc.firstAskedMs ??= worldMs();
     const outlets = bmc?.outlet === null ? this.outletsOf(bmc.machine) : [];
     const isDark = outlets.length > 0 && outlets.every((one) => one.outlet?.on === false);
     if (bmc === undefined || bmc.mode === 'down' || worldMs() < bmc.restartUntilMs || isDark || !reaches()) {

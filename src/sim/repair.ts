@@ -139,12 +139,13 @@ export function clearVerb(world: World, [node = '']: readonly string[]): void {
   const parsed = parseRecord(DeviceKnowledgeRecord, read.value.text);
   const standing = parsed.ok ? standingFindings(parsed.record.findings) : [];
   if (parsed.ok && standing.length === 0) return;
-  const before = parsed.ok ? parsed.record : { revision: 0, findings: [], seenOn: [], ended: [] };
+  const before = parsed.ok ? parsed.record : { revision: 0, findings: [], seenOn: [], silent: [], ended: [] };
   const gone = standing.filter((one) => clearedOf(one) === null).map(findingKey);
   const ended = [...before.ended, ...gone].slice(-endedMax);
   const cleared = { by: 'operator', reason: 'story', wallMs: 0 };
   const findings = before.findings.flatMap((one) => clearedOf(one) ?? []);
-  const record = { schema: 1, revision: before.revision + 1, findings, seenOn: before.seenOn, ended, cleared };
+  const { seenOn, silent } = before;
+  const record = { schema: 1, revision: before.revision + 1, findings, seenOn, silent, ended, cleared };
   world.ensemble.vandalise(path, printRecord(record));
 }
 

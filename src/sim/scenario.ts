@@ -37,6 +37,7 @@ const verbs: Readonly<Record<string, Verb>> = {
   /** bmc NODE MODE|slow=DURATION|restart=DURATION (no answer, then off for a minute)|is OTHER (its address leads to OTHER's). */
   bmc(world, [node = '', mode = '', other = '']) {
     const slow = /^slow=(.+)$/.exec(mode)?.[1];
+    world.bmc(node).firstAskedMs = null;
     const restart = /^restart=(.+)$/.exec(mode)?.[1];
     if (restart !== undefined) world.bmc(node).restartUntilMs = world.time.nowMs + (parseDuration(restart) ?? 0);
     else if (mode === 'is') world.bmc(node).leadsTo = other === node ? null : world.bmc(other);

@@ -397,8 +397,19 @@ export class World {
   }
 }
 
-function newBmc(): Pick<SimBmc, 'mode' | 'slowMs' | 'restartUntilMs' | 'leadsTo' | 'orders' | 'probes'> {
-  return { mode: 'ok', slowMs: 0, restartUntilMs: -Infinity, leadsTo: null, orders: [], probes: [] };
+function newBmc(): Pick<
+  SimBmc,
+  'mode' | 'slowMs' | 'restartUntilMs' | 'firstAskedMs' | 'leadsTo' | 'orders' | 'probes'
+> {
+  return {
+    mode: 'ok',
+    slowMs: 0,
+    restartUntilMs: -Infinity,
+    firstAskedMs: null,
+    leadsTo: null,
+    orders: [],
+    probes: [],
+  };
 }
 
 function devicesOf({ config }: SimNode): FenceDevice[] {

@@ -1,5 +1,6 @@
 import { findingKey } from '../../src/core/device-trust.ts';
-import { DeviceBook, restartSettleMs } from '../../src/agent/fencing/device-book.ts';
+import { DeviceBook } from '../../src/agent/fencing/device-book.ts';
+import { restartSettleMs } from '../../src/agent/fencing/settling.ts';
 import type { History } from '../../src/agent/history.ts';
 import type { Peers } from '../../src/agent/peers.ts';
 import type { Environment } from '../../src/environment/environment.ts';
@@ -17,6 +18,7 @@ function stage() {
   const state = { text: null as string | null, version: 0, isAway: false, nowMs: 0 };
   const away = { ok: false, code: 'not-connected', because: 'away' } as const;
   const events: string[] = [];
+  const sleeping: { readonly untilMs: number; readonly wake: () => void }[] = [];
   const store = {
     onSession: () => () => undefined,
     read: () => {
@@ -36,7 +38,12 @@ function stage() {
     },
   };
   const coordinator = (name: string) => {
-    const env = { store, clock: { wallMs: () => 1000, monotonicMs: () => state.nowMs } } as unknown as Environment;
+    const clock = {
+      wallMs: () => 1000,
+      monotonicMs: () => state.nowMs,
+      sleep: (ms: number) => new Promise<void>((wake) => sleeping.push({ untilMs: state.nowMs + ms, wake })),
+    };
+    const env = { store, clock } as unknown as Environment;
     const history: History = {
       happened: (kind) => void events.push(`${name} ${kind}`),
       flush: () => Promise.resolve(),
@@ -45,7 +52,13 @@ function stage() {
     return new DeviceBook(name, env, history, peers);
   };
   const record = () => DeviceKnowledgeRecord.parse(JSON.parse(state.text ?? ''));
-  return { state, events, coordinator, record };
+  /** Time passes, and what was begun comes to its end. */
+  const elapse = async (ms: number) => {
+    state.nowMs += ms;
+    for (const { untilMs, wake } of sleeping) if (untilMs <= state.nowMs) wake();
+    await new Promise((resolve) => setImmediate(resolve));
+  };
+  return { state, events, coordinator, record, elapse };
 }
 
 const use = async (book: DeviceBook) => (await book.standings('node1', [place])).get('ipmi')?.use;
@@ -126,10 +139,10 @@ it('S4: a device that did not answer counts again a minute later, or when it has
   expect(book.unsettledMs(device)).toBe(restartSettleMs - 20_000);
   book.heard(device, null, 'on');
   expect(book.unsettledMs(device)).toBe(0);
-  book.heardOf('fence1', ['bmc1:623']);
+  book.heardOf('fence1', 'node1', { unanswered: ['bmc1:623'], refused: [] });
   expect(book.unsettledMs(device)).toBe(restartSettleMs);
   state.nowMs += restartSettleMs;
-  book.heardOf('fence1', ['bmc1:623']); // once for each fence
+  book.heardOf('fence1', 'node1', { unanswered: ['bmc1:623'], refused: [] }); // once for each fence
   expect(book.unsettledMs(device)).toBe(0);
 });
 
@@ -162,13 +175,96 @@ it('two full copies that parted are one record again, within its bounds', async 
   expect(state.version).toBe(settled);
 });
 
+it('S4: a device that refuses orders counts a minute after the first refusal of a row, whatever it refuses then, or when it has read on', () => {
+  const { coordinator, state } = stage();
+  const book = coordinator('node2');
+  book.refused(device);
+  expect(book.unsettledMs(device)).toBe(restartSettleMs);
+  state.nowMs += 50_000;
+  book.refused(device);
+  expect(book.unsettledMs(device)).toBe(10_000);
+  expect(book.unsettledBecause(device)).toContain('refused an order a moment ago');
+  state.nowMs += 10_000;
+  book.refused(device);
+  expect(book.unsettledMs(device)).toBe(0);
+  book.heard(device, null, 'on');
+  book.refused(device);
+  expect(book.unsettledMs(device)).toBe(restartSettleMs);
+  const other = coordinator('node3');
+  const suspects = { unanswered: [], refused: ['bmc1:623'] };
+  other.heardOf('fence1', 'node1', suspects);
+  state.nowMs += 40_000;
+  other.heardOf('fence1', 'node1', suspects);
+  other.refused(device);
+  expect(other.unsettledMs(device)).toBe(20_000);
+});
+
+it('S4: a question that is open for a second is silence while it is open, and is told to all after a while', async () => {
+  const { coordinator, state, record, elapse } = stage();
+  const book = coordinator('node2');
+  const other = coordinator('node3');
+  const ended = book.asks(device, 2500);
+  expect(book.unsettledMs(device)).toBe(0);
+  await elapse(1000);
+  expect(book.unsettledMs(device)).toBe(restartSettleMs);
+  await elapse(1500);
+  expect(record().silent).toEqual([{ where: 'bmc1:623', by: 'node2', sinceWallMs: 1000 }]);
+  ended();
+  book.heard(device, null, 'off'); // late, and an answer
+  expect(book.unsettledMs(device)).toBe(0);
+  await elapse(0);
+  expect(record().silent).toEqual([]);
+  expect(other.saidSilent('node1')).toEqual([]);
+  expect(state.version).toBeGreaterThan(0);
+});
+
+it('S4: a silence binds all until its finder has met the device settled, and is written once', async () => {
+  const { coordinator, record, elapse } = stage();
+  const book = coordinator('node2');
+  const other = coordinator('node3');
+  book.heard(device, 'no-answer', 'unknown');
+  await elapse(0);
+  for (let times = 0; times < 20; times += 1) {
+    book.heard(device, 'no-answer', 'unknown');
+    await elapse(1000);
+  }
+  expect(record().silent).toHaveLength(1);
+  expect(record().revision).toBe(1);
+  await use(other);
+  expect(other.saidSilent('node1')).toEqual(['bmc1:623']);
+  expect(other.unsettledMs(device)).toBe(restartSettleMs); // from now on, by its own clock
+  await elapse(restartSettleMs);
+  expect(other.unsettledMs(device)).toBe(0);
+  expect(other.saidSilent('node1')).toEqual(['bmc1:623']); // its finder may have met it silent since
+  other.heardOf('fence1', 'node1', { unanswered: [], refused: [] });
+  expect(other.unsettledMs(device)).toBe(restartSettleMs);
+  other.heard(device, null, 'on');
+  expect(other.saidSilent('node1')).toEqual([]); // it has read on here
+  book.heard(device, null, 'off');
+  await elapse(0);
+  expect(record().silent).toEqual([]);
+});
+
+it('S4: the silence that a former run wrote counts like any other, and is taken back by this one', async () => {
+  const { coordinator, record, elapse } = stage();
+  coordinator('node2').heard(device, 'no-answer', 'unknown');
+  await elapse(0);
+  const book = coordinator('node2');
+  await use(book);
+  expect(book.unsettledMs(device)).toBe(restartSettleMs);
+  await elapse(1000);
+  book.heard(device, null, 'on');
+  await elapse(0);
+  expect(record().silent).toEqual([]);
+});
+
 it('nothing grows: 100,000 findings, fences and silences of one node', async () => {
   const { coordinator, state, record } = stage();
   const book = coordinator('node2');
   for (let round = 0; round < 100_000; round += 1) {
     state.nowMs += 100;
     book.heard({ ...device, address: `bmc${round}` } as FenceDevice, 'no-answer', 'unknown');
-    book.heardOf(`fence${round}`, ['bmc1:623']);
+    book.heardOf(`fence${round}`, 'node1', { unanswered: ['bmc1:623'], refused: [] });
     if (round % 1000 !== 0) continue;
     await book.tell('node1', place, { news: round % 2000 === 0 ? 'wrong-state' : 'obeyed' });
     await book.refresh();

@@ -41,6 +41,7 @@ powerCompliance('in the simulator', () => {
       mode,
       slowMs: 0,
       restartUntilMs: -Infinity,
+      firstAskedMs: null,
       leadsTo: null,
       orders: [],
       probes: [],

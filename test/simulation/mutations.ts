@@ -302,6 +302,11 @@ export const mutations: readonly Mutation[] = [
         'if (!file.lockStands() || duties.aborted || board.steppedDown !== null) return null;',
         'if (duties.aborted || board.steppedDown !== null) return null;',
       ),
+      agent(
+        'fencing/before-command.ts',
+        'if (record.touched) return stillStands(context, file, also);',
+        "if (record.touched) return { answer: 'go' };",
+      ),
     ],
     within: 2000,
   },

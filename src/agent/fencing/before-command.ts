@@ -12,6 +12,12 @@ import { contactAgeMs } from '../context.ts';
 import type { FenceFile } from './fence-file.ts';
 import { readSign } from './life-sign.ts';
 
+/** Places of devices that may have restarted: what did not answer, and what refused an order. */
+export interface Suspects {
+  readonly unanswered: readonly string[];
+  readonly refused: readonly string[];
+}
+
 /** As many devices as a node may have. */
 export const unansweredMax = 17;
 
@@ -28,7 +34,7 @@ export async function touch(
   target: string,
   file: FenceFile,
   isUntouched: boolean,
-  unanswered: readonly string[],
+  suspects: Suspects,
 ): Promise<Touched> {
   const { record } = file;
   const request = record.rounds === 0 ? await requestOf(context, record.requestId) : null;
@@ -47,18 +53,31 @@ export async function touch(
       };
     version = sign.version;
   }
-  if (record.touched) return { answer: 'go' };
   const also: Operation[] = version === null ? [] : [{ kind: 'check', path: tree.keepalive(target), version }];
   // Whoever asked for it has not left in this very moment.
   if (request !== null && isUntouched) also.push(request);
+  if (record.touched) return stillStands(context, file, also);
   // Whoever goes on with this fence knows then which devices may have just restarted.
-  const changes = {
-    touched: true,
-    unanswered: [...new Set([...record.unanswered, ...unanswered])].slice(-unansweredMax),
-  };
+  const changes = { touched: true, ...withSuspects(record, suspects) };
   const moved = await file.move('powerTouched', changes, also);
-  if (moved.ok) return { answer: 'go' };
+  // What was checked by a write whose answer was lost was checked then: it is looked at again.
+  if (moved.ok) return { answer: moved.isReadBack ? 'wait' : 'go' };
   return { answer: file.lockStands() && file.record.state === 'intent' ? 'wait' : 'lost' };
+}
+
+/**
+ * An order that follows others is one of this fence only while its record stands as it was written: it may be garbage by now, or moved by
+ * somebody else, and then no record says any more that this node is to be switched off (S3, S11).
+ */
+async function stillStands({ env }: Context, file: FenceFile, also: readonly Operation[]): Promise<Touched> {
+  const isRefuted = (code: string) => code === 'bad-version' || code === 'no-node';
+  const all = await env.store.commit([...file.stands(), ...also]);
+  if (all.ok) return { answer: 'go' };
+  if (!isRefuted(all.code)) return { answer: 'wait' };
+  if (also.length === 0) return { answer: 'lost' };
+  // A keepalive may have come, or the request may be gone: the next look tells.
+  const own = await env.store.commit(file.stands());
+  return { answer: own.ok || !isRefuted(own.code) ? 'wait' : 'lost' };
 }
 
 /** That the request of an operator still stands, as a part of a transaction; null: there is none (any more). */
@@ -74,13 +93,19 @@ async function requestOf(
 }
 
 /**
- * A device that does not answer may be restarting, and reports off afterwards: whoever goes on with this fence has to know, also when this
+ * A device that does not answer may be restarting, one that refuses an order may just have restarted, and reports off then: whoever goes on with this fence has to know, also when this
  * fencer dies before it has sent anything.
  */
-export async function recordSilence(file: FenceFile, unanswered: readonly string[]): Promise<void> {
-  const all = new Set([...file.record.unanswered, ...unanswered]);
-  if (all.size > file.record.unanswered.length)
-    await file.move('deviceSilent', { unanswered: [...all].slice(-unansweredMax) });
+export async function recordSilence(file: FenceFile, suspects: Suspects): Promise<void> {
+  const { unanswered, refused } = file.record;
+  const all = withSuspects(file.record, suspects);
+  if (all.unanswered.length > unanswered.length || all.refused.length > refused.length)
+    await file.move('deviceSilent', all);
+}
+
+function withSuspects(record: Suspects, more: Suspects): { unanswered: string[]; refused: string[] } {
+  const both = (kind: keyof Suspects) => [...new Set([...record[kind], ...more[kind]])].slice(-unansweredMax);
+  return { unanswered: both('unanswered'), refused: both('refused') };
 }
 
 /** In the very instant before the order: the session lives, its last acknowledged write is fresh, we were not paused. */
@@ -99,10 +124,11 @@ export function mayShoot(context: Context, file: FenceFile): boolean {
 /** A reading with the moment (own monotonic clock) at which it was begun. */
 export type TimedReading = PowerReading & { readonly begunMs: number };
 
-/** Reads a device; its silence is remembered. */
+/** Reads a device; its silence is remembered, and counts for others that ask while the question is open. */
 export async function readTimed({ env, devices }: Context, device: FenceDevice): Promise<TimedReading> {
   const begunMs = env.clock.monotonicMs();
-  const reading = await env.power.read(device, device.commandTimeoutMs);
+  const ended = devices.asks(device);
+  const reading = await env.power.read(device, device.commandTimeoutMs).finally(ended);
   devices.heard(device, reading.fault, reading.power);
   return { ...reading, begunMs };
 }

@@ -5,6 +5,7 @@
 import { levelStanding } from '../../core/device-trust.ts';
 import { offIsCredible } from '../../core/levels.ts';
 import type { Context } from '../context.ts';
+import { readTimed } from './before-command.ts';
 import type { FenceFile } from './fence-file.ts';
 import { offDoubt } from './handled-device.ts';
 import type { Handled } from './handled-device.ts';
@@ -34,7 +35,7 @@ export async function confirmOff(
     answer = offIsCredible(wasSilent, atIntent, sign, second);
     sign = second;
     // Somebody may have powered it on meanwhile.
-    const readings = await Promise.all(handled.map(({ device }) => env.power.read(device, device.commandTimeoutMs)));
+    const readings = await Promise.all(handled.map(({ device }) => readTimed(context, device)));
     if (answer.answer !== 'wrong-state' && readings.some(({ power }) => power === 'on')) {
       for (const one of handled) one.offSinceMs = null;
       return { doubt: 'it reads on again' };
@@ -50,7 +51,9 @@ export async function confirmOff(
   const standings = await context.devices.standings(target, places, file.record.deviceIsRight !== null);
   for (const one of handled) one.standing = standings.get(one.place.device) ?? one.standing;
   const now = levelStanding(handled.map(({ standing }) => standing));
-  const doubt = handled.map((one) => offDoubt(one, 0)).find((found) => found !== null);
+  // What others met of them stands in what was just read.
+  const doubts = handled.map((one) => offDoubt(one, context.devices.unsettledBecause(one.device)));
+  const doubt = doubts.find((found) => found !== null);
   if (now.use === 'never' || doubt !== undefined) {
     await env.clock.sleep(config.fencing.pollInterval, duties);
     return { doubt: doubt ?? now.because };

@@ -3,6 +3,7 @@
  * has read once it remembers: a record that was lost, corrupted or restored from an old copy is written again from that.
  * What it finds out while the store is away counts here at once, and is written as soon as that is possible.
  */
+import { inWords } from '../../core/decision.ts';
 import type {
   DeviceFinding,
   DeviceKnowledge,
@@ -25,12 +26,16 @@ import { foreignBmc, sameGuid } from '../../core/verification.ts';
 import type { Environment } from '../../environment/environment.ts';
 import type { FenceDevice } from '../../records/device.ts';
 import { whereIs } from '../../records/device.ts';
+import type { Silence } from '../../records/device-knowledge.ts';
 import { DeviceKnowledgeRecord, endedMax, findingsMax, placesMax } from '../../records/device-knowledge.ts';
 import { parseRecord, printRecord } from '../../records/record.ts';
 import type { Registration } from '../../records/registration.ts';
 import { tree } from '../../records/tree.ts';
 import type { History } from '../history.ts';
 import type { Peers } from '../peers.ts';
+import type { Suspects } from './before-command.ts';
+import { Settling } from './settling.ts';
+import { SilenceBoard } from './silence-board.ts';
 
 /** Tries of one write against others that write at the same moment. */
 const triesMax = 5;
@@ -38,9 +43,6 @@ const triesMax = 5;
 const pendingMax = 500;
 /** Fences of which it is remembered what was heard. */
 const marksMax = 200;
-/** A BMC that has just restarted reports off for up to this long, whatever the machine does. */
-export const restartSettleMs = 60_000;
-
 interface Pending {
   readonly target: string;
   readonly place: DevicePlace;
@@ -53,6 +55,9 @@ interface Read {
   readonly stored: { readonly version: number; readonly revision: number } | null;
 }
 
+/** What a device that restarts does to a question: a program that was ended has waited for it, and a BMC may say that it initializes. */
+const silences = ['no-answer', 'timeout', 'refused-now'];
+
 export class DeviceBook {
   private readonly env: Environment;
   private readonly history: History;
@@ -60,8 +65,8 @@ export class DeviceBook {
   private readonly by: string;
   private readonly memory = new Map<string, DeviceKnowledgeRecord>();
   private pending: Pending[] = [];
-  /** When (own monotonic clock) each device last did not answer at all. */
-  private readonly unansweredAtMs = new Map<string, number>();
+  private readonly settling: Settling;
+  private readonly silences: SilenceBoard;
   private heardOfMarks: string[] = [];
   private readonly hints = new Map<string, () => void>();
 
@@ -70,6 +75,10 @@ export class DeviceBook {
     this.env = env;
     this.history = history;
     this.peers = peers;
+    this.settling = new Settling(env.clock);
+    this.silences = new SilenceBoard(by, env.clock, this.settling, (where, change) =>
+      this.writeSilences(where, change),
+    );
     // It may lead to a store that was restored from an old copy.
     env.store.onSession(({ state }) => {
       if (state === 'connected') void this.refresh();
@@ -139,35 +148,90 @@ export class DeviceBook {
       for (const target of [...map.keys()]) if (!known.has(target)) map.delete(target);
     this.pending = this.pending.filter(({ target }) => known.has(target));
     for (const target of known) await this.read(target);
-    const nowMs = this.env.clock.monotonicMs();
-    for (const [key, atMs] of this.unansweredAtMs) if (nowMs - atMs >= restartSettleMs) this.unansweredAtMs.delete(key);
+    const places = new Set(this.peers.all().flatMap(({ devices }) => devices.map(({ where }) => where)));
+    this.settling.forget((where) => places.has(where));
+    this.silences.forget((target) => known.has(target));
     for (const target of new Set(this.pending.map((one) => one.target))) await this.write(target);
   }
 
   /** To be told of each answer of a device: one that did not answer at all may have restarted. */
   heard(device: FenceDevice, fault: string | null, power: 'on' | 'off' | 'unknown'): void {
-    const key = whereIs(device);
-    if (fault === 'no-answer') this.unansweredAtMs.set(key, this.env.clock.monotonicMs());
-    else if (power === 'on') this.unansweredAtMs.delete(key);
+    const where = whereIs(device);
+    if (fault !== null && silences.includes(fault)) {
+      this.settling.silent(where);
+      void this.silences.tell(where);
+    } else if (power === 'on') {
+      this.settling.readOn(where);
+      void this.silences.settled(where, true);
+    } else if (this.settling.leftMs(where) === 0) void this.silences.settled(where, false);
   }
 
-  /** What another fencer met in the same fence: from now on, by the own clock, as if it had been met here. Once for each fence. */
-  heardOf(fenceId: string, wheres: readonly string[]): void {
-    for (const where of wheres) {
-      const mark = `${fenceId} ${where}`;
-      if (this.heardOfMarks.includes(mark)) continue;
-      this.heardOfMarks = [...this.heardOfMarks, mark].slice(-marksMax);
-      this.unansweredAtMs.set(where, this.env.clock.monotonicMs());
-    }
+  /** It refused an order in its present state: because power is off already, or because it has just restarted. */
+  refused(device: FenceDevice): void {
+    this.settling.refusedOrder(whereIs(device));
   }
 
-  /** How long a reading of off proves nothing yet because the device did not answer a moment ago, in ms; 0: it counts. */
+  /** A question to it begins; to be called when it has ended. After `tellAfterMs` without an answer all others are told. */
+  asks(device: FenceDevice, tellAfterMs: number | null = null): () => void {
+    const where = whereIs(device);
+    const ended = this.settling.asks(where);
+    const answered = new AbortController();
+    const { clock } = this.env;
+    if (tellAfterMs !== null)
+      void clock.sleep(tellAfterMs, answered.signal).then(() => {
+        if (!answered.signal.aborted) void this.silences.tell(where);
+      });
+    return () => {
+      answered.abort();
+      ended();
+    };
+  }
+
+  /** The places of a node's devices of which others say, as last read, that they do not answer. */
+  saidSilent(target: string): string[] {
+    return this.silences.saidSilent(target);
+  }
+
+  /**
+   * What another fencer met in the same fence, or says in the devices' record: from now on, by the own clock, as if it had been met here.
+   * Once for each fence, so that it comes to an end whatever others go on to meet.
+   */
+  heardOf(fenceId: string, target: string, { unanswered, refused }: Suspects): void {
+    for (const where of unanswered) if (this.isNewMark(`${fenceId} ${where}`)) this.settling.saidSilent(where);
+    for (const where of this.silences.saidSilent(target))
+      if (this.isNewMark(`${fenceId} said ${where}`)) this.settling.saidSilent(where);
+    for (const where of refused)
+      if (this.isNewMark(`${fenceId} refused ${where}`) && !this.settling.hasRefused(where))
+        this.settling.refusedOrder(where);
+  }
+
+  private isNewMark(mark: string): boolean {
+    if (this.heardOfMarks.includes(mark)) return false;
+    this.heardOfMarks = [...this.heardOfMarks, mark].slice(-marksMax);
+    return true;
+  }
+
+  /** The same as a sentence; null: its off counts. */
+  unsettledBecause(device: FenceDevice): string | null {
+    const leftMs = this.unsettledMs(device);
+    if (leftMs === 0) return null;
+    const what = this.settling.silenceLeftMs(whereIs(device)) > 0 ? 'did not answer' : 'refused an order';
+    return `the device ${what} a moment ago, and one that has just restarted reports off (it counts in ${inWords(leftMs)})`;
+  }
+
+  /** Whether it was silent to this coordinator a moment ago, or is. */
+  isSilent(device: FenceDevice): boolean {
+    return this.settling.metSilenceLeftMs(whereIs(device)) > 0;
+  }
+
+  /** Whether it has refused an order, and has not read on since. */
+  hasRefused(device: FenceDevice): boolean {
+    return this.settling.hasRefused(whereIs(device));
+  }
+
+  /** How long a reading of off proves nothing yet because the device may have just restarted, in ms; 0: it counts. */
   unsettledMs(device: FenceDevice): number {
-    const atMs = this.unansweredAtMs.get(whereIs(device));
-    if (atMs === undefined) return 0;
-    const leftMs = atMs + restartSettleMs - this.env.clock.monotonicMs();
-    if (leftMs <= 0) this.unansweredAtMs.delete(whereIs(device));
-    return Math.max(0, leftMs);
+    return this.settling.leftMs(whereIs(device));
   }
 
   /** Why a BMC that tells this GUID is not the target's; null: it may be. */
@@ -233,6 +297,7 @@ export class DeviceBook {
       return this.putBack(target, { ...parsed.record, ...bounded(both) }, read.version);
     }
     this.memory.set(target, parsed.record);
+    this.silences.read(target, parsed.record.silent);
     const stored = { version: read.version, revision: parsed.record.revision };
     return { knowledge: this.withPending(target, parsed.record), stored };
   }
@@ -263,28 +328,44 @@ export class DeviceBook {
   private async write(
     target: string,
     change: ((now: DeviceKnowledge) => DeviceKnowledge) | null = null,
-  ): Promise<void> {
+    silences: ((now: readonly Silence[]) => readonly Silence[]) | null = null,
+  ): Promise<boolean> {
     for (let tries = 0; tries < triesMax; tries += 1) {
       const mine = this.pending.filter((one) => one.target === target);
-      if (mine.length === 0 && change === null) return;
+      if (mine.length === 0 && change === null && silences === null) return true;
       const before = await this.read(target);
-      if (before === null) return;
+      if (before === null) return false;
       const old = this.memory.get(target);
       const kept = change === null ? before.knowledge : change(before.knowledge);
-      if (mine.length === 0 && kept === before.knowledge) return;
+      const silentBefore = old?.silent ?? [];
+      const silent = silences === null ? silentBefore : silences(silentBefore);
+      if (mine.length === 0 && kept === before.knowledge && silent === silentBefore) return true;
       const record: DeviceKnowledgeRecord = {
         schema: 1,
         ...bounded({ ...kept, revision: 0, ended: this.endedBy(old ?? null, kept.findings) }),
+        silent: [...silent],
         revision: (before.stored?.revision ?? 0) + 1,
         cleared: old?.cleared ?? null,
       };
       const written = await this.put(target, record, before.stored?.version ?? null);
       if (written === null) continue;
       this.memory.set(target, record);
+      this.silences.read(target, record.silent);
       this.pending = this.pending.filter((one) => !mine.includes(one));
       this.announce(target, old ?? nothingKnown, record);
-      return;
+      return true;
     }
+    return false;
+  }
+
+  /** In the record of each node that names this device; whether all of it was written. */
+  private async writeSilences(
+    where: string,
+    change: (now: readonly Silence[]) => readonly Silence[],
+  ): Promise<boolean> {
+    const owners = this.peers.all().filter(({ devices }) => devices.some((one) => one.where === where));
+    for (const { name } of owners) if (!(await this.write(name, null, change))) return false;
+    return owners.length > 0;
   }
 
   /** With what ends by this very write. */
@@ -330,7 +411,7 @@ function bounded({
   findings,
   seenOn,
   ended,
-}: KnowledgeCopy): Omit<DeviceKnowledgeRecord, 'schema' | 'cleared'> {
+}: KnowledgeCopy): Omit<DeviceKnowledgeRecord, 'schema' | 'cleared' | 'silent'> {
   return {
     revision,
     findings: findings.slice(-findingsMax),

@@ -24,7 +24,12 @@ import type { HeldLock } from '../lock.ts';
 import { sawFences } from './recent-fences.ts';
 
 export type Moved =
-  | { readonly ok: true; readonly actions: readonly FenceAction[] }
+  | {
+      readonly ok: true;
+      readonly actions: readonly FenceAction[];
+      /** It was found written when the record was read: by this move or by an earlier try of it, whose checks may be old by now. */
+      readonly isReadBack: boolean;
+    }
   | {
       readonly ok: false;
       readonly code: StoreFailure['code'] | 'ignored' | 'lock-lost' | 'refused';
@@ -107,7 +112,7 @@ export class FenceFile {
       if (!this.lockStands())
         return { ok: false, code: 'lock-lost', because: 'the session that held the lock is over' };
       const done = await this.tryWrite(next, also, allows);
-      if (done.ok) return { ok: true, actions: cell.actions };
+      if (done.ok) return { ok: true, actions: cell.actions, isReadBack: done.isReadBack };
       if (done.code === 'ledger-moved') continue;
       const { code, because } = done;
       if (!insist || (code !== 'not-connected' && code !== 'unclear')) return { ok: false, code, because };
@@ -133,7 +138,10 @@ export class FenceFile {
     next: FenceRecord,
     also: readonly Operation[],
     allows: (ledger: FenceLedger) => string | null,
-  ): Promise<{ ok: true } | { ok: false; code: StoreFailure['code'] | 'ledger-moved' | 'refused'; because: string }> {
+  ): Promise<
+    | { ok: true; isReadBack: boolean }
+    | { ok: false; code: StoreFailure['code'] | 'ledger-moved' | 'refused'; because: string }
+  > {
     const { store } = this.context.env;
     const ledger = await readLedger(this.context);
     if (ledger === null) return { ok: false, code: 'not-connected', because: 'the ledger could not be read' };
@@ -153,15 +161,15 @@ export class FenceFile {
     if (done.ok) {
       this.record = next;
       this.version += 1;
-      return { ok: true };
+      return { ok: true, isReadBack: false };
     }
     const now = await readFence(this.context, this.target);
     if (now === null) return { ok: false, code: done.code, because: done.because };
-    if (now.record.id === next.id && now.record.state === next.state && now.version === this.version + 1) {
+    if (now.version === this.version + 1 && isSameRecord(now.record, next)) {
       // The answer was lost, the write was not.
       this.record = next;
       this.version = now.version;
-      return { ok: true };
+      return { ok: true, isReadBack: true };
     }
     const untouched = now.version === this.version;
     if (untouched && done.code === 'bad-version') {
@@ -175,6 +183,11 @@ export class FenceFile {
     }
     return { ok: false, code: done.code, because: done.because };
   }
+}
+
+/** Another write, of the same fence in the same state, is not this one. */
+function isSameRecord(one: FenceRecord, other: FenceRecord): boolean {
+  return JSON.stringify(FenceRecord.parse(one)) === JSON.stringify(FenceRecord.parse(other));
 }
 
 /**

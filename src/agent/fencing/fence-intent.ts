@@ -93,6 +93,7 @@ export function intentOf(
     sequence: sign.sequence,
     signAtOff: null,
     unanswered: [],
+    refused: [],
     action: action ?? peers.get(target)?.action ?? config.fencing.action,
     reason,
     askedBy: request?.by ?? null,

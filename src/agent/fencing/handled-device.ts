@@ -7,7 +7,7 @@ import type { BmcFault } from '../../core/verification.ts';
 import type { PowerReading } from '../../environment/power.ts';
 import type { FenceDevice } from '../../records/device.ts';
 import type { Context } from '../context.ts';
-import type { TimedReading } from './before-command.ts';
+import type { Suspects, TimedReading } from './before-command.ts';
 import type { FenceFile } from './fence-file.ts';
 import { askWhose } from './whose.ts';
 
@@ -20,7 +20,7 @@ export interface Handled {
   /** How many of them the device answered, taken or refused; the others are faults that a verification sees. */
   answered: number;
   requestedAtMs: number;
-  /** When a command was answered as taken, or refused because power is off already; null: none was. */
+  /** When a command was answered as taken, or refused in the words of a device whose power is off already; null: none was. */
   takenAtMs: number | null;
   /** When the first of the readings of off ended that no other reading followed. */
   offSinceMs: number | null;
@@ -33,11 +33,9 @@ export interface Handled {
   readonly isAsked: boolean;
   /** To how many questions in a row, whose it is, it gave no answer; 0: it has answered in this pass. */
   unidentified: number;
-  /** In this pass it answered neither that question nor the reading. */
-  isSilent: boolean;
 }
 
-/** A device that says what its power is, but not whose it is, is used after so many questions; one that says neither after one. */
+/** A device that says what its power is, but not whose it is, is used after so many questions; one that says neither is not. */
 const questionsMax = 2;
 
 /** `isAsked`: a BMC has to say whose it is. */
@@ -62,33 +60,26 @@ export function notHandledYet(
     lastFault: '',
     isAsked: isAsked && device.kind === 'ipmi',
     unidentified: 0,
-    isSilent: false,
   };
 }
 
 /**
  * Whether it is known in this pass whose device this is, as far as it tells that at all. One that does not answer anything is not ordered
- * either: what answers there in the next moment may be another machine's.
+ * either, be it silent, late, or closed to our password: what answers there in the next moment may be another machine's.
  */
-export function isIdentified({ isAsked, unidentified, isSilent, lastReading }: Handled): boolean {
+export function isIdentified({ isAsked, unidentified, lastReading }: Handled): boolean {
   if (!isAsked || unidentified === 0) return true;
-  return !isSilent && unidentified >= (lastReading === 'unknown' ? 1 : questionsMax);
+  return lastReading !== 'unknown' && unidentified >= questionsMax;
 }
 
 /**
  * Asks a BMC, beside each reading, whose it is. What it says now counts, not what it said when it was verified, or before: its address may
  * lead to another machine since (a swapped cable, a lease of DHCP). Why it is not the target's own; null: nothing says so.
  */
-export async function identify(
-  context: Context,
-  target: string,
-  one: Handled,
-  reading: Promise<PowerReading>,
-): Promise<string | null> {
+export async function identify(context: Context, target: string, one: Handled): Promise<string | null> {
   if (!one.isAsked) return null;
   const { foreign, fault } = await askWhose(context, target, one.device);
   one.unidentified = fault === null ? 0 : one.unidentified + 1;
-  one.isSilent = fault === 'no-answer' && (await reading).fault === 'no-answer';
   return foreign;
 }
 
@@ -119,18 +110,22 @@ export function nextStep(
     elapsedMs: nowMs - startMs,
     deadlineMs,
     repeatRequestMs: config.fencing.repeatOrder,
-    offDoubt: offDoubt(one, devices.unsettledMs(one.device)),
+    offDoubt: offDoubt(one, devices.unsettledBecause(one.device)),
   });
 }
 
-/** Its reading of off proves nothing yet: it did not answer a moment ago. */
-export const mayHaveRestarted = ({ devices }: Context, { device, didNotAnswer }: Handled): boolean =>
-  didNotAnswer || devices.unsettledMs(device) > 0;
+/** Places of those that may have restarted, for whoever goes on with this fence: what did not answer, and what refused an order. */
+export function suspectsOf({ devices }: Context, handled: readonly Handled[]): Suspects {
+  const places = (which: readonly Handled[]) => which.map(({ place }) => place.where);
+  return {
+    unanswered: places(handled.filter((one) => one.didNotAnswer || devices.isSilent(one.device))),
+    refused: places(handled.filter(({ device }) => devices.hasRefused(device))),
+  };
+}
 
-/** Why off is not believed of it now, whatever it reads; null: it is. */
-export function offDoubt({ readOn, standing }: Handled, unsettledMs: number): string | null {
-  if (unsettledMs > 0)
-    return `the device did not answer a moment ago, and one that has just restarted reports off (it counts in ${inWords(unsettledMs)})`;
+/** Why off is not believed of it now, whatever it reads; null: it is. `unsettled`: why it may have just restarted. */
+export function offDoubt({ readOn, standing }: Handled, unsettled: string | null): string | null {
+  if (unsettled !== null) return unsettled;
   if (!standing.needsOn || readOn) return null;
   return standing.because === ''
     ? 'this device never read on while the node lived (is it the device of another machine?)'
@@ -149,7 +144,11 @@ export async function orderOff(context: Context, one: Handled, several: boolean,
   one.requests += 1;
   one.requestedAtMs = env.clock.monotonicMs();
   const answer = await env.power.order(one.device, 'off', one.device.commandTimeoutMs);
-  context.devices.heard(one.device, answer.fault, 'unknown');
+  const isRefused = answer.isOffAlready || answer.fault === 'refused-now';
+  // In the words of a machine that is off for good, and in those of a device that has just restarted: they are the same (S4).
+  if (isRefused) context.devices.refused(one.device);
+  // A command that is slow to be carried out says nothing of the device; the next reading does.
+  else if (answer.fault !== 'timeout') context.devices.heard(one.device, answer.fault, 'unknown');
   if (answer.fault === 'no-answer') one.didNotAnswer = true;
   if (!isSeenBeforehand(answer.fault)) one.answered += 1;
   if (answer.accepted || (answer.isOffAlready && wasOff)) one.takenAtMs ??= env.clock.monotonicMs();

@@ -16,15 +16,7 @@ import { mayShoot, readTimed, recordSilence, touch } from './before-command.ts';
 import { confirmOff } from './confirm-off.ts';
 import type { FenceFile } from './fence-file.ts';
 import type { Handled } from './handled-device.ts';
-import {
-  identify,
-  isIdentified,
-  mayHaveRestarted,
-  nextStep,
-  notHandledYet,
-  noteFault,
-  orderOff,
-} from './handled-device.ts';
+import { identify, isIdentified, nextStep, notHandledYet, noteFault, orderOff, suspectsOf } from './handled-device.ts';
 import type { LevelOutcome } from './level-outcome.ts';
 import type { LastSign } from './life-sign.ts';
 import { beatsWatched, readSign } from './life-sign.ts';
@@ -47,10 +39,7 @@ export async function powerLevel(
     const place = places[index] ?? { device: device.name, where: '' };
     return notHandledYet(device, place, standings.get(device.name) ?? unknown, !deviceIsRight);
   });
-  context.devices.heardOf(
-    file.record.id,
-    places.map(({ where }) => where).filter((where) => file.record.unanswered.includes(where)),
-  );
+  context.devices.heardOf(file.record.id, target, file.record);
   const outcome = await handleAll(context, target, level, handled, file);
   file.ordered = handled.filter(({ requests }) => requests > 0).map(({ device }) => device);
   // While the lock is surely ours nobody else has switched anything yet: no order of ours came after theirs.
@@ -59,8 +48,7 @@ export async function powerLevel(
   // A failure counts for who tries next; a success waits for nothing.
   if (outcome?.off !== false) return outcome;
   await noted;
-  const unanswered = handled.filter((one) => mayHaveRestarted(context, one)).map(({ place }) => place.where);
-  return { ...outcome, unanswered };
+  return { ...outcome, unanswered: suspectsOf(context, handled).unanswered };
 }
 
 async function handleAll(
@@ -90,8 +78,8 @@ async function handleAll(
       const next = nextStep(context, one, reading, { startMs, deadlineMs });
       return { device: one.device.name, next };
     });
-    const silent = handled.filter((one) => mayHaveRestarted(context, one)).map(({ place }) => place.where);
-    await recordSilence(file, silent);
+    const suspects = suspectsOf(context, handled);
+    await recordSilence(file, suspects);
     const next = levelOutcome(steps);
     if (next.step === 'confirm' && handled.every(isIdentified)) {
       if (!isNoted) file.note('power reads off', next.because);
@@ -121,7 +109,7 @@ async function handleAll(
     if (next.step === 'request-off' && handled.every(isIdentified) && mayShoot(context, file)) {
       const isNoneTaken = handled.every(({ takenAtMs }) => takenAtMs === null);
       const awake = isNoneTaken && signAtStart !== null ? await wokeUp(context, target, file, signAtStart) : null;
-      const touched = awake ?? (await touch(context, target, file, !wasTouched && isNoneTaken, silent));
+      const touched = awake ?? (await touch(context, target, file, !wasTouched && isNoneTaken, suspects));
       if (touched.answer === 'lost') return null;
       if (touched.answer === 'alive') return { off: 'alive', because: touched.because };
       if (touched.answer === 'go' && mayShoot(context, file)) {
@@ -183,7 +171,7 @@ interface Answer {
 
 async function ask(context: Context, target: string, one: Handled): Promise<Answer> {
   const reading = readTimed(context, one.device);
-  const foreign = identify(context, target, one, reading);
+  const foreign = identify(context, target, one);
   return { one, reading: await reading, foreign: await foreign };
 }
 

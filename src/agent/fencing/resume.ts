@@ -41,7 +41,7 @@ import type { Refusal } from '../../core/guards.ts';
 import type { Context } from '../context.ts';
 import type { Peers } from '../peers.ts';
 import { readTimed } from './before-command.ts';
-import { restartSettleMs } from './device-book.ts';
+import { restartSettleMs } from './settling.ts';
 import { devicesOf, ownDevices } from './devices.ts';
 import { cancelled } from './fence-attempt.ts';
 import type { FenceFile } from './fence-file.ts';

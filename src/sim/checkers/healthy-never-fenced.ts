@@ -1,10 +1,9 @@
 /**
- * S3 as code: power off is sent only to a node that a fence is about, and a node is condemned only if, at that moment, it had not had a keepalive acknowledged for a good
- * part of the detection time, or had been condemned (an intent for this very life) while that was so, or had no power any
- * more in the life that was condemned. A node whose last keepalive says `stop` is condemned by nobody. The checker looks at the world, not at what the product says.
- *
- * One case is not promised (docs/SAFETY.md): a BMC that begins to say off for a machine that runs, and is not read before its noded hangs,
- * cannot be told from the truth; the silence that early evidence asks for must be there all the same.
+ * S3 as code: power off is sent only to a node that a fence is about, and a node is condemned only if, at that moment, it had not had a
+ * keepalive acknowledged for a good part of the detection time, or had been condemned (an intent for this very life) while that was so, or
+ * had no power any more in the life that was condemned, or a device that began to say off between the looks of everybody (docs/SAFETY.md,
+ * what is not promised). A node whose last keepalive says `stop` is condemned by nobody. The checker looks at the world, not at what the
+ * product says.
  */
 import { tree } from '../../records/tree.ts';
 import type { World } from '../world.ts';
@@ -18,6 +17,16 @@ interface Condemned {
   readonly requestId: string | null;
   readonly fencer: string;
   readonly incarnation: string | null;
+  readonly reason: string;
+  readonly target: string;
+}
+
+/** Condemned by early evidence of devices that say off wrongly, and that nobody had asked since they do before the node fell silent. */
+function isUntold(world: World, { reason, target }: Condemned, lastBeatMs = 0): boolean {
+  if (!/reads off, twice/.test(reason)) return false;
+  const { firstAskedMs, mode, restartUntilMs } = world.bmc(target);
+  const isWrong = mode === 'reads-off' || mode === 'lies-off' || restartUntilMs >= 0;
+  return isWrong && (firstAskedMs === null || firstAskedMs > lastBeatMs);
 }
 
 /** Begins to watch; call the answer for what was found so far. */
@@ -68,9 +77,12 @@ export function checkHealthyNeverFenced(world: World): () => string[] {
     const { detectionMs } = world.config(target).timing;
     // One beat may fall between the samples of the observer, and a beat may be a little late.
     const leastMs = detectionMs - world.config(target).keepalive.interval * 1.5;
-    const { interval } = world.config(target).keepalive;
-    const isLiedTo = silentMs > interval * 1.1 && isUnknownLiar(world, target);
-    if (record.requestId === null && silentMs < leastMs && !isOver && !isLiedTo) {
+    if (
+      record.requestId === null &&
+      silentMs < leastMs &&
+      !isOver &&
+      !isUntold(world, record, lastBeatMs.get(target))
+    ) {
       found.push(
         `${(world.time.nowMs / 1000).toFixed(3)}: ${record.fencer} condemned ${target} whose last keepalive is ${Math.round(silentMs)} ms old`,
       );
@@ -88,11 +100,4 @@ export function checkHealthyNeverFenced(world: World): () => string[] {
       );
   };
   return () => found;
-}
-
-/** Its BMC says off although it runs, and nobody has found that out. */
-function isUnknownLiar(world: World, target: string): boolean {
-  const { mode } = world.bmc(target);
-  const read = world.ensemble.read(tree.devices(target));
-  return (mode === 'reads-off' || mode === 'lies-off') && !(read.ok && read.value.text.includes('"wrong-state"'));
 }

@@ -93,7 +93,7 @@ async function clearFindings(
       schema: 1,
       revision: (before?.revision ?? 0) + 1,
       findings: (before?.findings ?? []).flatMap((one) => (gone.includes(one) ? (clearedOf(one) ?? []) : [one])),
-      seenOn: before?.seenOn ?? [],
+      ...{ seenOn: before?.seenOn ?? [], silent: before?.silent ?? [] },
       ended: [
         ...new Set([...(before?.ended ?? []), ...gone.filter((one) => clearedOf(one) === null).map(findingKey)]),
       ].slice(-endedMax),

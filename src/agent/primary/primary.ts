@@ -80,6 +80,9 @@ export class PrimaryLoop {
     const held = await keeper.journalSays();
     const { epoch, peer } = held ?? { epoch: 0, peer: null };
     const facts = { node: self.name, epoch, peer, reason: 'noded was started anew' };
+    // It was written before the first resource started, and the memory of epochs only beside that.
+    const holder = { name: self.name, incarnation: self.incarnation };
+    if (held !== null) this.epochs.learn({ epochSeen: epoch, epochHolder: holder });
     while (running !== null) {
       await this.tenure.reset(running);
       running = await holds.endFormer();
@@ -93,8 +96,6 @@ export class PrimaryLoop {
     }
     if (held === null) return;
     role.epoch = epoch;
-    // It was written before the first resource started, and the memory of epochs only beside that.
-    this.epochs.learn({ epochSeen: epoch, epochHolder: { name: self.name, incarnation: self.incarnation } });
     const because = `noded or its machine ended while it held the role, or was about to (epoch ${epoch}); nothing of it is left`;
     role.note({ from: 'primary', event: 'died', to: 'secondary', because });
     history.happened('deposed', `${self.name}: ${because}`, { node: self.name });
@@ -142,6 +143,7 @@ export class PrimaryLoop {
   forgetStore(): void {
     this.desk = this.newDesk();
     this.freeSince = null;
+    this.epochs.forgetStore();
   }
 
   private newDesk(): TransferDesk {

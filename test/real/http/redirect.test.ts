@@ -43,6 +43,8 @@ function answersAs(self: string, obeys: boolean): (question: ApiQuestion) => Pro
             witness: null,
             witnessSequence: null,
             waitsAfterRestore: false,
+            restoreAgeMs: null,
+            isRecalling: false,
             lives: [],
             nodesBefore: { coordinators: [], hypervisors: [] },
             epochSeen: 0,

@@ -126,7 +126,7 @@ export class Agent {
       onEpoch: (seen) => primary?.learnEpoch(seen),
       onAsked: () => primary?.wake(),
     });
-    env.peerApi.serve(answerer(context, peers, { primary, quorum, witness: () => this.store.witnessed() }));
+    this.serve(primary, quorum);
     Object.assign(this.loops, { peers, primary, quorum });
     // Before all else: what a former life left running of the primary is stopped.
     await primary?.cleanUp();
@@ -191,6 +191,13 @@ export class Agent {
     return ending;
   }
 
+  private serve(primary: PrimaryLoop | null, quorum: QuorumLoop): void {
+    const { env, context, peers, restore } = this;
+    const witness = () => this.store.witnessed();
+    const onTold = (from: string) => restore.told(from);
+    env.peerApi.serve(answerer(context, peers, { primary, quorum, witness, onTold }));
+  }
+
   private hearContradictions(): () => void {
     const { history, self } = this.context;
     return this.env.store.onContradiction((because) =>
@@ -247,7 +254,25 @@ export class Agent {
   private endByStore(ending: Ending): void {
     if (this.ending !== null) return;
     this.ending = ending;
-    void this.restore.lifeEnds(ending.because).then(() => this.stopping.abort());
+    void this.restore.lifeEnds(ending.because).then(async (isKept) => {
+      // What was seen here must not be lost with this life: without a disk it goes on, and registers again itself.
+      if (isKept || ending.kind !== 'forgotten' || !(await this.takePlaceAgain())) this.stopping.abort();
+      else {
+        this.ending = null;
+        this.forgetStore(ending.because);
+      }
+    });
+  }
+
+  /** False: told to stop meanwhile. */
+  private async takePlaceAgain(): Promise<boolean> {
+    const { env, context } = this;
+    while (!this.stopping.signal.aborted) {
+      const isThere = env.store.session().state === 'connected' && (await makeTree(context)).ok;
+      if (isThere && (await claimName(context)).kind === 'claimed') return true;
+      await env.clock.sleep(100, this.stopping.signal);
+    }
+    return false;
   }
 
   private async registerAgain(): Promise<void> {

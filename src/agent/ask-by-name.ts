@@ -3,6 +3,7 @@ import { judgeAnswerer } from '../core/answerer.ts';
 import type { ApiAnswer } from '../records/api.ts';
 import type { Registration } from '../records/registration.ts';
 import type { Context } from './context.ts';
+import { tellsOfRestore } from './recent-restore.ts';
 
 export type Named<Kind extends 'agree' | 'quorum' | 'servers'> =
   | { readonly ok: true; readonly answer: Extract<ApiAnswer, { kind: Kind }> }
@@ -34,7 +35,8 @@ export async function askAboutStore(context: Context, peer: Peer, withinMs: numb
   const { name, apiAddress } = peer;
   if (apiAddress === null) return noApi(name);
   const nonce = env.random.id();
-  const question = { kind: 'quorum', to: name, from: self.name, nonce } as const;
+  const knowsOfRestore = tellsOfRestore(context);
+  const question = { kind: 'quorum', to: name, from: self.name, nonce, knowsOfRestore } as const;
   const asked = await env.peerApi.ask<'quorum'>(apiAddress, question, withinMs);
   if (!asked.ok) return { ok: false, because: `${name}: ${asked.code}: ${asked.because}` };
   const named = ofNode(self.name, { node: name, incarnation: null, nonce }, asked.answer);

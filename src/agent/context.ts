@@ -58,6 +58,8 @@ export interface Board {
   primaryEpoch: number; // primary
   /** The highest epoch that this machine has ever seen, and which life held the role then. */
   epochSeen: { readonly epoch: number; readonly holder: Keepalive['epochHolder'] }; // epoch-memory; on a worker seen-epochs
+  /** The highest epoch of a write of the role's record that may have been carried out: nobody answered; null: none. */
+  epochUnclear: { readonly epoch: number; readonly holder: Keepalive['epochHolder'] } | null; // primary-file
   /** Why this node may not become primary; null: it may. */
   ineligible: string | null; // primary
   /** Why this node does not take the free role now, or does not free a record of its previous run; null: nothing blocks it. */
@@ -114,8 +116,8 @@ export interface Board {
   witnessesAsked: boolean; // agent
   /** Which lives of each node were seen before that; replaced by those that publish since. It keeps its own order (lives-before.ts). */
   readonly livesBefore: LivesBefore;
-  /** Whether no other coordinator can be asked for the lives that it has seen. */
-  hasNobodyToAsk: boolean; // store-restore
+  /** What the previous incarnation left on the disk and was not read yet. */
+  readonly recalling: Set<'restore' | 'epochs'>; // store-restore, epoch-memory
   /** Which nodes were registered before that. */
   readonly nodesBefore: NodesBefore;
   /** The life of each node that is recorded as off. */
@@ -170,6 +172,7 @@ export function newBoard(role: NodeRole): Board {
     watchdogBoundMs: null,
     primaryEpoch: 0,
     epochSeen: { epoch: 0, holder: null },
+    epochUnclear: null,
     ineligible: role === 'coordinator' ? 'it has just started' : null,
     roleBlocked: null,
     ownMaintenance: null,
@@ -189,7 +192,7 @@ export function newBoard(role: NodeRole): Board {
     setBackAtMs: null,
     witnessesAsked: false,
     livesBefore: new LivesBefore(),
-    hasNobodyToAsk: false,
+    recalling: new Set(role === 'coordinator' ? ['restore', 'epochs'] : ['restore']),
     nodesBefore: new NodesBefore(),
     confirmedOff: new Map(),
     fencesSeen: new Map(),

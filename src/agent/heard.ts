@@ -55,7 +55,8 @@ export class Heard {
     if (fenced?.ok === true && this.isOffSince(name, fenced.record, life)) return { kind: 'off' };
     if (fenced?.ok !== true && knowsFence) this.fences.set(name, { id: null, isOff: false });
     // A later life than the one that the copy calls fenced or stopped was seen before: that one may be running.
-    const newest = board.livesBefore.get(name) ?? (board.hasNobodyToAsk ? life : undefined);
+    // Of a node of which nobody tells, it is not known which life that was: unknown is not off.
+    const newest = board.livesBefore.get(name);
     const isOff = fenced?.ok === true && isConfirmedOff(fenced.record.state) && fenced.record.incarnation === newest;
     if (isOff) return { kind: 'off' };
     if (keepalive?.ok !== true) return { kind: 'not-yet', because: `${name} has no keepalive` };

@@ -2,13 +2,15 @@
  * A noded whose keepalive is not acknowledged yet has no witness of its own (witnessed-store.ts): a ZooKeeper that was just restored from
  * an old copy looks to it like any other, and what the others did after the copy is not in it. It would give an epoch a second time (S1),
  * or start a guest that runs elsewhere (S2). So before it contends for the role or touches a VM it asks every node, over the API, for its
- * witness: the version of that node's own last acknowledged keepalive. Neither a node nor a record that does not answer is waited for
- * without a bound.
+ * witness: the version of that node's own last acknowledged keepalive. A noded that was cut off or stood still asks too, for its own witness
+ * says nothing of a copy that was made meanwhile. A node that does not answer may be starting anew, so it is asked again for as long as that
+ * lasts; neither it nor a record that cannot be read is waited for without a bound.
  */
 import type { Life } from '../records/api.ts';
 import type { Keepalive } from '../records/keepalive.ts';
 import type { Registration } from '../records/registration.ts';
 import { tree } from '../records/tree.ts';
+import type { ApiAnswer } from '../records/api.ts';
 import { askAboutStore } from './ask-by-name.ts';
 import type { Context } from './context.ts';
 import type { Peers } from './peers.ts';
@@ -24,68 +26,99 @@ const againMs = 200;
 /** What another node has seen of the role. */
 export type SeenEpoch = Pick<Keepalive, 'epochSeen' | 'epochHolder'>;
 
-/**
- * Why the store was restored from an old copy, as another node knows; null: nobody who answers says so, or the duties are over. `onEpoch`
- * is told what each has seen of the role. The lives that they have seen are remembered if the store was restored. `recalled`: the nodes that
- * this machine has kept on its disk.
- */
+export interface Asking {
+  /** The nodes that this machine has kept on its disk. */
+  readonly recalled: Promise<readonly Registration[]>;
+  /** A node that does not answer is asked again for so long. */
+  readonly patienceMs: number;
+  /** How long this noded has been without the store; null: it has just started. A restore that was seen before that is known here. */
+  readonly awayMs: number | null;
+  /** The witnesses by which this noded has found out before that the store was restored. */
+  readonly settled: Set<string>;
+  /** Told what each has seen of the role. */
+  readonly onEpoch: (seen: SeenEpoch) => void;
+  /** Told at once why the store was restored from an old copy, as another node knows. */
+  readonly onRestored: (because: string) => void;
+}
+
+type Answer = Extract<ApiAnswer, { kind: 'quorum' }>;
+
+/** What the others know of a restore. The lives that they have seen, and the nodes, are remembered if there was one. */
 export async function askWitnesses(
   context: Context,
   peers: Pick<Peers, 'all' | 'refresh'>,
-  recalled: Promise<readonly Registration[]>,
-  onEpoch: (seen: SeenEpoch) => void,
-): Promise<string | null> {
+  asking: Asking,
+): Promise<void> {
   const { env, self, duties, board } = context;
   // An old copy may lack nodes that are remembered here.
   const remembered = peers.all();
   while ((await peers.refresh()) === null) {
-    if (duties.aborted) return null;
+    if (duties.aborted) return;
     await env.clock.sleep(againMs, duties);
   }
-  const all = new Map([...(await recalled), ...remembered, ...peers.all()].map((peer) => [peer.name, peer] as const));
+  const recalled = await asking.recalled;
+  const all = new Map([...recalled, ...remembered, ...peers.all()].map((peer) => [peer.name, peer] as const));
   all.delete(self.name);
-  const lives: Life[] = [];
-  const holders: Life[] = [];
-  const onSeen = (seen: SeenEpoch, theirs: readonly Life[]) => {
-    onEpoch(seen);
-    lives.push(...theirs);
-    if (seen.epochHolder !== null) holders.push({ ...seen.epochHolder, stoppedAt: null });
+  const answers: Answer[] = [];
+  const startMs = env.clock.monotonicMs();
+  const hear = async (peer: Registration) => {
+    const answer = await askOne(context, peer, asking.patienceMs);
+    if (answer === null) return;
+    answers.push(answer);
+    board.livesBefore.addStops(answer.lives);
+    asking.onEpoch(answer);
+    const because = await whyRestored(context, peer, answer, {
+      ...asking,
+      awayMs: asking.awayMs === null ? null : asking.awayMs + env.clock.monotonicMs() - startMs,
+    });
+    if (because !== null) asking.onRestored(because);
+    if (board.setBackAtMs !== null) for (const heard of answers) remember(context, heard);
   };
-  const told = await Promise.all([...all.values()].map((peer) => askOne(context, peer, onSeen)));
-  const because = told.find((one) => one !== null) ?? null;
-  board.livesBefore.addStops(lives);
-  if (because === null && context.board.setBackAtMs === null) return null;
-  const isSeen = (name: string) => lives.some((life) => life.name === name);
+  await Promise.all([...all.values()].map(hear));
+  if (board.setBackAtMs === null) return;
+  const isSeen = (name: string) =>
+    answers.some(({ node, lives }) => node === name || lives.some((life) => life.name === name));
   // Workers watch nobody, but know who held the role last.
-  board.livesBefore.add(
-    [...lives, ...holders.filter(({ name }) => !isSeen(name))].filter(({ name }) => name !== self.name),
-  );
-  return because;
+  for (const { epochHolder } of answers)
+    if (epochHolder !== null && epochHolder.name !== self.name && !isSeen(epochHolder.name))
+      board.livesBefore.add([{ ...epochHolder, stoppedAt: null }]);
 }
 
-async function askOne(
+function remember({ board, self }: Context, { node, incarnation, lives, nodesBefore }: Answer): void {
+  const all: Life[] = [...lives, { name: node, incarnation, stoppedAt: null }];
+  board.nodesBefore.add(nodesBefore);
+  board.livesBefore.add(all.filter(({ name }) => name !== self.name));
+}
+
+/** Null: it does not answer, or is confirmed off meanwhile. */
+async function askOne(context: Context, peer: Registration, patienceMs: number): Promise<Answer | null> {
+  const { env, duties, board } = context;
+  if (peer.apiAddress === null) return null;
+  const endMs = env.clock.monotonicMs() + patienceMs;
+  const wasOff = board.confirmedOff.has(peer.name);
+  for (;;) {
+    const asked = await askAboutStore(context, peer, answerWithinMs);
+    const isOff = !wasOff && board.confirmedOff.has(peer.name);
+    const isLate = duties.aborted || isOff || env.clock.monotonicMs() >= endMs;
+    if (asked.ok && (isLate || !asked.answer.isRecalling)) return asked.answer;
+    if (isLate) return null;
+    await env.clock.sleep(againMs, duties);
+  }
+}
+
+async function whyRestored(
   context: Context,
   peer: Registration,
-  onSeen: (seen: SeenEpoch, lives: readonly Life[]) => void,
+  answer: Answer,
+  { awayMs, settled }: Pick<Asking, 'awayMs' | 'settled'>,
 ): Promise<string | null> {
   const { env, duties } = context;
-  const asked = await askAboutStore(context, peer, answerWithinMs);
-  if (!asked.ok) return null;
-  const {
-    witness,
-    witnessSequence: sequence,
-    waitsAfterRestore,
-    epochSeen,
-    epochHolder,
-    lives,
-    nodesBefore,
-    incarnation,
-  } = asked.answer;
-  context.board.nodesBefore.add(nodesBefore);
-  onSeen({ epochSeen, epochHolder }, [...lives, { name: peer.name, incarnation, stoppedAt: null }]);
+  const { witness, witnessSequence: sequence, waitsAfterRestore, restoreAgeMs, incarnation } = answer;
+  const isNews = awayMs === null || restoreAgeMs === null || restoreAgeMs <= awayMs + answerWithinMs;
   // What was done after the copy may not stand in the store again yet.
-  if (waitsAfterRestore) return `${peer.name} has seen that ZooKeeper was restored from an old copy`;
-  if (witness === null) return null;
+  if (waitsAfterRestore && isNews) return `${peer.name} has seen that ZooKeeper was restored from an old copy`;
+  const mark = `${peer.name} ${incarnation} ${witness}`;
+  if (witness === null || (awayMs !== null && settled.has(mark))) return null;
   const endMs = env.clock.monotonicMs() + readableWithinMs;
   while (!duties.aborted && env.clock.monotonicMs() < endMs) {
     const because = await whySetBack(
@@ -94,6 +127,7 @@ async function askOne(
       { version: witness, incarnation, sequence },
       peer.name,
     );
+    if (because !== null && because !== 'unknown') settled.add(mark);
     if (because !== 'unknown') return because;
     await env.clock.sleep(againMs, duties);
   }

@@ -25,7 +25,7 @@ import { lookAtOwnApiAddress } from './own-api-address.ts';
 import type { Peers } from './peers.ts';
 import { isSameList } from './peers.ts';
 
-/** Between two looks while the store is away. */
+/** Between two looks while the store is away, and at who has joined while it is there. */
 const lookMs = 2000;
 /** While it is there its going rings. */
 const calmLookMs = 15_000;
@@ -45,6 +45,7 @@ export class QuorumLoop {
   private lastPowerOnMs = -Infinity;
   private kept = '';
   private keptAtMs = -Infinity;
+  private keptNames: ReadonlySet<string> = new Set();
   /** What the last text was printed from: the same needs no new one. */
   private keptFrom: { readonly mark: string; readonly registrations: readonly Registration[] } = {
     mark: '',
@@ -81,9 +82,22 @@ export class QuorumLoop {
       const isThere = env.store.session().state === 'connected';
       if (isThere) await this.storeThere(nowMs);
       else await this.storeAway(nowMs);
-      await bell.wait(isThere ? calmLookMs : lookMs);
+      if (isThere) await this.calm(bell);
+      else await bell.wait(lookMs);
     }
     stopListening();
+  }
+
+  /** Until something rings, or the calm is over. Who joins meanwhile is kept: after a restore of an older copy nobody else may know it. */
+  private async calm(bell: Bell): Promise<void> {
+    const { clock } = this.context.env;
+    const endMs = clock.monotonicMs() + calmLookMs;
+    for (;;) {
+      const nextMs = Math.min(clock.monotonicMs() + lookMs, endMs);
+      await bell.wait(nextMs - clock.monotonicMs());
+      if (clock.monotonicMs() < nextMs || nextMs === endMs) return;
+      if (!this.peers.all().every(({ name }) => this.keptNames.has(name))) await this.keep();
+    }
   }
 
   /** For nodectl, which may have nobody else to ask. */
@@ -125,7 +139,7 @@ export class QuorumLoop {
     this.doing = 'the store is there';
     if (!this.mustRead && nowMs - this.keptAtMs < keepMs) return;
     this.keptAtMs = nowMs;
-    await this.keep();
+    await this.keepExcused();
   }
 
   private async storeAway(nowMs: number): Promise<void> {
@@ -230,12 +244,8 @@ export class QuorumLoop {
     }
   }
 
-  /**
-   * Writes what is known of the peers to the disk, when it has changed. Excuses are read when they change: the quorum may be lost a moment
-   * after an operator has declared a maintenance.
-   */
-  private async keep(): Promise<void> {
-    const { env } = this.context;
+  /** Excuses are read when they change: the quorum may be lost a moment after an operator has declared a maintenance. */
+  private async keepExcused(): Promise<void> {
     const registrations = this.peers.all();
     if (registrations.length === 0) return;
     this.mustRead = false;
@@ -245,11 +255,21 @@ export class QuorumLoop {
       return;
     }
     this.excused = excused;
+    await this.keep();
+  }
+
+  /** Writes what is known of the peers to the disk, when it has changed. */
+  private async keep(): Promise<void> {
+    const { env } = this.context;
+    const registrations = this.peers.all();
+    this.keptNames = new Set(registrations.map(({ name }) => name));
+    if (registrations.length === 0) return;
+    const { excused } = this;
     const devices = this.context.devices.allRemembered();
     const mark = printRecord({ excused, devices });
     if (mark === this.keptFrom.mark && isSameList(registrations, this.keptFrom.registrations)) return;
     this.keptFrom = { mark, registrations };
-    const { text, left } = printKnown(registrations, this.excused, devices);
+    const { text, left } = printKnown(registrations, excused, devices);
     if (text === this.kept) return;
     if (left.length > 0) {
       const because = `${knownFile} has no room for ${left.length} of ${registrations.length} nodes (${left.slice(0, 5).join(', ')} ...)`;

@@ -5,9 +5,15 @@
 import type { Board, Context } from './context.ts';
 
 /** At least this long. */
-const recentMs = 60_000;
+export const recentMs = 60_000;
 /** A worker without VMs waits for nothing itself. */
 const workerTellsForMs = 600_000;
+
+/**
+ * A noded that was killed, or whose life has ended, is there again within this time. Who starts meanwhile asks it again; who has seen a restore
+ * takes no role before that, for the one that knows the last epoch may be unknown to everybody else.
+ */
+export const restartMs = 5000;
 
 /** Why nothing can be said of a restore yet. */
 export function askingInWords({ self, board }: Pick<Context, 'self' | 'board'>): string {

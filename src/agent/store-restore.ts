@@ -10,12 +10,13 @@ import type { Registration } from '../records/registration.ts';
 import { parseRecord, printRecord } from '../records/record.ts';
 import { tree } from '../records/tree.ts';
 import type { Board, Context } from './context.ts';
+import { keepaliveAgeMs } from './context.ts';
 import type { Replaced } from './keepalive.ts';
 import { NodesBefore } from './nodes-before.ts';
 import { askWitnesses } from './other-witnesses.ts';
 import type { SeenEpoch } from './other-witnesses.ts';
 import type { Peers } from './peers.ts';
-import { tellsOfRestore, waitsAfterRestore } from './recent-restore.ts';
+import { recentMs, restartMs, tellsOfRestore, waitsAfterRestore } from './recent-restore.ts';
 import { whyOlder } from './witnessed-store.ts';
 import type { WitnessedStore } from './witnessed-store.ts';
 
@@ -45,6 +46,8 @@ export class StoreRestore {
   private listener: RestoreListener = { onEpoch: () => undefined, onAsked: () => undefined };
   /** How often the others were asked. */
   private asked = 0;
+  /** The witnesses of others that were found newer than the store. */
+  private readonly settled = new Set<string>();
   private askedAtMs = -Infinity;
   private loaded: Promise<void> = Promise.resolve();
   private isLoaded = false;
@@ -63,8 +66,11 @@ export class StoreRestore {
     stops: '',
   };
 
+  private readonly bornMs: number;
+
   constructor(context: Context, peers: Peers, store: WitnessedStore) {
     this.context = context;
+    this.bornMs = context.env.clock.monotonicMs();
     this.peers = peers;
     this.store = store;
   }
@@ -90,7 +96,9 @@ export class StoreRestore {
     this.oldSessionsUntilMs = env.clock.monotonicMs() + oldSessions * config.timing.sessionTimeoutMs;
     board.setBackAtMs = env.clock.monotonicMs();
     board.livesBefore.setBack(livesSeenLast(board), deadNow(board));
-    this.seeNodes(board.nodesBefore, this.peers.all());
+    board.nodesBefore.seeAll(board, this.peers.all());
+    // A life that has just started knows what the previous one saw, and nothing else.
+    if (board.lastBeat === null) this.believePrevious(self.name);
     for (const forget of this.forgetting) forget();
     history.happened('store-set-back', because, { node: self.name });
     this.because = cause;
@@ -103,19 +111,22 @@ export class StoreRestore {
     this.judge();
   }
 
-  /** This life ends by what the store shows: perhaps it was restored, and what was seen here is needed by the next one. */
-  async lifeEnds(because: string): Promise<void> {
+  /**
+   * This life ends by what the store shows: perhaps it was restored, and what was seen here is needed by the next one. False: the disk did
+   * not take it.
+   */
+  async lifeEnds(because: string): Promise<boolean> {
     const { board, env } = this.context;
     if (board.setBackAtMs === null) this.because = because;
     board.setBackAtMs ??= env.clock.monotonicMs();
     board.livesBefore.add(livesSeenLast(board));
-    this.seeNodes(board.nodesBefore, this.peers.all());
-    await this.keep();
+    board.nodesBefore.seeAll(board, this.peers.all());
+    return this.keep();
   }
 
   /** The last keepalive was acknowledged; nothing is seen any more. */
-  keepAtStop(): Promise<void> {
-    return this.keep();
+  async keepAtStop(): Promise<void> {
+    await this.keep();
   }
 
   /** Called with each keepalive. */
@@ -130,37 +141,55 @@ export class StoreRestore {
   }
 
   /**
-   * Without a keepalive of its own in this store, a life learns from the others on each new connection whether that was restored, and
-   * which lives they saw before: it may have just started, and have seen nobody.
+   * A life learns from the others on each new connection whether the store was restored, and which lives they saw before: it may have just
+   * started, and have seen nobody; or it was cut off, and the copy was made after its own last keepalive.
    */
   private async ask(): Promise<void> {
-    const { context } = this;
-    const { board, env } = context;
-    if (env.store.session().state !== 'connected' || this.store.witnessed() !== null) return;
+    const { board, env } = this.context;
+    if (env.store.session().state !== 'connected') return;
     this.asked += 1;
     const { asked } = this;
     board.witnessesAsked = false;
-    const [because] = await Promise.all([this.askAll(), this.loaded]);
+    await Promise.all([this.askAll(asked, restartMs), this.loaded]);
     if (asked !== this.asked) return; // another connection
-    if (because !== null) this.seeNodes(board.nodesBefore, await this.recalled);
-    if (because !== null && !tellsOfRestore(context)) this.note(because);
-    else if (because !== null) void this.keep(); // with the lives that the others told
     board.witnessesAsked = true;
     this.listener.onAsked();
   }
 
   private async askAgain(): Promise<void> {
-    await this.askAll();
+    await this.askAll(this.asked, 0);
     this.listener.onAsked();
   }
 
-  private askAll(): Promise<string | null> {
-    const { context, peers } = this;
-    const { board, self, env } = context;
-    this.askedAtMs = env.clock.monotonicMs();
-    const others = peers.all().filter(({ role, name }) => role === 'coordinator' && name !== self.name);
-    board.hasNobodyToAsk = others.every(({ apiAddress }) => apiAddress === null);
-    return askWitnesses(context, peers, this.recalled, this.listener.onEpoch);
+  private async askAll(asked: number, patienceMs: number): Promise<void> {
+    const { context, peers, recalled, settled } = this;
+    const { onEpoch } = this.listener;
+    this.askedAtMs = context.env.clock.monotonicMs();
+    const awayMs = this.store.witnessed() === null ? null : keepaliveAgeMs(context);
+    const news: string[] = [];
+    const onRestored = (because: string) => {
+      news.push(because);
+      if (asked === this.asked) this.believe(because); // else of another connection
+    };
+    await askWitnesses(context, peers, { recalled, patienceMs, awayMs, settled, onEpoch, onRestored });
+    if (news.length === 0) return;
+    context.board.nodesBefore.seeAll(context.board, await recalled);
+    await this.keep(); // with the lives that the others told
+  }
+
+  /**
+   * A node that asks says that it has seen a restore. This one may not know that node, so it could not ask it. A life that has been through
+   * a restore knows of this one, and so does one that has been there for longer.
+   */
+  told(from: string): void {
+    const { board, env } = this.context;
+    if (board.setBackAtMs === null && env.clock.monotonicMs() - this.bornMs < recentMs)
+      this.believe(`${from} has seen that ZooKeeper was restored from an old copy`);
+  }
+
+  /** Another node knows that the store was restored. */
+  private believe(because: string): void {
+    if (!tellsOfRestore(this.context)) this.note(because);
   }
 
   /** A disk that hangs may know of a restore, so it is waited for. */
@@ -172,15 +201,19 @@ export class StoreRestore {
       text = await env.journal.read(restoreFile);
     }
     this.isLoaded = text !== null || board.diskTrouble === null;
+    if (this.isLoaded) board.recalling.delete('restore');
     const parsed = text === null ? null : parseRecord(RestoreJournal, text, restoreCharsMax);
     if (parsed?.ok === false) env.log.warn('the memory of a restore cannot be read', { because: parsed.because });
     // The first connection may have shown another cluster id already.
-    if (board.setBackAtMs !== null) this.seeNodes(board.nodesBefore, await this.recalled);
+    if (board.setBackAtMs !== null) board.nodesBefore.seeAll(board, await this.recalled);
     if (parsed?.ok !== true) return;
     this.previous = parsed.record;
     board.livesBefore.addStops(parsed.record.lives);
-    const { isOver, because } = parsed.record;
+    const { isOver, because, witness } = parsed.record;
+    if (isOver && board.setBackAtMs !== null && board.lastBeat === null) this.believePrevious(self.name);
     if (isOver) {
+      // It is compared with what the first keepalive of this incarnation replaces.
+      if (witness !== null && this.replaced === null) board.recalling.add('restore');
       this.judge();
       return;
     }
@@ -192,6 +225,7 @@ export class StoreRestore {
   private judge(): void {
     const { previous, replaced } = this;
     const { board, self } = this.context;
+    if (this.isLoaded && replaced !== null) board.recalling.delete('restore');
     if (previous?.witness == null || replaced === null || replaced.text === '') return;
     const because = whyOlder(replaced, previous.witness, tree.keepalive(self.name), `the previous incarnation`);
     if (because === null) this.previous = null;
@@ -209,23 +243,13 @@ export class StoreRestore {
     this.previous = null;
   }
 
-  private seeNodes(nodes: NodesBefore, registrations: Iterable<Registration>): void {
-    const { confirmedOff, lastSeen } = this.context.board;
-    for (const registration of registrations) {
-      const seen = lastSeen.get(registration.name);
-      const isOff = seen !== undefined && confirmedOff.get(registration.name) === seen.incarnation;
-      nodes.see(registration, isOff, seen?.isStopped === true);
-    }
-  }
-
-  private async keep(): Promise<void> {
+  private async keep(): Promise<boolean> {
     const { env, board } = this.context;
-    if (!this.isLoaded) return; // what the previous incarnation has left is not lost for a newer text
+    if (!this.isLoaded) return false; // what the previous incarnation has left is not lost for a newer text
     const isOver = !tellsOfRestore(this.context);
     this.kept = { isOver, atMs: env.clock.monotonicMs(), stops: stopsIn(board) };
     if (isOver) board.nodesBefore.clear();
-    const nodes = isOver ? new NodesBefore() : board.nodesBefore;
-    if (isOver) this.seeNodes(nodes, this.peers.all());
+    const nodes = isOver ? new NodesBefore().seeAll(board, this.peers.all()) : board.nodesBefore;
     const record: RestoreJournal = {
       schema: 1,
       isOver,
@@ -238,6 +262,7 @@ export class StoreRestore {
     if (failed !== null && !this.isUnwritten)
       env.log.warn('the memory of a restore could not be written', { because: failed });
     this.isUnwritten = failed !== null;
+    return failed === null;
   }
 }
 

@@ -26,8 +26,8 @@ export const ApiQuestion = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('status') }),
   z.object({ kind: z.literal('debug') }),
   z.object({ kind: z.literal('leave-election'), to: name.optional() }),
-  /** Do you reach the store? For survivors of a lost quorum. */
-  z.object({ kind: z.literal('quorum'), ...addressed }),
+  /** Do you reach the store? For survivors of a lost quorum. `knowsOfRestore`: the asker has seen that the store was restored. */
+  z.object({ kind: z.literal('quorum'), ...addressed, knowsOfRestore: z.boolean().optional() }),
   /** How does each ZooKeeper server look from you, right now? */
   z.object({ kind: z.literal('servers'), ...addressed }),
   /** The whole view of that, for nodectl. */
@@ -185,8 +185,13 @@ export const ApiAnswer = z.union([
     witnessSequence: z.int().min(0).nullable().default(null),
     /** Whether it saw that ZooKeeper was restored from an old copy, and what happened after that copy may not be known yet. */
     waitsAfterRestore: z.boolean().default(false),
+    /** How long ago it saw that; null: it did not, or an older noded does not tell it. */
+    restoreAgeMs: z.number().min(0).nullable().default(null),
+    /** Whether it has not read yet what its previous incarnation left on the disk: it may know more than it says. */
+    isRecalling: z.boolean().default(false),
     /** The newest life of each node that it has seen; if it knows of a restore, before that. */
     lives: z.array(Life).max(livesMax).default([]),
+    /** The nodes that it knows; if it knows of a restore, before that. */
     nodesBefore: NamesBefore.default({ coordinators: [], hypervisors: [] }),
     /** The highest epoch of the role that it has ever seen, and who held it. */
     epochSeen: z.int().min(0).default(0),

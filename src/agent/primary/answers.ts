@@ -8,6 +8,7 @@ import { ClusterDesk } from '../cluster-desk.ts';
 import type { Context } from '../context.ts';
 import { keepaliveAgeMs } from '../context.ts';
 import { gauges } from '../gauges.ts';
+import { NodesBefore } from '../nodes-before.ts';
 import type { Peers } from '../peers.ts';
 import type { QuorumLoop } from '../quorum.ts';
 import { tellsOfRestore } from '../recent-restore.ts';
@@ -26,12 +27,14 @@ interface Answering {
   readonly quorum: QuorumLoop;
   /** The own keepalive that was acknowledged last. */
   readonly witness: () => Witness | null;
+  /** Told which node has seen that the store was restored. */
+  readonly onTold: (from: string) => void;
 }
 
 export function answerer(
   context: Context,
   peers: Peers,
-  { primary, quorum, witness }: Answering,
+  { primary, quorum, witness, onTold }: Answering,
 ): (question: ApiQuestion) => Promise<ApiAnswer> {
   const desk = new ClusterDesk(context);
   return async (question) => {
@@ -45,7 +48,7 @@ export function answerer(
       case 'agree':
         return agree(context, primary, question);
       case 'quorum':
-        return reachesStore(context, question, witness());
+        return reachesStore(context, peers, question, { witness: witness(), onTold });
       case 'servers':
         return seenServers(context, question);
       case 'quorum-view':
@@ -174,11 +177,13 @@ function leaveElection(context: Context, primary: PrimaryLoop | null, to: string
 
 function reachesStore(
   context: Context,
-  { to, from, nonce }: Extract<ApiQuestion, { kind: 'quorum' }>,
-  witness: Witness | null,
+  peers: Peers,
+  { to, from, nonce, knowsOfRestore }: Extract<ApiQuestion, { kind: 'quorum' }>,
+  { witness, onTold }: { readonly witness: Witness | null } & Pick<Answering, 'onTold'>,
 ): ApiAnswer {
   const { self, env, board } = context;
   const addressee = judgeAddressee({ self: self.name, to, from });
+  if (addressee.verdict !== 'refuse' && knowsOfRestore === true && from !== null) onTold(from);
   return {
     kind: 'quorum',
     ...{ node: self.name, incarnation: self.incarnation, nonce },
@@ -186,12 +191,19 @@ function reachesStore(
     witness: witness?.version ?? null,
     witnessSequence: witness?.sequence ?? null,
     waitsAfterRestore: tellsOfRestore(context),
+    restoreAgeMs: board.setBackAtMs === null ? null : env.clock.monotonicMs() - board.setBackAtMs,
+    isRecalling: board.recalling.size > 0,
     lives: livesSeen(context).slice(0, livesMax),
-    nodesBefore: board.nodesBefore.names(),
+    nodesBefore: nodesSeen(context, peers).names(),
     epochSeen: board.epochSeen.epoch,
     epochHolder: board.epochSeen.holder,
     refusal: addressee.verdict === 'refuse' ? addressee.because : null,
   };
+}
+
+/** Who may not have seen yet that the store was restored tells all that it knows. */
+function nodesSeen({ board }: Context, peers: Peers): NodesBefore {
+  return board.setBackAtMs === null ? new NodesBefore().seeAll(board, peers.all()) : board.nodesBefore;
 }
 
 /** What the store showed before it was restored, if this node knows of that; else what it showed last. */

@@ -15,7 +15,13 @@ import type { Context } from '../context.ts';
 import { Heard } from '../heard.ts';
 import { unlistedInWords } from '../nodes-before.ts';
 import type { Peers } from '../peers.ts';
-import { askingInWords } from '../recent-restore.ts';
+import { askingInWords, restartMs } from '../recent-restore.ts';
+
+/** Between two tries to read a disk that hangs. */
+const againMs = 1000;
+
+const restartInWords =
+  'ZooKeeper was restored from an old copy; a noded that is being started anew gets the time to say what it has seen';
 
 type Memory = Omit<EpochJournal, 'schema'>;
 
@@ -44,13 +50,27 @@ export class EpochMemory {
     return this.memory.highest;
   }
 
-  /** What the former lives on this machine have seen. */
+  /** What the former lives on this machine have seen. A disk that hangs is asked again, for the others ask for it too. */
   async load(): Promise<void> {
-    const text = await this.context.env.journal.read(epochFile);
-    this.isLoaded = text !== null || this.context.board.diskTrouble === null;
+    const { env, duties } = this.context;
+    if (!(await this.tryLoad()))
+      void env.clock.sleep(againMs, duties).then(() => (duties.aborted ? undefined : this.load()));
+  }
+
+  private async tryLoad(): Promise<boolean> {
+    const { env, board } = this.context;
+    if (this.isLoaded) return true;
+    const text = await env.journal.read(epochFile);
+    if (text === null && board.diskTrouble !== null) return false;
+    this.isLoaded = true;
     const parsed = text === null ? null : parseRecord(EpochJournal, text);
-    if (parsed?.ok === true && parsed.record.highest >= this.memory.highest) this.memory = parsed.record;
+    // What was seen before the disk answered may be of an old copy of the store: the higher epoch stays on the disk.
+    const seen = this.memory;
+    if (parsed?.ok === true && parsed.record.highest >= seen.highest) this.memory = parsed.record;
+    else if (seen.highest > 0) this.write();
+    board.recalling.delete('epochs');
     this.show();
+    return true;
   }
 
   /** A record that the store shows, or that this node has written. */
@@ -60,6 +80,14 @@ export class EpochMemory {
     this.remember({ highest: epoch, holder: free ? null : holder, incarnation: free ? null : incarnation });
   }
 
+  /** A write that nobody answered may have stood in the store that was set back: its epoch is not given again. */
+  forgetStore(): void {
+    const { board } = this.context;
+    const { epochUnclear } = board;
+    board.epochUnclear = null;
+    if (epochUnclear !== null) this.learn({ epochSeen: epochUnclear.epoch, epochHolder: epochUnclear.holder });
+  }
+
   /** In the background: nobody waits for the disk here. */
   private remember(now: Memory): void {
     const text = printRecord({ schema: 1, ...now });
@@ -67,7 +95,12 @@ export class EpochMemory {
     this.memory = now;
     this.show();
     this.firstSeen = null; // of another holder, or of a time before it held the role
+    if (this.isLoaded) this.write(); // what the disk holds may be higher
+  }
+
+  private write(): void {
     const { journal } = this.context.env;
+    const text = printRecord({ schema: 1, ...this.memory });
     this.saving = this.saving.then(async () => {
       await journal.write(epochFile, text);
     });
@@ -75,15 +108,12 @@ export class EpochMemory {
 
   /** Why a free record of this epoch, seen as free for so long, is no permission yet; null: it is one. */
   async distrust(epoch: number, freeForMs: number): Promise<string | null> {
-    if (!this.isLoaded) {
-      await this.load();
-    }
-    if (!this.isLoaded)
+    if (!(await this.tryLoad()))
       return `${this.context.self.name} cannot read the highest epoch that it has seen: its disk does not answer`;
     if (!this.context.board.witnessesAsked) return askingInWords(this.context);
     const unheard = await this.whoIsUnheard();
     if (unheard !== null) {
-      this.tell(`nobody takes the role: ${unheard}`);
+      if (unheard !== restartInWords) this.tell(`nobody takes the role: ${unheard}`);
       return unheard;
     }
     const { highest, holder } = this.memory;
@@ -104,14 +134,15 @@ export class EpochMemory {
    * first, in keepalives of now, that it is a secondary, and which epoch it has seen; or it is confirmed off. Null: all have.
    */
   private async whoIsUnheard(): Promise<string | null> {
-    const { board, self } = this.context;
+    const { board, self, env } = this.context;
     const { setBackAtMs } = board;
     if (setBackAtMs === null || this.heardOfMs === setBackAtMs) return null;
     const missing: string[] = [];
     const unheard: string[] = [];
     const holding: string[] = [];
-    for (const { name, role } of this.peers.all()) {
-      if (role !== 'coordinator' || name === self.name) continue;
+    const awaited = board.nodesBefore.awaited('coordinators', this.peers.all());
+    for (const name of awaited.listed) {
+      if (name === self.name) continue;
       const heard = await this.heard.look(name);
       if (heard.kind === 'not-yet') {
         missing.push(heard.because);
@@ -123,8 +154,9 @@ export class EpochMemory {
       if (coordinatorState !== null && holdsSomething(coordinatorState))
         holding.push(`${name} is in "${coordinatorState}"`);
     }
-    for (const name of board.nodesBefore.unlisted('coordinators', this.peers.all()))
-      if (name !== self.name) missing.push(unlistedInWords(name));
+    for (const name of awaited.unlisted) if (name !== self.name) missing.push(unlistedInWords(name));
+    // One that nobody remembers may be starting anew.
+    if (missing.length === 0 && env.clock.monotonicMs() < setBackAtMs + restartMs) return restartInWords;
     // Who holds the role now has been heard: what the others have seen of it is known.
     if (missing.length === 0) board.roleHeardOfMs = setBackAtMs;
     missing.push(...holding);

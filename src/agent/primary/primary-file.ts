@@ -58,6 +58,11 @@ export async function writePrimary(
   if (done.code !== 'unclear') return done;
   const now = await readPrimary(context);
   if (now?.record.writeId === record.writeId) return { ok: true, file: now, sentMs };
+  const { epoch, holder, incarnation } = record;
+  if (epoch >= (context.board.epochUnclear?.epoch ?? 0)) {
+    const life = holder === null || incarnation === null ? null : { name: holder, incarnation };
+    context.board.epochUnclear = { epoch, holder: life };
+  }
   return done;
 }
 

@@ -81,7 +81,12 @@ export class PrimaryLoop {
     const { role, keeper } = this.tenure;
     const loading = Promise.all([role.load(), this.epochs.load(), this.once.load()]);
     const ending = this.endFormerCommands();
-    const saying = keeper.journalSays();
+    const saying = keeper.journalSays().then((said) => {
+      // It was written before the first resource started, and the memory of epochs only beside that.
+      const holder = { name: self.name, incarnation: self.incarnation };
+      if (said !== null) this.epochs.learn({ epochSeen: said.epoch, epochHolder: holder });
+      return said;
+    });
     const prompt = await Promise.race([Promise.all([saying, ending]), env.clock.sleep(promptDiskMs)]);
     const [known] = prompt ?? [null];
     const runs = {
@@ -102,8 +107,6 @@ export class PrimaryLoop {
     const facts = { ...runs, epoch, peer };
     if (held === null) return;
     role.epoch = epoch;
-    // It was written before the first resource started, and the memory of epochs only beside that.
-    this.epochs.learn({ epochSeen: epoch, epochHolder: { name: self.name, incarnation: self.incarnation } });
     const because = `noded or its machine ended while it held the role, or was about to (epoch ${epoch}); nothing of it is left`;
     role.note({ from: 'primary', event: 'died', to: 'secondary', because });
     history.happened('deposed', `${self.name}: ${because}`, { node: self.name });
@@ -157,6 +160,7 @@ export class PrimaryLoop {
   forgetStore(): void {
     this.desk = this.newDesk();
     this.freeSince = null;
+    this.epochs.forgetStore();
   }
 
   private newDesk(): TransferDesk {

@@ -58,10 +58,9 @@ export class RestoredVms {
     if (setBackAtMs === null) return null;
     if (!vmRecordsAreOld(board)) return null;
     const waiting = [this.whyNotSeen(view)];
-    for (const peer of this.peers.all())
-      if (peer.vms !== null && peer.name !== self.name) waiting.push(await this.whyNotHeard(peer.name, view));
-    for (const name of board.nodesBefore.unlisted('hypervisors', this.peers.all()))
-      if (name !== self.name) waiting.push(unlistedInWords(name));
+    const { listed, unlisted } = board.nodesBefore.awaited('hypervisors', this.peers.all());
+    for (const name of listed) if (name !== self.name) waiting.push(await this.whyNotHeard(name, view));
+    for (const name of unlisted) if (name !== self.name) waiting.push(unlistedInWords(name));
     const leftMs = setBackAtMs + looks * config.vms.checkInterval - env.clock.monotonicMs();
     const missing = waiting.filter((because) => because !== null);
     if (leftMs <= 0 && missing.length === 0) {
@@ -103,6 +102,10 @@ export class RestoredVms {
     if (heard.kind === 'off') return recordedThere.map(claims)[0] ?? null;
     if (heard.kind === 'stopped') return `noded on ${name} is stopped, and its guests may run: start it`;
     if (heard.kind === 'not-yet') return heard.because;
+    // It has registered since as one that runs no VMs; before that its kind is as it was remembered.
+    const registered = this.peers.all().find((peer) => peer.name === name);
+    if (registered?.vms === null && registered.incarnation === heard.keepalive.incarnation)
+      return recordedThere.map(claims)[0] ?? null;
     const read = await this.context.env.store.read(tree.guests(name));
     const list = read.ok ? parseRecord(GuestList, read.text) : null;
     const { incarnation, guestList } = heard.keepalive;

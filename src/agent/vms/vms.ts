@@ -6,6 +6,7 @@
  * S2: nothing is started, switched off or forgotten but on a record that was read again right before; what cannot be read is
  * left alone; and when libvirt does not answer, nothing is known and nothing is done.
  */
+import { decide } from '../../core/decision.ts';
 import { claimOf, keptApart } from '../../core/placement.ts';
 import type { Guest, GuestFacts, GuestStep } from '../../core/vm.ts';
 import { judgeGuest } from '../../core/vm.ts';
@@ -17,6 +18,7 @@ import { Bell } from '../bell.ts';
 import type { Context } from '../context.ts';
 import type { Peers } from '../peers.ts';
 import { putRecord } from '../put-record.ts';
+import { vmRecordsAreOld } from '../recent-restore.ts';
 import { VmCatalog } from './catalog.ts';
 import { GuestActs } from './guest-acts.ts';
 import { LeftMigrations } from './left-migrations.ts';
@@ -144,7 +146,7 @@ export class VmLoop {
     const { connection } = this;
     const listed = await this.hypervisor.list();
     this.lastGuests = listed.ok ? listed.value : null;
-    if (listed.ok && this.whyOld !== null)
+    if (listed.ok && vmRecordsAreOld(board))
       await this.left.look(
         files.map(({ record }) => record),
         listed.value,
@@ -212,7 +214,10 @@ export class VmLoop {
       startsMax: config.vms.maxStarts,
       shutdownTimeoutMs: config.vms.shutdownTimeout,
     };
-    const decision = judgeGuest(facts);
+    // While it is only asked whether the store was restored, no record is carried out, and none is written over.
+    const { whyOld } = this;
+    const isAsking = whyOld !== null && !vmRecordsAreOld(this.context.board);
+    const decision = isAsking ? decide<GuestStep>('nothing', whyOld) : judgeGuest(facts);
     const isHome = node === self.name;
     if (isHome && this.whyOld === null && this.comesBack(file)) {
       this.begin(uuid, async () => {

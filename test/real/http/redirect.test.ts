@@ -43,6 +43,8 @@ function answersAs(self: string, obeys: boolean): (question: ApiQuestion) => Pro
             witness: null,
             witnessSequence: null,
             waitsAfterRestore: false,
+            restoreAgeMs: null,
+            isRecalling: false,
             lives: [],
             nodesBefore: { coordinators: [], hypervisors: [] },
             epochSeen: 0,
@@ -67,7 +69,8 @@ async function noded(self: string, obeys: boolean): Promise<{ readonly context: 
   let ids = 0;
   const random = { id: () => `nonce-of-${self}-${(ids += 1)}` };
   const identity = { name: self, incarnation: `life of ${self}` };
-  return { context: { env: { peerApi, random }, self: identity } as unknown as Context, port };
+  const board = { setBackAtMs: null };
+  return { context: { env: { peerApi, random }, self: identity, board } as unknown as Context, port };
 }
 
 /** Hands every byte on, and knows no key. */

@@ -120,7 +120,15 @@ export class Agent {
   async run(): Promise<Ending> {
     const { env, board, context, peers, restore } = this;
     const stopContradictions = this.hearContradictions();
-    const primary = context.self.role === 'coordinator' ? new PrimaryLoop(context, peers, () => this.poke()) : null;
+    const primary =
+      context.self.role === 'coordinator'
+        ? new PrimaryLoop(
+            context,
+            peers,
+            () => this.poke(),
+            (because) => this.forgetStore(because),
+          )
+        : null;
     const quorum = new QuorumLoop(context, peers);
     const stopAsking = restore.run(quorum.recalled(), {
       onEpoch: (seen) => primary?.learnEpoch(seen),

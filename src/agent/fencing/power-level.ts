@@ -5,7 +5,7 @@
  */
 import type { DeviceStanding } from '../../core/device-trust.ts';
 import { levelStanding } from '../../core/device-trust.ts';
-import { levelOutcome } from '../../core/levels.ts';
+import { levelOutcome, offApartMs } from '../../core/levels.ts';
 import type { DeviceStep } from '../../core/levels.ts';
 import type { FenceDevice } from '../../records/device.ts';
 import { whereIs } from '../../records/device.ts';
@@ -98,7 +98,7 @@ async function handleAll(
         readOff !== null && env.clock.monotonicMs() - readOff.atMs >= beatsWatched * readOff.sign.intervalMs;
       // What reads off after an order is not given up at once, or nobody could say whether keepalives of before or after it were seen.
       if (readOff !== null && !isSilent) {
-        await env.clock.sleep(config.fencing.pollInterval, duties);
+        await env.clock.sleep(untilNextReadingMs(context, handled), duties);
         continue;
       }
       const { incarnation, sequence } = readOff?.sign ?? { incarnation: null, sequence: null };
@@ -118,8 +118,15 @@ async function handleAll(
         continue; // read at once: most devices are quick
       }
     }
-    await env.clock.sleep(config.fencing.pollInterval, duties);
+    await env.clock.sleep(untilNextReadingMs(context, handled), duties);
   }
+}
+
+/** A reading that begins too soon after the first "off" proves nothing (S4), and a slow BMC takes seconds for each. */
+function untilNextReadingMs({ env, config }: Context, handled: readonly Handled[]): number {
+  const nowMs = env.clock.monotonicMs();
+  const apartMs = handled.map(({ offSinceMs }) => (offSinceMs === null ? 0 : offSinceMs + offApartMs - nowMs));
+  return Math.max(config.fencing.pollInterval, ...apartMs);
 }
 
 /** The last sign of life, as it stood when power first read off after an order. */

@@ -119,7 +119,7 @@ export class EpochMemory {
     const { highest, holder } = this.memory;
     if (epoch >= highest) return null;
     const { leaseMs, stopBoundMs } = this.context.config.timing;
-    const setBack = `the store knows epoch ${epoch} of the role, and ${this.context.self.name} has seen ${highest}: ZooKeeper was rebuilt, or restored from an old copy`;
+    const setBack = setBackInWords(epoch, this.context.self.name, highest);
     const because = (await this.isOver(holder))
       ? freeForMs < leaseMs + stopBoundMs
         ? `${setBack}; nobody takes over before every old lease has ended`
@@ -222,6 +222,10 @@ export class EpochMemory {
     this.told = because;
     this.context.history.happened('store-set-back', because, { node: this.context.self.name });
   }
+}
+
+export function setBackInWords(epoch: number, name: string, highest: number): string {
+  return `the store knows epoch ${epoch} of the role, and ${name} has seen ${highest}: ZooKeeper was rebuilt, or restored from an old copy`;
 }
 
 /** `unheard`: the nodes whose noded must say what it runs. */

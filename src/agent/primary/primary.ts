@@ -9,7 +9,7 @@ import type { Keepalive } from '../../records/keepalive.ts';
 import { tree } from '../../records/tree.ts';
 import { ownHindrance } from './candidates.ts';
 import { contend } from './contend.ts';
-import { EpochMemory } from './epoch-memory.ts';
+import { EpochMemory, setBackInWords } from './epoch-memory.ts';
 import { Bell } from '../bell.ts';
 import type { Context } from '../context.ts';
 import { keepaliveSentMs } from '../context.ts';
@@ -45,6 +45,8 @@ export class PrimaryLoop {
   private readonly epochs: EpochMemory;
   /** Publishes a keepalive at once: peers shall see a change of the role without waiting for the beat. */
   private readonly poke: () => void;
+  /** Hears that ZooKeeper was restored from an old copy. */
+  private readonly onSetBack: (because: string) => void;
   private readonly onHint = () => this.wake();
   private readonly bornMs: number;
   private readonly bell: Bell;
@@ -56,8 +58,9 @@ export class PrimaryLoop {
   /** Why the role is not taken, or freed, in this look; null: nothing blocks it. */
   private blocked: string | null = null;
 
-  constructor(context: Context, peers: Peers, poke: () => void) {
+  constructor(context: Context, peers: Peers, poke: () => void, onSetBack: (because: string) => void) {
     this.context = context;
+    this.onSetBack = onSetBack;
     this.bell = new Bell(context.env.clock);
     this.peers = peers;
     this.poke = poke;
@@ -219,6 +222,11 @@ export class PrimaryLoop {
       await this.restore(file);
       return;
     }
+    const setBack = await this.whySetBack(file);
+    if (setBack !== null) {
+      this.onSetBack(setBack);
+      return;
+    }
     this.known = file;
     board.primaryEpoch = file.record.epoch;
     this.epochs.see(file.record);
@@ -236,6 +244,18 @@ export class PrimaryLoop {
     this.known = left;
     this.poke();
     this.wake();
+  }
+
+  /**
+   * An epoch that is lower than one that was seen proves a restore, also where nobody can be asked (S3: fences rest on it as well). A server
+   * that lags shows an old record too, so the leader is asked whether it stands.
+   */
+  private async whySetBack({ record, version }: PrimaryFile): Promise<string | null> {
+    const { board, env, self } = this.context;
+    const { highest } = this.epochs;
+    if (board.setBackAtMs !== null || record.epoch >= highest) return null;
+    const stands = await env.store.commit([{ kind: 'check', path: tree.primary, version }]);
+    return stands.ok ? setBackInWords(record.epoch, self.name, highest) : null;
   }
 
   private blockedBecause(): string | null {

@@ -22,6 +22,7 @@ import { vmRecordsAreOld } from '../recent-restore.ts';
 import { VmCatalog } from './catalog.ts';
 import { GuestActs } from './guest-acts.ts';
 import { LeftMigrations } from './left-migrations.ts';
+import { MissingGuests } from './missing-guests.ts';
 import { MoveSource } from './source.ts';
 import type { VmFile } from './vm-file.ts';
 import { RestoredVms } from './restored.ts';
@@ -60,6 +61,7 @@ export class VmLoop {
   private readonly bell: Bell;
   private readonly restored: RestoredVms;
   private readonly left: LeftMigrations;
+  private readonly missing: MissingGuests;
   /** Why the records are not believed; null: they are. */
   private whyOld: string | null = null;
 
@@ -67,6 +69,7 @@ export class VmLoop {
     this.context = context;
     this.restored = new RestoredVms(context, peers);
     this.left = new LeftMigrations(context, hypervisor);
+    this.missing = new MissingGuests(hypervisor);
     this.bell = new Bell(context.env.clock, context.duties);
     this.hypervisor = hypervisor;
     this.catalog = new VmCatalog(context, () => this.wake());
@@ -88,6 +91,7 @@ export class VmLoop {
     this.mustForget = true;
     this.goodLooks = 0;
     this.lastGuests = null;
+    this.missing.forget();
     for (const uuid of this.tasks.keys()) this.unfinished.add(uuid);
     this.connectionChanged();
     this.wake();
@@ -134,7 +138,10 @@ export class VmLoop {
       goodLooks: this.goodLooks,
       unfinished: this.unfinishedInWords([...this.unfinished]),
     });
-    if (this.whyOld === null) this.left.forget();
+    if (this.whyOld === null) {
+      this.left.forget();
+      this.missing.forget();
+    }
     const own = files.filter(({ record }) => record.node === this.context.self.name);
     board.guestsHeld = own.some(({ record }) => record.active);
     board.vmStates = countBy(own.map(({ record }) => record.state));
@@ -144,7 +151,7 @@ export class VmLoop {
     // What began before the restore may change what runs here until it has ended: then libvirt is asked once more.
     const begunBefore = [...this.unfinished];
     const { connection } = this;
-    const listed = await this.hypervisor.list();
+    const listed = await this.listed(files);
     this.lastGuests = listed.ok ? listed.value : null;
     if (listed.ok && vmRecordsAreOld(board))
       await this.left.look(
@@ -169,6 +176,16 @@ export class VmLoop {
     const known = new Set(files.map(({ record }) => record.uuid));
     for (const uuid of this.endedMs.keys()) if (!known.has(uuid)) this.endedMs.delete(uuid);
     this.acts.forgetAllBut(known);
+  }
+
+  private async listed(files: readonly VmFile[]): ReturnType<Hypervisor['list']> {
+    const listed = await this.hypervisor.list();
+    if (!listed.ok || this.whyOld === null) return listed;
+    const because = await this.missing.whyDoubted(
+      files.map(({ record }) => record),
+      listed.value,
+    );
+    return because === null ? listed : { ok: false, because };
   }
 
   /** Whether a hint is about a VM of this node that nothing is being done about: else it is not worth a list. */

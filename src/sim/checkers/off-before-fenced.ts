@@ -7,6 +7,13 @@
 import type { World } from '../world.ts';
 import { readJson } from './checker.ts';
 
+interface Written {
+  readonly id: string;
+  readonly state: string;
+  readonly level: string | null;
+  readonly incarnation: string | null;
+}
+
 /** Begins to watch; call the answer for what was found so far. */
 export function checkOffBeforeFenced(world: World): () => string[] {
   const found: string[] = [];
@@ -17,13 +24,15 @@ export function checkOffBeforeFenced(world: World): () => string[] {
     before(path, text);
     const target = /^\/fencing\/([^/]+)$/.exec(path)?.[1];
     if (target === undefined || !text.startsWith('{')) return;
-    const written = readJson(text) as { id: string; state: string; level: string | null } | null;
+    const written = readJson(text) as Written | null;
     if (written === null) return;
-    const { id, state, level } = written;
+    const { id, state, level, incarnation } = written;
     const { boots, power, running } = world.machine(target);
     if (state === 'intent' && !bootsAtIntent.has(id)) bootsAtIntent.set(id, boots);
     if (state !== 'fenced' || power === 'off' || boots > (bootsAtIntent.get(id) ?? boots)) return;
     if (level === 'watchdog' && running.size === 0) return;
+    // A person's word is about the life that they saw off; who switched it on since began another one.
+    if (level === 'manual' && incarnation?.startsWith(`boot-${target}-${boots}:`) === false) return;
     found.push(`${(world.time.nowMs / 1000).toFixed(3)}: ${target} is called fenced, but its condemned life goes on`);
   };
   return () => found;

@@ -39,6 +39,8 @@ export const ConfirmRequest = z.object({
   reason: z.string().max(500),
   /** Given although a device says that power is on: the device is known to be wrong. */
   despiteReading: z.boolean(),
+  /** The life that published last when it was said; null: none, or nodectl was of an older version. Of a later life it says nothing. */
+  incarnation: z.string().max(120).nullable().default(null),
   refusal: FenceRequest.shape.refusal,
 });
 export type ConfirmRequest = z.output<typeof ConfirmRequest>;

@@ -3,6 +3,7 @@ import { cancelRefusal } from '../core/fence-cancel.ts';
 import { clearedOf, findingKey, standingFindings } from '../core/device-trust.ts';
 import { DeviceKnowledgeRecord, endedMax } from '../records/device-knowledge.ts';
 import { FenceLedger, FenceRecord, cancelledBy, entered } from '../records/fence.ts';
+import { Keepalive } from '../records/keepalive.ts';
 import { parseRecord, printRecord } from '../records/record.ts';
 import { ConfirmRequest, OperatorRequest } from '../records/request.ts';
 import { tree } from '../records/tree.ts';
@@ -162,11 +163,21 @@ export function removeVerb({ ensemble }: World, [node = '']: readonly string[]):
   }
 }
 
-/** confirm NODE: as `nodectl fence confirm`. */
-export function confirmVerb(world: World, [node = '']: readonly string[]): void {
-  const request = { schema: 1, kind: 'confirm', node, by: 'operator', reason: 'it is off', despiteReading: false };
+/** confirm NODE [looked]: as `nodectl fence confirm`. A person who has looked does not say it of a machine that is on. */
+export function confirmVerb(world: World, [node = '', looked]: readonly string[]): void {
+  if (looked !== undefined && world.machine(node).power === 'on') return;
+  const beat = world.ensemble.read(tree.keepalive(node));
+  const incarnation = beat.ok ? incarnationIn(beat.value.text) : null;
+  const said = { schema: 1, kind: 'confirm', node, by: 'operator', reason: 'it is off', despiteReading: false };
+  const request = { ...said, incarnation };
   const text = printRecord({ ...request, refusal: null });
   world.ensemble.create(world.operatorSession, `${tree.requests}/r-`, text, 'ephemeral-sequential');
+}
+
+/** Null: it cannot be read. */
+function incarnationIn(text: string): string | null {
+  const parsed = parseRecord(Keepalive, text);
+  return parsed.ok ? parsed.record.incarnation : null;
 }
 
 /** cancel NODE: as `nodectl fence cancel`. */

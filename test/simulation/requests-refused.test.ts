@@ -24,6 +24,7 @@ const confirmOf = (node: string): OperatorRequest => ({
   by: 'operator',
   reason: 'it is off',
   despiteReading: false,
+  incarnation: null,
   refusal: null,
 });
 

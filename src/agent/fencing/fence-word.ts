@@ -6,6 +6,7 @@
 import type { Refusal } from '../../core/guards.ts';
 import { alreadyFenced, wordRefusal } from '../../core/guards.ts';
 import type { FenceRecord } from '../../records/fence.ts';
+import type { ConfirmRequest } from '../../records/request.ts';
 import { tree } from '../../records/tree.ts';
 import type { Context } from '../context.ts';
 import type { Peers } from '../peers.ts';
@@ -55,7 +56,9 @@ export async function takesWord(
       keepalivesGoOn: after.incarnation !== before.incarnation || after.sequence !== before.sequence,
       power,
       despiteReading: trigger.request.despiteReading,
-    }) ?? isAnsweredBy(file.record, target, after);
+    }) ??
+    isOfEarlierLife(trigger.request, target, after) ??
+    isAnsweredBy(file.record, target, after);
   if (refusal !== null) {
     const sentence =
       refusal.guard === alreadyFenced
@@ -73,6 +76,15 @@ export async function takesWord(
   }
   const intended = intentOf(context, peers, target, trigger, file.record, after, 'manual');
   return { sign: after, changes: { ...intended, verdictWallMs: sinceWallMs } };
+}
+
+/** It may have waited long for a coordinator, and the node have been switched on meanwhile. */
+function isOfEarlierLife({ incarnation }: ConfirmRequest, target: string, now: LastSign): Refusal | null {
+  if (incarnation === null || now.incarnation === null || incarnation === now.incarnation) return null;
+  return {
+    guard: 'incarnation',
+    because: `${target} has started again since that was said: look again, and say it anew`,
+  };
 }
 
 /** Whether the fence that is recorded answers the word already; null: it does not. */

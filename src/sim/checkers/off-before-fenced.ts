@@ -32,7 +32,7 @@ export function checkOffBeforeFenced(world: World): () => string[] {
     if (state !== 'fenced' || power === 'off' || boots > (bootsAtIntent.get(id) ?? boots)) return;
     if (level === 'watchdog' && running.size === 0) return;
     // A person's word is about the life that they saw off; who switched it on since began another one.
-    if (level === 'manual' && incarnation?.startsWith(`boot-${target}-${boots}:`) === false) return;
+    if (level === 'manual' && incarnation?.startsWith(`boot-${target}-${boots}:`) !== true) return;
     found.push(`${(world.time.nowMs / 1000).toFixed(3)}: ${target} is called fenced, but its condemned life goes on`);
   };
   return () => found;

@@ -210,7 +210,7 @@ function words(chance: Chance, names: readonly string[], untilMs: number, put: S
   add(offMs - 500, chance.pick([`maintenance ${node} work`, `bmc ${node} down`]));
   add(offMs, `power ${node} off`);
   const saidMs = offMs + chance.between(500, 8000);
-  add(saidMs, `confirm ${node}`);
+  add(saidMs, `confirm ${node} looked`);
   const other = chance.pick(names);
   const next = chance.pick([`kill ${other}`, `freeze ${other}`, `cut ${other} --store`, `power ${node} on`]);
   add(saidMs + chance.between(0, 3000), next);

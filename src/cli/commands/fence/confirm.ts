@@ -56,6 +56,7 @@ export const confirm: Command = {
         by: requester(),
         reason: text(args, 'reason') ?? '',
         despiteReading: flag(args, 'despite-reading'),
+        incarnation,
         refusal: null,
       } as const;
       return askAndFollow(connected, request, withinMs, flag(args, 'json'), output);

@@ -120,15 +120,7 @@ export class Agent {
   async run(): Promise<Ending> {
     const { env, board, context, peers, restore } = this;
     const stopContradictions = this.hearContradictions();
-    const primary =
-      context.self.role === 'coordinator'
-        ? new PrimaryLoop(
-            context,
-            peers,
-            () => this.poke(),
-            (because) => this.forgetStore(because),
-          )
-        : null;
+    const primary = context.self.role === 'coordinator' ? this.newPrimary() : null;
     const quorum = new QuorumLoop(context, peers);
     const stopAsking = restore.run(quorum.recalled(), {
       onEpoch: (seen) => primary?.learnEpoch(seen),
@@ -204,6 +196,11 @@ export class Agent {
     const witness = () => this.store.witnessed();
     const onTold = (from: string) => restore.told(from);
     env.peerApi.serve(answerer(context, peers, { primary, quorum, witness, onTold }));
+  }
+
+  private newPrimary(): PrimaryLoop {
+    const onSetBack = (because: string) => this.forgetStore(because);
+    return new PrimaryLoop(this.context, this.peers, () => this.poke(), onSetBack);
   }
 
   private hearContradictions(): () => void {

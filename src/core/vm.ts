@@ -318,7 +318,9 @@ function judgeRunning(facts: GuestFacts): Decision<GuestStep> {
   if (guest !== null && guest.power !== 'off') {
     const how = guest.power === 'crashed' ? keptAfterCrash : `it is ${guest.power} (${guest.reason})`;
     if (!active) return decide('take-up', how);
-    return guest.power === 'paused' && guest.reason === 'migration' ? decide('end-left-paused', how) : decide('nothing', how);
+    return guest.power === 'paused' && guest.reason === 'migration'
+      ? decide('end-left-paused', how)
+      : decide('nothing', how);
   }
   const reason = guest?.reason ?? 'libvirt does not know it';
   if (active && (reason === 'shutdown' || reason === 'destroyed'))

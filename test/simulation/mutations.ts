@@ -55,11 +55,7 @@ export const mutations: readonly Mutation[] = [
     rule: 'S1',
     what: 'the next noded leaves a command running whose guard is stopped',
     edits: [
-      agent(
-        'primary/primary.ts',
-        'const former = holds.endFormer();',
-        'const former = Promise.resolve(null as string | null);',
-      ),
+      agent('primary/primary.ts', 'const ending = this.endFormerCommands();', 'const ending = Promise.resolve();'),
     ],
     within: 2000,
   },
@@ -445,7 +441,11 @@ export const mutations: readonly Mutation[] = [
     rule: 'S2',
     what: 'who has just started does not ask the others whether the store was restored',
     edits: [
-      agent('store-restore.ts', 'Promise.all([this.askAll(), this.loaded]);', 'Promise.all([null, this.loaded]);'),
+      agent(
+        'store-restore.ts',
+        'await Promise.all([this.askAll(asked, restartMs), this.loaded]);',
+        'await this.loaded;',
+      ),
     ],
     within: 2000,
   },
@@ -561,7 +561,7 @@ export const mutations: readonly Mutation[] = [
     rule: 'S2',
     what: 'nobody waits for a node that a restored store does not list',
     edits: [
-      agent('nodes-before.ts', 'return [...this[kind]].filter((name) => !names.has(name)).sort();', 'return [];'),
+      agent('nodes-before.ts', 'unlisted: [...before].filter((name) => !names.has(name)).sort(),', 'unlisted: [],'),
     ],
     within: 4000,
   },

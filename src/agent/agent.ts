@@ -134,7 +134,7 @@ export class Agent {
     await selfFence.arm();
     void selfFence.run(this.ended.signal); // ends with this life, and waits for nothing
     const collecting = runCollectors(context);
-    const recovering = quorum.run(); // also without a store: it is for then
+    void quorum.run(); // also without a store: it is for then
     if (await this.join()) {
       const watch = new Watch(context, peers);
       const keepalive = new KeepaliveLoop(
@@ -157,6 +157,7 @@ export class Agent {
         () => primary?.forgetStore(),
         () => verifier.forgetStore(),
         () => vms?.forgetStore(),
+        () => board.lastBeat !== null && void this.registerAgain(),
       );
       const beating = keepalive.run(this.beating.signal);
       const steering = primary?.run(this.steering.signal) ?? Promise.resolve();
@@ -181,7 +182,6 @@ export class Agent {
     // Who still holds something leaves the watchdog armed: it ends what could not be ended.
     if (primary?.tenure.holdsRole() !== true) await selfFence.disarm();
     this.ended.abort();
-    void recovering;
     void collecting; // each collection ends by its own deadline; nobody waits for it here
     const ending = this.ending ?? { kind: 'stopped', because: 'told to stop' };
     await env.peerApi.close();
@@ -253,7 +253,6 @@ export class Agent {
   /** ZooKeeper was restored from an old copy: what it says of this node is of the past. A node that has joined registers again. */
   private forgetStore(because: string): void {
     this.restore.note(because);
-    if (this.board.lastBeat !== null) void this.registerAgain();
   }
 
   private endByStore(ending: Ending): void {
@@ -280,6 +279,7 @@ export class Agent {
     return false;
   }
 
+  /** Whoever noticed the restore: the copy may be of the moment before this life closed the fence of its former one. */
   private async registerAgain(): Promise<void> {
     const { env, context, settings } = this;
     const setBackAtMs = context.board.setBackAtMs;

@@ -55,8 +55,11 @@ interface Read {
   readonly stored: { readonly version: number; readonly revision: number } | null;
 }
 
-/** What a device that restarts does to a question: a program that was ended has waited for it, and a BMC may say that it initializes. */
-const silences = ['no-answer', 'timeout', 'refused-now'];
+/**
+ * What a device that restarts does to a question, or says: that it initializes. A program that had to be ended is none: that is a slow device
+ * (one that is silent lets the program give up by itself), and a slow BMC that counted as restarted could never be fenced.
+ */
+const silences = ['no-answer', 'refused-now'];
 
 export class DeviceBook {
   private readonly env: Environment;

@@ -7,12 +7,14 @@ import type { Claim } from '../../core/placement.ts';
 import { claimOf, keptApart } from '../../core/placement.ts';
 import type { Guest, GuestStep } from '../../core/vm.ts';
 import type { Answer, Hypervisor } from '../../environment/hypervisor.ts';
+import type { Operation } from '../../environment/store.ts';
 import { parseRecord } from '../../records/record.ts';
 import { tree } from '../../records/tree.ts';
 import { VmDefinition } from '../../records/vm.ts';
 import type { Context } from '../context.ts';
 import { contactAgeMs } from '../context.ts';
 import type { VmCatalog } from './catalog.ts';
+import { readAllVms } from './desk.ts';
 import { lockRemoval } from './guest-lock.ts';
 import { HeldLocks } from './held-locks.ts';
 import { askAgainMs, lookAt } from './shut-guest.ts';
@@ -258,22 +260,31 @@ export class GuestActs {
     const asked = await this.hypervisor.guestAt(null, uuid);
     const guest = asked.ok ? asked.value : null;
     const isInTheWay = guest === null ? null : `a guest of it is ${guest.power} here`;
-    const apart = keptApart(file.record, self.name, this.claimsBefore(file.record));
+    const others = await this.othersNow(file);
+    if (others === null) return;
+    const apart = keptApart(file.record, self.name, claimsBefore(file.record, others.files));
     const silent = asked.ok ? null : `its libvirt does not answer: ${asked.because}`;
     const hindrance = silent ?? isInTheWay ?? apart ?? this.mayNotStart();
     const calledOff = hindrance === null ? null : `${self.name} cannot take it: ${hindrance}`;
     const address = config.vms.address ?? self.name;
     const ready = { ...move, phase: 'prepared', address, targetIncarnation: self.incarnation } as const;
-    await changeVm(this.context, file, { move: calledOff === null ? ready : { ...move, calledOff } });
+    const next = { move: calledOff === null ? ready : { ...move, calledOff } };
+    if ((await changeVm(this.context, file, next, others.unchanged)) === null) return;
     if (calledOff === null) env.log.info('ready to take a VM in', { vm: name, because: `${node} moves it here` });
   }
 
-  /** Of several that want to come here at the same moment the first by name does. */
-  private claimsBefore({ name }: VmFile['record']): Claim[] {
-    return this.catalog.all().map(({ record }) => {
-      const isLater = record.move?.phase === 'asked' && record.name > name;
-      return claimOf(isLater ? { ...record, move: null } : record);
-    });
+  /**
+   * Every VM, and what must not have changed since they were read. What is kept apart is read anew, for the catalog may be a beat old: a
+   * recovery gives such VMs away one at a time, each with a write of `/vms` (recovery.ts). Null: the store did not answer.
+   */
+  private async othersNow({
+    record,
+  }: VmFile): Promise<{ readonly files: readonly VmFile[]; readonly unchanged: readonly Operation[] } | null> {
+    if (record.antiAffinity.length === 0) return { files: this.catalog.all(), unchanged: [] };
+    const read = await this.context.env.store.read(tree.vms);
+    const files = read.ok ? await readAllVms(this.context) : null;
+    if (!read.ok || files === null) return null;
+    return { files, unchanged: [{ kind: 'check', path: tree.vms, version: read.version }] };
   }
 
   private async removeForeign(file: VmFile, guest: Guest | null, because: string): Promise<void> {
@@ -305,4 +316,12 @@ export class GuestActs {
     const { history, self } = this.context;
     history.happened('vm', because, { node: self.name, evidence: { uuid } });
   }
+}
+
+/** Of several that want to come here at the same moment the first by name does. */
+function claimsBefore({ name }: VmFile['record'], files: readonly VmFile[]): Claim[] {
+  return files.map(({ record }) => {
+    const isLater = record.move?.phase === 'asked' && record.name > name;
+    return claimOf(isLater ? { ...record, move: null } : record);
+  });
 }

@@ -96,6 +96,7 @@ export class QuorumLoop {
       const nextMs = Math.min(clock.monotonicMs() + lookMs, endMs);
       await bell.wait(nextMs - clock.monotonicMs());
       if (clock.monotonicMs() < nextMs || nextMs === endMs) return;
+      if (this.mustRead && this.peers.all().length > 0) return; // a life that has just started knew nobody to ask about
       if (!this.peers.all().every(({ name }) => this.keptNames.has(name))) await this.keep();
     }
   }
@@ -300,13 +301,14 @@ export class QuorumLoop {
       ]);
       if (own === null || fence === null) return null;
       const view = context.board.peers.get(name);
-      const { state, action, reason } = fence.record;
+      const { state, action, level, reason } = fence.record;
       if (cluster.reason !== null) found[name] = `the cluster is in maintenance: ${cluster.reason}`;
       else if (own.reason !== null) found[name] = `it is in maintenance: ${own.reason}`;
       else if (view?.verdict === 'stopped') {
         found[name] = view.because;
         stopped.add(name);
-      } else if (state === 'finished' && action === 'off') found[name] = `it was switched off on purpose: ${reason}`;
+      } else if (state === 'finished' && (action === 'off' || level === 'manual'))
+        found[name] = `it was switched off on purpose: ${reason}`;
     }
     this.stopped = stopped;
     return found;

@@ -174,20 +174,9 @@ export class DeviceBook {
     this.settling.refusedOrder(whereIs(device));
   }
 
-  /** A question to it begins; to be called when it has ended. After `tellAfterMs` without an answer all others are told. */
-  asks(device: FenceDevice, tellAfterMs: number | null = null): () => void {
-    const where = whereIs(device);
-    const ended = this.settling.asks(where);
-    const answered = new AbortController();
-    const { clock } = this.env;
-    if (tellAfterMs !== null)
-      void clock.sleep(tellAfterMs, answered.signal).then(() => {
-        if (!answered.signal.aborted) void this.silences.tell(where);
-      });
-    return () => {
-      answered.abort();
-      ended();
-    };
+  /** A question to it begins; to be called when it has ended. */
+  asks(device: FenceDevice): () => void {
+    return this.settling.asks(whereIs(device));
   }
 
   /** The places of a node's devices of which others say, as last read, that they do not answer. */
@@ -222,9 +211,9 @@ export class DeviceBook {
     return `the device ${what} a moment ago, and one that has just restarted reports off (it counts in ${inWords(leftMs)})`;
   }
 
-  /** Whether it was silent to this coordinator a moment ago, or is. */
+  /** Whether a question of this coordinator ended a moment ago without an answer; one that is still open may only be slow. */
   isSilent(device: FenceDevice): boolean {
-    return this.settling.metSilenceLeftMs(whereIs(device)) > 0;
+    return this.settling.endedInSilence(whereIs(device));
   }
 
   /** Whether it has refused an order, and has not read on since. */

@@ -86,6 +86,11 @@ export class Settling {
     return isOpen ? restartSettleMs : this.leftOf(this.silentAtMs.get(where));
   }
 
+  /** Whether a question ended a moment ago without an answer. */
+  endedInSilence(where: string): boolean {
+    return this.leftOf(this.silentAtMs.get(where)) > 0;
+  }
+
   /** Whether it has refused an order, and has not read on since. */
   hasRefused(where: string): boolean {
     const row = this.refused.get(where);

@@ -199,23 +199,19 @@ it('S4: a device that refuses orders counts a minute after the first refusal of 
   expect(other.unsettledMs(device)).toBe(20_000);
 });
 
-it('S4: a question that is open for a second is silence while it is open, and is told to all after a while', async () => {
-  const { coordinator, state, record, elapse } = stage();
+it('S4: a question that is open for a second is silence while it is open, and here alone: it may only be slow', async () => {
+  const { coordinator, elapse } = stage();
   const book = coordinator('node2');
-  const other = coordinator('node3');
-  const ended = book.asks(device, 2500);
+  const ended = book.asks(device);
   expect(book.unsettledMs(device)).toBe(0);
   await elapse(1000);
   expect(book.unsettledMs(device)).toBe(restartSettleMs);
-  await elapse(1500);
-  expect(record().silent).toEqual([{ where: 'bmc1:623', by: 'node2', sinceWallMs: 1000 }]);
+  expect(book.isSilent(device)).toBe(false);
+  await elapse(5000);
   ended();
-  book.heard(device, null, 'off'); // late, and an answer
+  book.heard(device, 'timeout', 'unknown'); // the program had to be ended, so the device is slow
   expect(book.unsettledMs(device)).toBe(0);
-  await elapse(0);
-  expect(record().silent).toEqual([]);
-  expect(other.saidSilent('node1')).toEqual([]);
-  expect(state.version).toBeGreaterThan(0);
+  expect(coordinator('node3').saidSilent('node1')).toEqual([]);
 });
 
 it('S4: a silence binds all until its finder has met the device settled, and is written once', async () => {

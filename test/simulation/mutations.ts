@@ -116,12 +116,6 @@ export const mutations: readonly Mutation[] = [
   },
   {
     rule: 'S1',
-    what: 'the bound counts the timeout that was asked for, not what the device counts',
-    edits: [core('watchdog.ts', 'facts.boundMs - askedMs + countsMs', 'facts.boundMs')],
-    within: 2000,
-  },
-  {
-    rule: 'S1',
     what: 'an answer to an earlier question is taken for an agreement',
     edits: [core('answerer.ts', 'if (answered.nonce !== asked.nonce) return', "if (asked.nonce === '') return")],
     within: 2000,
@@ -227,18 +221,6 @@ export const mutations: readonly Mutation[] = [
         'device-trust.ts',
         '  if (wrong !== undefined && !wrong.readsOnAgain && !wrong.isCleared) return never(findingInWords(wrong), true);\n  const needsOn = wrong !== undefined ||',
         '  const needsOn =',
-      ),
-    ],
-    within: 2000,
-  },
-  {
-    rule: 'S3',
-    what: 'the BMC of another machine is used when nothing else is left',
-    edits: [
-      core(
-        'device-trust.ts',
-        'if (foreign !== undefined && !deviceIsRight) return never(findingInWords(foreign));',
-        '',
       ),
     ],
     within: 2000,
@@ -421,23 +403,6 @@ export const mutations: readonly Mutation[] = [
     within: 2000,
   },
   {
-    rule: 'S1',
-    what: 'after a restore nobody waits for what the others have seen',
-    edits: [
-      agent(
-        'primary/epoch-memory.ts',
-        'if (setBackAtMs === null || this.heardOfMs === setBackAtMs) return null;',
-        'if (setBackAtMs !== Infinity) return null;',
-      ),
-      agent(
-        'primary/contend.ts',
-        'if (keepalive != null) epochs.learn(keepalive);',
-        'if (keepalive == null) continue;',
-      ),
-    ],
-    within: 2000,
-  },
-  {
     rule: 'S2',
     what: 'who has just started does not ask the others whether the store was restored',
     edits: [
@@ -549,12 +514,6 @@ export const mutations: readonly Mutation[] = [
     rule: 'S9',
     what: 'a takeover that hangs is finished before a noded that ends lets go',
     edits: [agent('primary/primary.ts', "over.addEventListener('abort', () => tenure.lose('noded ends'));", '')],
-    within: 2000,
-  },
-  {
-    rule: 'S3',
-    what: 'a node that stopped cleanly is counted against after a restore',
-    edits: [agent('lives-before.ts', 'return stoppedAt !== null && sequence <= stoppedAt;', 'return false;')],
     within: 2000,
   },
   {

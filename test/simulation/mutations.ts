@@ -518,26 +518,6 @@ export const mutations: readonly Mutation[] = [
   },
   {
     rule: 'S2',
-    what: 'nobody waits for a node that a restored store does not list',
-    edits: [
-      agent('nodes-before.ts', 'unlisted: [...before].filter((name) => !names.has(name)).sort(),', 'unlisted: [],'),
-    ],
-    within: 4000,
-  },
-  {
-    rule: 'S2',
-    what: 'what an incarnation knows of a restore ends with it',
-    edits: [
-      agent(
-        'store-restore.ts',
-        'if (parsed?.ok !== true) return;\n    this.previous',
-        'if (parsed !== undefined) return;\n    this.previous',
-      ),
-    ],
-    within: 2000,
-  },
-  {
-    rule: 'S2',
     what: 'a list of guests of the copy counts after a restore',
     edits: [
       agent(

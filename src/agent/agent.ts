@@ -268,12 +268,13 @@ export class Agent {
     });
   }
 
-  /** False: told to stop meanwhile. */
+  /** False: told to stop meanwhile, or the name is held elsewhere by now: the next life says so. */
   private async takePlaceAgain(): Promise<boolean> {
     const { env, context } = this;
     while (!this.stopping.signal.aborted) {
       const isThere = env.store.session().state === 'connected' && (await makeTree(context)).ok;
-      if (isThere && (await claimName(context)).kind === 'claimed') return true;
+      const claimed = isThere ? await claimName(context) : null;
+      if (claimed !== null && claimed.kind !== 'wait') return claimed.kind === 'claimed';
       await env.clock.sleep(100, this.stopping.signal);
     }
     return false;

@@ -6,11 +6,10 @@
  * says nothing of a copy that was made meanwhile. A node that does not answer may be starting anew, so it is asked again for as long as that
  * lasts; neither it nor a record that cannot be read is waited for without a bound.
  */
-import type { Life } from '../records/api.ts';
+import type { ApiAnswer, Life } from '../records/api.ts';
 import type { Keepalive } from '../records/keepalive.ts';
 import type { Registration } from '../records/registration.ts';
 import { tree } from '../records/tree.ts';
-import type { ApiAnswer } from '../records/api.ts';
 import { askAboutStore } from './ask-by-name.ts';
 import type { Context } from './context.ts';
 import type { Peers } from './peers.ts';

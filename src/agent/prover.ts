@@ -137,7 +137,7 @@ export class Prover {
     const place = { device: device.name, where: whereIs(device) };
     this.judges(peer.name, device.name);
     const before = await readSign(this.context, peer.name);
-    // A probe that is not answered goes on for long; that it is not counts here before it has ended.
+    // A probe that is not answered takes long; after a second it counts as silence here, before it has ended.
     const ended = devices.asks(device);
     const probe = await env.power
       .probe(device, device.commandTimeoutMs * probeDeadlineFactor, isCalledOff)

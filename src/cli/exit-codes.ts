@@ -1,4 +1,4 @@
-/** Exit codes of nodectl (DESIGN 9), with the sentence that --help prints. */
+/** Exit codes of nodectl, with the sentence that --help prints. */
 export const exitCodes = {
   done: 0,
   failed: 1,

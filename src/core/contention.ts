@@ -1,5 +1,5 @@
 /**
- * Who may stand for the primary role, and in which order they try (6.1). The order is a courtesy that saves collisions;
+ * Who may stand for the primary role, and in which order they try. The order is a courtesy that saves collisions;
  * safety is the versioned write. A loser is a secondary again at once: it neither waits nor forces itself on (R18).
  */
 import type { Decision } from './decision.ts';

@@ -214,6 +214,19 @@ it('S4: a question that is open for a second is silence while it is open, and he
   expect(coordinator('node3').saidSilent('node1')).toEqual([]);
 });
 
+it('S4: a question whose program had to be ended does not take a silence back', async () => {
+  const { coordinator, record, elapse } = stage();
+  const book = coordinator('node2');
+  book.heard(device, 'no-answer', 'unknown');
+  await elapse(restartSettleMs);
+  book.heard(device, 'timeout', 'unknown');
+  await elapse(0);
+  expect(record().silent).toHaveLength(1);
+  book.heard(device, null, 'off');
+  await elapse(0);
+  expect(record().silent).toEqual([]);
+});
+
 it('S4: a silence binds all until its finder has met the device settled, and is written once', async () => {
   const { coordinator, record, elapse } = stage();
   const book = coordinator('node2');

@@ -6,6 +6,8 @@
 import type { Operation } from '../../environment/store.ts';
 import type { PowerReading } from '../../environment/power.ts';
 import type { FenceDevice } from '../../records/device.ts';
+import { parseRecord } from '../../records/record.ts';
+import { OperatorRequest } from '../../records/request.ts';
 import { tree } from '../../records/tree.ts';
 import type { Context } from '../context.ts';
 import { contactAgeMs } from '../context.ts';
@@ -80,7 +82,7 @@ async function stillStands({ env }: Context, file: FenceFile, also: readonly Ope
   return { answer: own.ok || !isRefuted(own.code) ? 'wait' : 'lost' };
 }
 
-/** That the request of an operator still stands, as a part of a transaction; null: there is none (any more). */
+/** That an operator's request to fence still stands, as a part of a transaction; null: there is none (any more). A word asks for no command. */
 async function requestOf(
   { env }: Context,
   id: string | null,
@@ -88,13 +90,17 @@ async function requestOf(
   if (id === null) return null;
   const path = `${tree.requests}/${id}`;
   const read = await env.store.read(path);
-  if (read.ok) return { kind: 'check', path, version: read.version };
+  const parsed = read.ok ? parseRecord(OperatorRequest, read.text) : null;
+  if (read.ok)
+    return parsed?.ok === true && parsed.record.kind === 'fence'
+      ? { kind: 'check', path, version: read.version }
+      : null;
   return read.code === 'no-node' ? null : 'unknown';
 }
 
 /**
- * A device that does not answer may be restarting, one that refuses an order may just have restarted, and reports off then: whoever goes on with this fence has to know, also when this
- * fencer dies before it has sent anything.
+ * A device that does not answer may be restarting, one that refuses an order may just have restarted, and reports off then: whoever goes
+ * on with this fence has to know, also when this fencer dies before it has sent anything.
  */
 export async function recordSilence(file: FenceFile, suspects: Suspects): Promise<void> {
   const { unanswered, refused } = file.record;

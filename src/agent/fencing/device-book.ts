@@ -160,6 +160,7 @@ export class DeviceBook {
   /** To be told of each answer of a device: one that did not answer at all may have restarted. */
   heard(device: FenceDevice, fault: string | null, power: 'on' | 'off' | 'unknown'): void {
     const where = whereIs(device);
+    if (fault === 'timeout') return; // neither silent nor met settled
     if (fault !== null && silences.includes(fault)) {
       this.settling.silent(where);
       void this.silences.tell(where);

@@ -66,9 +66,9 @@ export class FenceRequests {
     if (this.old === null || (untilMs !== undefined && this.context.env.clock.monotonicMs() < untilMs)) return null;
     const read = await this.context.env.store.read(`${tree.requests}/${id}`);
     if (!read.ok) return read.code === 'no-node' ? false : null;
-    // A word that a node is off asks for no command: it gives none of what an operator's fence may.
+    // A word that a node is off asks for no command, and what cannot be read for nothing: neither may what an operator's fence may.
     const parsed = parseRecord(OperatorRequest, read.text);
-    return !parsed.ok || parsed.record.kind === 'fence';
+    return parsed.ok && parsed.record.kind === 'fence';
   }
 
   /** The requests that are due now. Those for a node that is `busy` wait; nobody is asked to fence itself. */

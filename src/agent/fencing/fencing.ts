@@ -112,7 +112,7 @@ export class FencingLoop {
       const ledger = await readLedger(this.context, this.onHint);
       if (ledger === null) return;
       const known = this.peers.all().map(({ name }) => name);
-      await this.watch.look(this.context, known);
+      void this.watch.look(this.context, known); // hundreds of reads, twice an hour: no fence waits for them
       const { entries } = ledger.ledger;
       this.resumer.before.look(Object.keys(entries));
       for (const name of [...this.seen.keys()]) if (!(name in entries)) this.seen.delete(name);

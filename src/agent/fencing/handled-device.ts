@@ -147,8 +147,7 @@ export async function orderOff(context: Context, one: Handled, several: boolean,
   const isRefused = answer.isOffAlready || answer.fault === 'refused-now';
   // In the words of a machine that is off for good, and in those of a device that has just restarted: they are the same (S4).
   if (isRefused) context.devices.refused(one.device);
-  // A command that is slow to be carried out says nothing of the device; the next reading does.
-  else if (answer.fault !== 'timeout') context.devices.heard(one.device, answer.fault, 'unknown');
+  else context.devices.heard(one.device, answer.fault, 'unknown');
   if (answer.fault === 'no-answer') one.didNotAnswer = true;
   if (!isSeenBeforehand(answer.fault)) one.answered += 1;
   if (answer.accepted || (answer.isOffAlready && wasOff)) one.takenAtMs ??= env.clock.monotonicMs();

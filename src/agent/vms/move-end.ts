@@ -1,5 +1,5 @@
 /**
- * How a move ends, as its home finds out and writes it (section 8): the guest is said to be on the other side only when this side has given
+ * How a move ends, as its home finds out and writes it: the guest is said to be on the other side only when this side has given
  * it up, and to have stayed only when it runs here, or nowhere. What becomes of a live migration that did not end well, by what both sides
  * show of the guest:
  *
@@ -12,7 +12,6 @@
  *   paused by migration | not known, or fenced      | this copy is switched off; then as above
  *   any                 | does not answer           | waits
  */
-import { isConfirmedOff } from '../../core/fencing.ts';
 import type { Guest } from '../../core/vm.ts';
 import { isOnItsWay, keptAfterCrash } from '../../core/vm.ts';
 import type { Hypervisor } from '../../environment/hypervisor.ts';
@@ -27,7 +26,7 @@ import { readFence } from '../fencing/fence-file.ts';
 import { putRecord } from '../put-record.ts';
 import { vmRecordsAreOld } from '../recent-restore.ts';
 import { lockRemoval } from './guest-lock.ts';
-import { settlesWithinMs } from './left-paused.ts';
+import { endsGuests, settlesWithinMs } from './left-paused.ts';
 import { lookAt, shutGuest } from './shut-guest.ts';
 import type { VmFile } from './vm-file.ts';
 import { changeVm, moveVm, readVm } from './vm-file.ts';
@@ -104,7 +103,7 @@ export class MoveEnd {
   /** The life of the target that was to take it in is certainly over. */
   private async isOff(move: VmMove, target: string): Promise<boolean> {
     const fence = await readFence(this.context, target);
-    return fence !== null && isConfirmedOff(fence.record.state) && fence.record.incarnation === move.targetIncarnation;
+    return fence !== null && endsGuests(fence.record, move.targetIncarnation);
   }
 
   /**
@@ -114,8 +113,7 @@ export class MoveEnd {
   private async standingOf({ target, targetIncarnation }: VmMove): Promise<readonly Operation[] | 'off' | 'unknown'> {
     const fence = target === null ? null : await readFence(this.context, target);
     if (target === null || fence === null) return 'unknown';
-    const { state, incarnation } = fence.record;
-    if (isConfirmedOff(state) && incarnation === targetIncarnation) return 'off';
+    if (endsGuests(fence.record, targetIncarnation)) return 'off';
     return [{ kind: 'check', path: tree.fence(target), version: fence.version }];
   }
 

@@ -1,4 +1,4 @@
-/** The home's side of a move, from its phase on (section 8). The home alone decides what became of it (move-end.ts). */
+/** The home's side of a move, from its phase on. The home alone decides what became of it (move-end.ts). */
 import { inWords } from '../../core/decision.ts';
 import { placeOne } from '../../core/placement.ts';
 import type { Guest } from '../../core/vm.ts';

@@ -27,7 +27,7 @@ export class VmDuties {
 
   /**
    * For a stop in good order: where the configuration asks for it the node is emptied first. Otherwise guests go on without
-   * noded, which is said: nobody recovers them if the machine dies before noded is back (R16).
+   * noded, which is said: nobody recovers them if the machine dies before noded is back.
    */
   async beforeStop(hurry: AbortSignal): Promise<void> {
     const { config, board, history, self } = this.context;

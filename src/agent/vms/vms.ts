@@ -180,7 +180,7 @@ export class VmLoop {
 
   private async listed(files: readonly VmFile[]): ReturnType<Hypervisor['list']> {
     const listed = await this.hypervisor.list();
-    if (!listed.ok || this.whyOld === null) return listed;
+    if (!listed.ok || !vmRecordsAreOld(this.context.board)) return listed;
     const because = await this.missing.whyDoubted(
       files.map(({ record }) => record),
       listed.value,

@@ -1,4 +1,4 @@
-/** nodectl primary is-leader: for scripts that must know, and for how long it is certain (6.6). */
+/** nodectl primary is-leader: for scripts that must know, and for how long it is certain. */
 import type { Command } from '../../command.ts';
 import { flag, jsonOption, text } from '../../command.ts';
 import { loadedConfig } from '../../connect.ts';

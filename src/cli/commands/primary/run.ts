@@ -12,7 +12,7 @@ const answerMs = 1000;
 export const run: Command = {
   usage: 'run [command..]',
   describe:
-    'Run a command only while this machine is primary; it is ended (SIGTERM, SIGKILL) before anybody else can be. Waits until this machine is primary.',
+    'Run a command only while this machine is primary; it is ended (SIGTERM, SIGKILL) before anybody else can be. Waits until this machine is primary, and says for whom; a worker never is.',
   positionals: { command: { type: 'string', describe: 'the program and its arguments, after --' } },
   options: {
     'once-per-epoch': {

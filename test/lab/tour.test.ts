@@ -46,10 +46,13 @@ async function run(line: string): Promise<string> {
   return said.stdout.trimEnd();
 }
 
-/** A single saving throw is everyday (two beats that crossed): what shows one of them is looked at again. */
+/**
+ * A single saving throw is everyday (two beats that crossed), and an observer's last keepalive may be older than the start
+ * that it still excuses: what shows one of them is looked at again.
+ */
 async function look(line: string): Promise<string> {
   let output = await run(line);
-  for (let again = 0; again < 5 && / 1\/\d+ |saving throw 1 of/.test(output); again += 1) {
+  for (let again = 0; again < 5 && / 1\/\d+ |saving throw 1 of|excused: it is starting/.test(output); again += 1) {
     await lab.healthy();
     output = await run(line);
   }

@@ -136,7 +136,7 @@ export class Agent {
     const collecting = runCollectors(context);
     void quorum.run(); // also without a store: it is for then
     if (await this.join()) {
-      const watch = new Watch(context, peers);
+      const watch = new Watch(context, peers, (from, keepalive) => restore.heard(from, keepalive));
       const keepalive = new KeepaliveLoop(
         this.urgent,
         (beat, isBeat) => {

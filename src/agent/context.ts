@@ -112,8 +112,12 @@ export interface Board {
   quietUntilMs: number; // monitor
   /** When (own monotonic clock) it was seen that the store had been restored from an old copy; null: never. */
   setBackAtMs: number | null; // agent
-  /** Whether the others have been asked if that happened before this life began. */
-  witnessesAsked: boolean; // agent
+  /** How many restores this machine knows of (records/keepalive.ts). */
+  restores: number; // store-restore
+  /** Whether the others, and this machine's disk, have been asked if that happened before this life began. */
+  witnessesAsked: boolean; // store-restore
+  /** The others have been asked; the disk may hang. */
+  othersAsked: boolean; // store-restore
   /** Which lives of each node were seen before that; replaced by those that publish since. It keeps its own order (lives-before.ts). */
   readonly livesBefore: LivesBefore;
   /** What the previous incarnation left on the disk and was not read yet. */
@@ -190,7 +194,9 @@ export function newBoard(role: NodeRole): Board {
     pausedAtMs: null,
     quietUntilMs: 0,
     setBackAtMs: null,
+    restores: 0,
     witnessesAsked: false,
+    othersAsked: false,
     livesBefore: new LivesBefore(),
     recalling: new Set(role === 'coordinator' ? ['restore', 'epochs'] : ['restore']),
     nodesBefore: new NodesBefore(),

@@ -14,6 +14,7 @@ import { tree } from '../records/tree.ts';
 import { holdsSomething } from '../core/primary.ts';
 import { Bell } from './bell.ts';
 import type { Beat, Context } from './context.ts';
+import { tellsOfRestore } from './recent-restore.ts';
 
 /** Peers about which there is something to say; more would make the record large in a large cluster. */
 const peersMax = 100;
@@ -172,6 +173,8 @@ export class KeepaliveLoop {
       roleBlocked: board.roleBlocked,
       epochSeen: board.epochSeen.epoch,
       epochHolder: board.epochSeen.holder,
+      restores: board.restores,
+      tellsOfRestore: tellsOfRestore(this.context),
       intervalMs: config.keepalive.interval,
       shutdownMs: board.daemonState === 'shutdown' ? board.shutdownMs : 0,
       wallMs: env.clock.wallMs(),

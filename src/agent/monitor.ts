@@ -26,6 +26,9 @@ const removedMax = 200;
 /** In so many looks the power of a node is read once for as long as its silence ends nothing. */
 const heldReadsEach = 30;
 
+/** Told of each new keepalive of a node that is observed. */
+export type HearKeepalive = (name: string, keepalive: Keepalive) => void;
+
 export class Monitor {
   private readonly context: Context;
   private readonly peers: Peers;
@@ -40,8 +43,10 @@ export class Monitor {
   private allSinceMs: number | null = null;
   private readonly early: EarlyEvidence;
   private readonly seenEpochs: SeenEpochs;
+  private readonly onKeepalive: HearKeepalive;
 
-  constructor(context: Context, peers: Peers, fencing: FencingLoop) {
+  constructor(context: Context, peers: Peers, fencing: FencingLoop, onKeepalive: HearKeepalive) {
+    this.onKeepalive = onKeepalive;
     this.context = context;
     this.peers = peers;
     this.fencing = fencing;
@@ -289,6 +294,9 @@ export class Monitor {
     this.unreadable.delete(name);
     const { incarnation, sequence, intervalMs, shutdownMs } = parsed.record;
     this.peers.saw(name, incarnation);
+    // The first one may be of any time.
+    const before = this.memories.get(name)?.sequence ?? null;
+    if (before !== null && before !== sequence) this.onKeepalive(name, parsed.record);
     const hasStopped = this.context.board.livesBefore.hasStopped(name, incarnation, sequence);
     const state = hasStopped ? 'stop' : parsed.record.state;
     return { kind: 'seen', incarnation, sequence, state, intervalMs, shutdownMs };

@@ -36,8 +36,8 @@ export interface Asking {
   readonly settled: Set<string>;
   /** Told what each has seen of the role. */
   readonly onEpoch: (seen: SeenEpoch) => void;
-  /** Told at once why the store was restored from an old copy, as another node knows. */
-  readonly onRestored: (because: string) => void;
+  /** Told at once why the store was restored from an old copy, as another node knows, and of how many restores that one knows. */
+  readonly onRestored: (because: string, restores: number) => void;
 }
 
 type Answer = Extract<ApiAnswer, { kind: 'quorum' }>;
@@ -70,7 +70,7 @@ export async function askWitnesses(
       ...asking,
       awayMs: asking.awayMs === null ? null : asking.awayMs + env.clock.monotonicMs() - startMs,
     });
-    if (because !== null) asking.onRestored(because);
+    if (because !== null) asking.onRestored(because, answer.restores);
     if (board.setBackAtMs !== null) for (const heard of answers) remember(context, heard);
   };
   await Promise.all([...all.values()].map(hear));

@@ -6,6 +6,7 @@
 import { RestoreJournal, restoreCharsMax, restoreFile } from '../records/journal.ts';
 import { livesMax } from '../records/api.ts';
 import type { Life } from '../records/api.ts';
+import type { Keepalive } from '../records/keepalive.ts';
 import type { Registration } from '../records/registration.ts';
 import { parseRecord, printRecord } from '../records/record.ts';
 import { tree } from '../records/tree.ts';
@@ -90,9 +91,13 @@ export class StoreRestore {
     return this.context.env.store.onSession(ask);
   }
 
-  /** What the loops remember is of another store, and what the store says is of the past: counting begins at zero. */
-  note(because: string, cause = because): void {
+  /**
+   * What the loops remember is of another store, and what the store says is of the past: counting begins at zero. `restores`: how many
+   * are known with this one.
+   */
+  note(because: string, cause = because, restores = this.context.board.restores + 1): void {
     const { env, board, history, self, config } = this.context;
+    board.restores = restores;
     this.oldSessionsUntilMs = env.clock.monotonicMs() + oldSessions * config.timing.sessionTimeoutMs;
     board.setBackAtMs = env.clock.monotonicMs();
     board.livesBefore.setBack(livesSeenLast(board), deadNow(board));
@@ -150,7 +155,11 @@ export class StoreRestore {
     this.asked += 1;
     const { asked } = this;
     board.witnessesAsked = false;
-    await Promise.all([this.askAll(asked, restartMs), this.loaded]);
+    board.othersAsked = false;
+    const asking = this.askAll(asked, restartMs).then(() => {
+      if (asked === this.asked) board.othersAsked = true;
+    });
+    await Promise.all([asking, this.loaded]);
     if (asked !== this.asked) return; // another connection
     board.witnessesAsked = true;
     this.listener.onAsked();
@@ -167,9 +176,9 @@ export class StoreRestore {
     this.askedAtMs = context.env.clock.monotonicMs();
     const awayMs = this.store.witnessed() === null ? null : keepaliveAgeMs(context);
     const news: string[] = [];
-    const onRestored = (because: string) => {
+    const onRestored = (because: string, restores: number) => {
       news.push(because);
-      if (asked === this.asked) this.believe(because); // else of another connection
+      if (asked === this.asked) this.believe(because, restores); // else of another connection
     };
     await askWitnesses(context, peers, { recalled, patienceMs, awayMs, settled, onEpoch, onRestored });
     if (news.length === 0) return;
@@ -184,12 +193,21 @@ export class StoreRestore {
   told(from: string): void {
     const { board, env } = this.context;
     if (board.setBackAtMs === null && env.clock.monotonicMs() - this.bornMs < recentMs)
-      this.believe(`${from} has seen that ZooKeeper was restored from an old copy`);
+      this.believe(restoredInWords(from), 0);
+  }
+
+  /** What a living node says in a keepalive of now: the only way where no API answers. */
+  heard(from: string, { restores, tellsOfRestore: isTold }: Pick<Keepalive, 'restores' | 'tellsOfRestore'>): void {
+    const { board } = this.context;
+    if (restores > board.restores && isTold) this.believe(restoredInWords(from), restores);
+    board.restores = Math.max(board.restores, restores);
   }
 
   /** Another node knows that the store was restored. */
-  private believe(because: string): void {
-    if (!tellsOfRestore(this.context)) this.note(because);
+  private believe(because: string, restores: number): void {
+    const known = Math.max(this.context.board.restores, restores);
+    if (tellsOfRestore(this.context)) this.context.board.restores = known;
+    else this.note(because, because, known);
   }
 
   /** A disk that hangs may know of a restore, so it is waited for. */
@@ -208,6 +226,7 @@ export class StoreRestore {
     if (board.setBackAtMs !== null) board.nodesBefore.seeAll(board, await this.recalled);
     if (parsed?.ok !== true) return;
     this.previous = parsed.record;
+    board.restores = Math.max(board.restores, parsed.record.restores);
     board.livesBefore.addStops(parsed.record.lives);
     const { isOver, because, witness } = parsed.record;
     if (isOver && board.setBackAtMs !== null && board.lastBeat === null) this.believePrevious(self.name);
@@ -218,7 +237,7 @@ export class StoreRestore {
       return;
     }
     this.believePrevious(self.name);
-    if (board.setBackAtMs === null) this.note(`the previous incarnation saw it: ${because}`, because);
+    if (board.setBackAtMs === null) this.note(`the previous incarnation saw it: ${because}`, because, board.restores);
   }
 
   /** Whether the store is older than what the previous incarnation got acknowledged. */
@@ -254,6 +273,7 @@ export class StoreRestore {
       schema: 1,
       isOver,
       because: this.because.slice(0, 1000),
+      restores: board.restores,
       lives: (isOver ? livesSeenLast(board) : board.livesBefore.all()).slice(0, livesMax),
       nodes: nodes.names(),
       witness: this.store.witnessed(),
@@ -264,6 +284,10 @@ export class StoreRestore {
     this.isUnwritten = failed !== null;
     return failed === null;
   }
+}
+
+function restoredInWords(from: string): string {
+  return `${from} has seen that ZooKeeper was restored from an old copy`;
 }
 
 /** The lives that this node has seen last: of those that it observes now, and of those that were removed. */

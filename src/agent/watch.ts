@@ -5,6 +5,7 @@
  */
 import type { Beat, Context } from './context.ts';
 import { FencingLoop } from './fencing/fencing.ts';
+import type { HearKeepalive } from './monitor.ts';
 import { Monitor } from './monitor.ts';
 import type { Peers } from './peers.ts';
 
@@ -17,12 +18,15 @@ interface Watching {
 export class Watch {
   private readonly context: Context;
   private readonly peers: Peers;
+  /** Hears what each keepalive says of a restore. */
+  private readonly onKeepalive: HearKeepalive;
   private current: Watching;
   /** What older ones are still about: each comes to a safe point. */
   private readonly ending = new Set<Promise<void>>();
 
-  constructor(context: Context, peers: Peers) {
+  constructor(context: Context, peers: Peers, onKeepalive: HearKeepalive) {
     this.context = context;
+    this.onKeepalive = onKeepalive;
     this.peers = peers;
     this.current = this.begin();
   }
@@ -50,7 +54,7 @@ export class Watch {
     const over = new AbortController();
     const context = { ...this.context, duties: AbortSignal.any([this.context.duties, over.signal]) };
     const fencing: FencingLoop = new FencingLoop(context, this.peers, () => monitor.presentCoordinators());
-    const monitor: Monitor = new Monitor(context, this.peers, fencing);
+    const monitor: Monitor = new Monitor(context, this.peers, fencing, this.onKeepalive);
     return { over, monitor, fencing };
   }
 }

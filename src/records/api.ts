@@ -187,6 +187,8 @@ export const ApiAnswer = z.union([
     waitsAfterRestore: z.boolean().default(false),
     /** How long ago it saw that; null: it did not, or an older noded does not tell it. */
     restoreAgeMs: z.number().min(0).nullable().default(null),
+    /** How many restores it knows of (keepalive.ts). */
+    restores: z.int().min(0).default(0),
     /** Whether it has not read yet what its previous incarnation left on the disk: it may know more than it says. */
     isRecalling: z.boolean().default(false),
     /** The newest life of each node that it has seen; if it knows of a restore, before that. */

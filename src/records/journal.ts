@@ -43,6 +43,8 @@ export const RestoreJournal = z.object({
   isOver: z.boolean(),
   /** Why the store was held for restored; '': it never was. */
   because: z.string().max(1000),
+  /** How many restores this machine knows of (keepalive.ts). */
+  restores: z.int().min(0).default(0),
   /** If it waits: those that were seen before the restore. */
   lives: z.array(Life).max(livesMax),
   nodes: NamesBefore,

@@ -46,6 +46,10 @@ export const Keepalive = z.object({
     .object({ name: z.string().max(100), incarnation: z.string().max(120) })
     .nullable()
     .default(null),
+  /** How many restores of ZooKeeper from an old copy this machine knows of; two nodes that know of the same one say the same number. */
+  restores: z.int().min(0).default(0),
+  /** It has seen the last of them not long ago, and who has not seen it yet shall know of it. */
+  tellsOfRestore: z.boolean().default(false),
   intervalMs: z.int().positive(),
   /** For `shutdown`: how long the node asked for; 0 otherwise. */
   shutdownMs: z.number().min(0),

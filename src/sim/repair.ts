@@ -3,6 +3,7 @@ import { cancelRefusal } from '../core/fence-cancel.ts';
 import { clearedOf, findingKey, standingFindings } from '../core/device-trust.ts';
 import { DeviceKnowledgeRecord, endedMax } from '../records/device-knowledge.ts';
 import { FenceLedger, FenceRecord, cancelledBy, entered } from '../records/fence.ts';
+import { HistoryEvent } from '../records/history.ts';
 import { Keepalive } from '../records/keepalive.ts';
 import { parseRecord, printRecord } from '../records/record.ts';
 import { ConfirmRequest, OperatorRequest } from '../records/request.ts';
@@ -121,7 +122,14 @@ export function tidy(world: World, afterMs: number): void {
     if (fence.state === 'finished' && isLeftOff) machine.powerOn();
     else if (afterMs >= patienceMs && (fence.state === 'failed' || fence.state === 'intent'))
       confirm(world, machine.name);
+    else if (afterMs >= patienceMs && isToldToBeOff(world, machine.name, fence.id)) machine.powerOn();
   }
+}
+
+/** Whether the history says that an order struck late. */
+function isToldToBeOff(world: World, node: string, fenceId: string): boolean {
+  const all = readAll(world, tree.history, (name) => `${tree.history}/${name}`, HistoryEvent);
+  return all.some((event) => event.kind === 'never-came-up' && event.node === node && event.fenceId === fenceId);
 }
 
 /** `nodectl fence confirm NODE`, once. */

@@ -5,6 +5,9 @@
  * by random stories (scenario `order-that-strikes-late`).
  */
 import type { FenceDevice } from '../../records/device.ts';
+import { Keepalive } from '../../records/keepalive.ts';
+import { parseRecord } from '../../records/record.ts';
+import { tree } from '../../records/tree.ts';
 import type { Context } from '../context.ts';
 import { ownDevices } from './devices.ts';
 import { readFence } from './fence-file.ts';
@@ -20,7 +23,8 @@ const watchMs = 10_000;
 /**
  * To be called when `file` was lost with an order under way; goes on when the duties end, as long as the keepalive does. Powers
  * the node on again if its fence is over, it had been powered on, and it reads off now; a fence that goes on, or a newer one, is
- * left to whoever holds it. Never throws.
+ * left to whoever holds it. A node that has lived since and is silent is condemned again by those who observe it; one whose noded has
+ * stopped is nobody's, and a person may have switched it off: that is told. Never throws.
  */
 export async function amendLateOrder(context: Context, target: string, file: FenceFile): Promise<void> {
   const { env, config, life } = context;
@@ -31,33 +35,46 @@ export async function amendLateOrder(context: Context, target: string, file: Fen
     const fence = isThere ? await readFence(context, target) : null;
     if (fence !== null) {
       const { id, state, steps, level } = fence.record;
-      if (id !== file.record.id || state === 'closed' || state === 'cancelled') return;
+      if (id !== file.record.id) return;
       if (level === 'manual') return; // a person has said that it is off, and will power it on
-      if (state === 'finished') {
+      const hasLived = state === 'closed' || state === 'cancelled';
+      if (hasLived || state === 'finished') {
         // Who was left off on purpose (its action, the loop guard) stays off.
-        if (!steps.some(({ what }) => what === wasOnAgain)) return;
+        if (!hasLived && !steps.some(({ what }) => what === wasOnAgain)) return;
         untilMs ??= env.clock.monotonicMs() + watchMs;
         const own = await ownDevices(context, target, file.mayStrikeLate, file.record.deviceIsRight !== null);
-        if (await orderedOn(context, target, own, id)) return;
+        const off = await readingOff(context, own);
+        if (off.length > 0) return hasLived ? tellIfStopped(context, target, id) : orderOn(context, target, off, id);
       }
     }
     await env.clock.sleep(config.fencing.pollInterval, life);
   }
 }
 
-async function orderedOn(
+async function readingOff({ env }: Context, devices: readonly FenceDevice[]): Promise<FenceDevice[]> {
+  const powers = await Promise.all(devices.map((device) => env.power.read(device, device.commandTimeoutMs)));
+  return devices.filter((_, at) => powers[at]?.power === 'off');
+}
+
+function lateInWords(target: string, self: string): string {
+  return `${target} reads off although its fence is over: an order of ${self} was under way when it lost the fence, and may have struck late`;
+}
+
+async function orderOn(
   { env, history, self }: Context,
   target: string,
-  devices: readonly FenceDevice[],
+  off: readonly FenceDevice[],
   fenceId: string,
-): Promise<boolean> {
-  const readings = await Promise.all(
-    devices.map(async (device) => ({ device, ...(await env.power.read(device, device.commandTimeoutMs)) })),
-  );
-  const off = readings.filter(({ power }) => power === 'off');
-  if (off.length === 0) return false;
-  const because = `${target} reads off although its fence is over: an order of ${self.name} was under way when it lost the fence, and may have struck late; it is powered on again`;
+): Promise<void> {
+  const because = `${lateInWords(target, self.name)}; it is powered on again`;
   history.happened('power-on', because, { node: target, fenceId });
-  await Promise.all(off.map(({ device }) => env.power.order(device, 'on', device.commandTimeoutMs)));
-  return true;
+  await Promise.all(off.map((device) => env.power.order(device, 'on', device.commandTimeoutMs)));
+}
+
+async function tellIfStopped({ env, history, self }: Context, target: string, fenceId: string): Promise<void> {
+  const read = await env.store.read(tree.keepalive(target));
+  const parsed = read.ok ? parseRecord(Keepalive, read.text) : null;
+  if (parsed?.ok !== true || parsed.record.state !== 'stop') return;
+  const because = `${lateInWords(target, self.name)}; its noded had stopped, so it is not powered on: power it on if nobody switched it off on purpose`;
+  history.happened('never-came-up', because, { node: target, fenceId });
 }

@@ -192,6 +192,7 @@ function reachesStore(
     witnessSequence: witness?.sequence ?? null,
     waitsAfterRestore: tellsOfRestore(context),
     restoreAgeMs: board.setBackAtMs === null ? null : env.clock.monotonicMs() - board.setBackAtMs,
+    restores: board.restores,
     isRecalling: board.recalling.size > 0,
     lives: livesSeen(context).slice(0, livesMax),
     nodesBefore: nodesSeen(context, peers).names(),

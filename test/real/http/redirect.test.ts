@@ -42,6 +42,7 @@ function answersAs(self: string, obeys: boolean): (question: ApiQuestion) => Pro
             refusal,
             witness: null,
             witnessSequence: null,
+            restores: 0,
             waitsAfterRestore: false,
             restoreAgeMs: null,
             isRecalling: false,

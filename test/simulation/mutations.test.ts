@@ -1,7 +1,7 @@
 /**
  * A checker that never fails is no checker: the agents are broken on purpose, one rule at a time, and random stories must
- * find each within the stated number of seeds. docs/proof.md has the table; NODEKEEPER_REWRITE=1 searches all anew and writes it.
- * Otherwise the story of the table is played first, and searched for again only where it finds nothing any more.
+ * find each within the stated number of seeds, or the story that is named. docs/proof.md has the table; NODEKEEPER_REWRITE=1 searches all
+ * anew and writes it. Otherwise the seed of the table is played first, and searched for again only where it finds nothing any more.
  */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -20,14 +20,19 @@ interface Answer {
   } | null;
 }
 
+interface Played {
+  readonly findings: readonly { readonly rule: string; readonly text: string }[];
+  readonly unmet: readonly string[];
+}
+
 const root = new URL('../../', import.meta.url).pathname;
 const folder = mkdtempSync(join(tmpdir(), 'nodekeeper-mutants-'));
 /** The longest takes half a minute on a quiet machine; scripts/test plays them beside the labs. */
 const patienceMs = 580_000;
 const document = join(root, 'docs/proof.md');
 const isRewriting = process.env['NODEKEEPER_REWRITE'] === '1';
-/** Mutation -> the seed that found it. */
-const foundBy = new Map<string, number>();
+/** Mutation -> the seed, or the story, that found it. */
+const foundBy = new Map<string, string>();
 
 afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
@@ -48,7 +53,7 @@ async function bundle(name: string, mutation: Mutation | null): Promise<string> 
     );
   }
   await build({
-    entryPoints: [join(root, 'src/proof/until-found.ts')],
+    entryPoints: [join(root, 'src/proof/mutant.ts')],
     bundle: true,
     platform: 'node',
     format: 'esm',
@@ -72,16 +77,24 @@ async function bundle(name: string, mutation: Mutation | null): Promise<string> 
   return outfile;
 }
 
+async function program(file: string, args: readonly string[]): Promise<unknown> {
+  const { stdout } = await promisify(execFile)(process.execPath, [file, ...args], {
+    timeout: patienceMs,
+    maxBuffer: 64 * 1024 * 1024,
+  });
+  return JSON.parse(stdout);
+}
+
 async function run(file: string, [from, to]: readonly [number, number], rule?: string): Promise<Answer> {
-  const { stdout } = await promisify(execFile)(
-    process.execPath,
-    [file, String(from), String(to), ...(rule === undefined ? [] : [rule])],
-    {
-      timeout: patienceMs,
-      maxBuffer: 64 * 1024 * 1024,
-    },
-  );
-  return JSON.parse(stdout) as Answer;
+  return (await program(file, [String(from), String(to), ...(rule === undefined ? [] : [rule])])) as Answer;
+}
+
+/** The story as it is kept, played by the broken agents: it breaks the rule, or what it expects does not happen. */
+async function playStory(file: string, story: string): Promise<void> {
+  const played = (await program(file, [join(root, 'test/scenarios', story, 'scenario.yaml')])) as Played;
+  expect({ story, ...played, isNoticed: played.findings.length + played.unmet.length > 0 }).toMatchObject({
+    isNoticed: true,
+  });
 }
 
 it('the agents as they are break no rule', async () => {
@@ -92,32 +105,38 @@ it.each(mutations.map((mutation, index) => ({ ...mutation, index })))(
   '$rule: $what',
   async (mutation) => {
     const file = await bundle(`m${mutation.index}`, mutation);
-    const known = isRewriting ? undefined : listed().find(({ what }) => what === mutation.what)?.seed;
-    const played = known === undefined ? null : await run(file, [known, known], mutation.rule);
+    if (mutation.story !== undefined) {
+      await playStory(file, mutation.story);
+      foundBy.set(mutation.what, `\`${mutation.story}\``);
+      return;
+    }
+    const known = isRewriting ? undefined : Number(listed().find(({ what }) => what === mutation.what)?.by);
+    const played = Number.isInteger(known) ? await run(file, [Number(known), Number(known)], mutation.rule) : null;
     const answer = played?.found == null ? await run(file, [1, mutation.within], mutation.rule) : played;
     const rules = answer.found?.findings.map(({ rule }) => rule) ?? [];
     expect({ ...answer, rules }).toMatchObject({ rules: expect.arrayContaining([mutation.rule]) as string[] });
-    foundBy.set(mutation.what, answer.found?.seed ?? NaN);
+    foundBy.set(mutation.what, String(answer.found?.seed ?? NaN));
   },
   600_000,
 );
 
 it('docs/proof.md lists exactly these mutations', () => {
   if (isRewriting) return; // it is written when all have run
-  expect(listed().map(({ rule, what }) => ({ rule, what }))).toEqual(
-    mutations.map(({ rule, what }) => ({ rule, what })),
+  const found = (by: string) => (/^\d+$/.test(by) ? 'seed' : by);
+  expect(listed().map(({ rule, what, by }) => ({ rule, what, by: found(by) }))).toEqual(
+    mutations.map(({ rule, what, story }) => ({ rule, what, by: story === undefined ? 'seed' : `\`${story}\`` })),
   );
 });
 
 /** The table of the document. */
-function listed(): { readonly rule: string; readonly what: string; readonly seed: number }[] {
-  const rows = readFileSync(document, 'utf8').matchAll(/^\| (S\d+) +\| (.+?) +\| +(\d+) \|$/gm);
-  return [...rows].map(([, rule = '', what = '', seed]) => ({ rule, what, seed: Number(seed) }));
+function listed(): { readonly rule: string; readonly what: string; readonly by: string }[] {
+  const rows = readFileSync(document, 'utf8').matchAll(/^\| (S\d+) +\| (.+?) +\| +(\d+|`[a-z\d-]+`) \|$/gm);
+  return [...rows].map(([, rule = '', what = '', by = '']) => ({ rule, what, by }));
 }
 
 function writeTable(): void {
   const rows = mutations.map(({ rule, what }) => `| ${rule} | ${what} | ${foundBy.get(what) ?? '?'} |`);
-  const table = ['| rule | the agent, broken | found by seed |', '| --- | --- | ---: |', ...rows].join('\n');
+  const table = ['| rule | the agent, broken | found by seed, or story |', '| --- | --- | ---: |', ...rows].join('\n');
   const text = readFileSync(document, 'utf8');
   const between = /(<!-- mutations -->\n)[^]*(<!-- \/mutations -->)/;
   writeFileSync(

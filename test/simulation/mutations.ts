@@ -9,7 +9,12 @@ export interface Mutation {
   readonly edits: readonly { readonly file: string; readonly find: string; readonly put: string }[];
   /** It is found within so many seeds, counted from 1. */
   readonly within: number;
+  /** No seed is known that finds it, or it would take too long: this story of test/scenarios notices it. */
+  readonly story?: string;
 }
+
+/** As `within` of a mutation that a story notices. */
+const byStory = (story: string) => ({ within: 0, story });
 
 const agent = (path: string, find: string, put: string) => ({ file: `src/agent/${path}`, find, put });
 const core = (path: string, find: string, put: string) => ({ file: `src/core/${path}`, find, put });
@@ -545,5 +550,92 @@ export const mutations: readonly Mutation[] = [
     what: 'a guest that crashed and is kept is not claimed after a restore',
     edits: [core('vm.ts', "if (guest === null || guest.power === 'off' ||", "if (guest?.power !== 'running' ||")],
     within: 2000,
+  },
+  {
+    rule: 'S1',
+    what: 'the bound counts the timeout that was asked for, not what the device counts',
+    edits: [core('watchdog.ts', 'facts.boundMs - askedMs + countsMs', 'facts.boundMs')],
+    ...byStory('watchdog-rounds-its-timeout'),
+  },
+  {
+    rule: 'S3',
+    what: 'the BMC of another machine is used when nothing else is left',
+    edits: [
+      core(
+        'device-trust.ts',
+        'if (foreign !== undefined && !deviceIsRight) return never(findingInWords(foreign));',
+        '',
+      ),
+    ],
+    ...byStory('bmc-of-another-node'),
+  },
+  {
+    rule: 'S1',
+    what: 'after a restore nobody waits for what the others have seen',
+    edits: [
+      agent(
+        'primary/epoch-memory.ts',
+        'if (sinceMs === null || this.heardOfMs === sinceMs) return null;',
+        'if (sinceMs !== Infinity) return null;',
+      ),
+      agent(
+        'primary/contend.ts',
+        'if (keepalive != null) epochs.learn(keepalive);',
+        'if (keepalive == null) continue;',
+      ),
+    ],
+    ...byStory('store-restored-and-the-only-witness-registers-anew'),
+  },
+  {
+    rule: 'S2',
+    what: 'nobody waits for a node that a restored store does not list',
+    edits: [
+      agent('nodes-before.ts', 'unlisted: [...before].filter((name) => !names.has(name)).sort(),', 'unlisted: [],'),
+    ],
+    ...byStory('store-restored-from-before-a-frozen-node-joined'),
+  },
+  {
+    rule: 'S2',
+    what: 'what an incarnation knows of a restore ends with it',
+    edits: [
+      agent(
+        'store-restore.ts',
+        'if (parsed?.ok !== true) return;\n    this.previous',
+        'if (parsed !== undefined) return;\n    this.previous',
+      ),
+    ],
+    ...byStory('store-restored-while-all-are-stopped-and-one-starts-late'),
+  },
+  {
+    rule: 'S1',
+    what: 'a role is freed by what the store says while the disk that knows better hangs',
+    edits: [
+      agent(
+        'primary/epoch-memory.ts',
+        'return setBackAtMs ?? (this.isLoaded && witnessesAsked ? null : this.bornMs);',
+        'return setBackAtMs;',
+      ),
+    ],
+    ...byStory('hung-disk-after-a-restore-frees-no-role'),
+  },
+  {
+    rule: 'S3',
+    what: 'what keepalives say of a restore is not heard',
+    edits: [
+      agent('monitor.ts', 'if (before !== null && before !== sequence) this.onKeepalive(name, parsed.record);', ''),
+    ],
+    ...byStory('restore-told-by-keepalives'),
+  },
+  {
+    rule: 'S7',
+    what: 'nobody tells of an order that struck a node which has stopped since',
+    edits: [
+      agent(
+        'fencing/late-order.ts',
+        'return hasLived ? tellIfStopped(context, target, id) :',
+        'return hasLived ? undefined :',
+      ),
+    ],
+    ...byStory('order-that-strikes-late-on-a-stopped-node'),
   },
 ];

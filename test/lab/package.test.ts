@@ -129,7 +129,7 @@ it('upgraded one after another under load, with a VM: no fence, no saving throw,
   expect(countBoots(ticksOf(lab.dir, 'u1'))).toEqual({ boots: 1, isTorn: false });
   const nodes = (JSON.parse(await lab.do('ctl', 'status', '--json')) as { nodes: { version: string | null }[] }).nodes;
   expect(nodes.map(({ version }) => version)).toEqual(['1.0.1', '1.0.1', '1.0.1']);
-});
+}, 300_000); // five installations one after another, of 6 s each on a quiet machine and of half a minute on a busy one
 
 it('removed it stops in good order and leaves the configuration; purged it leaves nothing', async () => {
   const fences = (await lab.fences()).length;

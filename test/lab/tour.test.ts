@@ -14,8 +14,8 @@ afterAll(async () => {
 });
 
 /**
- * What stays the same from one run to the next: words. A dead node's other observers may reach the same verdict before they
- * see the first one's intent, or may not: of equal verdicts one stays.
+ * What stays the same from one run to the next: words. A dead node's other observers may reach a verdict before they see what the
+ * first one has done, by other evidence perhaps, or may not: the first verdict stays.
  */
 function words(text: string): string[] {
   const lines = text
@@ -31,7 +31,8 @@ function words(text: string): string[] {
         .trim(),
     )
     .filter((line) => line !== '');
-  return lines.filter((line, at) => !line.includes(' verdict: ') || lines.indexOf(line) === at);
+  const isVerdict = (line: string) => line.includes(' verdict: ');
+  return lines.filter((line, at) => !isVerdict(line) || lines.findIndex(isVerdict) === at);
 }
 
 /** The words of a command line; only quotes have a meaning. */

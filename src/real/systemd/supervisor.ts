@@ -54,11 +54,11 @@ export function systemdSupervisor(): SystemdSupervisor {
       }
     });
   };
-  const askForTime = ({ status, endMs }: Stop, ...words: readonly string[]) => {
+  const askForTime = ({ status, endMs }: Stop, tries: number, ...words: readonly string[]) => {
     const leftMs = endMs - performance.now();
     if (leftMs <= 0) return;
     const usec = Math.round(Math.min(extensionMs, leftMs) * 1000);
-    notify(1, ...words, `--status=${status}; it may take ${inWords(leftMs)} more`, `EXTEND_TIMEOUT_USEC=${usec}`);
+    notify(tries, ...words, `--status=${status}; it may take ${inWords(leftMs)} more`, `EXTEND_TIMEOUT_USEC=${usec}`);
   };
   return {
     ready(status) {
@@ -71,7 +71,7 @@ export function systemdSupervisor(): SystemdSupervisor {
       if (nowMs - lastFedMs < period) return;
       lastFedMs = nowMs;
       if (stop !== null) {
-        askForTime(stop);
+        askForTime(stop, 1);
         return;
       }
       notify(1, `--status=${isReady ? status : `starting: ${status}`}`, ...(watchdogMs > 0 ? ['WATCHDOG=1'] : []));
@@ -79,7 +79,7 @@ export function systemdSupervisor(): SystemdSupervisor {
     stopping(status, withinMs) {
       lastFedMs = performance.now();
       stop = { status, endMs: lastFedMs + withinMs };
-      askForTime(stop, 'STOPPING=1');
+      askForTime(stop, triesOnce, 'STOPPING=1');
     },
     reloading() {
       if (isReady) notify(triesOnce, 'RELOADING=1');

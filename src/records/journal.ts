@@ -11,7 +11,15 @@ import { TransitionEntry } from './transition.ts';
 export const TenureJournal = z.object({
   schema: z.literal(1),
   /** Null: nothing of the primary runs here, all hooks have ended. */
-  held: z.object({ epoch: z.int(), peer: z.string().nullable(), sinceWallMs: z.number() }).nullable(),
+  held: z
+    .object({
+      epoch: z.int(),
+      peer: z.string().nullable(),
+      /** The epoch is that of a hand-over that was being prepared: the store may never have given it. */
+      isPromised: z.boolean().default(false),
+      sinceWallMs: z.number(),
+    })
+    .nullable(),
 });
 export type TenureJournal = z.output<typeof TenureJournal>;
 

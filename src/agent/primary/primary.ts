@@ -87,7 +87,7 @@ export class PrimaryLoop {
     const saying = keeper.journalSays().then((said) => {
       // It was written before the first resource started, and the memory of epochs only beside that.
       const holder = { name: self.name, incarnation: self.incarnation };
-      if (said !== null) this.epochs.learn({ epochSeen: said.epoch, epochHolder: holder });
+      if (said?.isPromised === false) this.epochs.learn({ epochSeen: said.epoch, epochHolder: holder });
       return said;
     });
     const prompt = await Promise.race([Promise.all([saying, ending]), env.clock.sleep(promptDiskMs)]);

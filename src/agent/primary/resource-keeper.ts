@@ -15,6 +15,10 @@ export interface KeeperOutcome {
   readonly because: string;
 }
 
+/** What the journal of the tenure says was held, or was about to be. */
+type Tenure = Omit<NonNullable<TenureJournal['held']>, 'sinceWallMs'>;
+const unknownTenure: Tenure = { epoch: 0, peer: null, isPromised: false };
+
 export class ResourceKeeper {
   /** Monotonic time at which each resource stopped last; cleared when it starts. */
   readonly stoppedAtMs = new Map<string, number>();
@@ -50,7 +54,7 @@ export class ResourceKeeper {
    * Notes on the disk that something of the role may run here from now on; `null`: nothing does any more. Not ok: the disk hangs, and
    * nothing may be begun here. A disk that is full is said, and stops nothing: the next incarnation stops what runs by its status.
    */
-  async journalHeld(held: { readonly epoch: number; readonly peer: string | null } | null): Promise<KeeperOutcome> {
+  async journalHeld(held: Tenure | null): Promise<KeeperOutcome> {
     const { env } = this.context;
     this.heldEpoch = held?.epoch ?? null;
     const text = printRecord({ schema: 1, held: held === null ? null : { ...held, sinceWallMs: env.clock.wallMs() } });
@@ -61,11 +65,11 @@ export class ResourceKeeper {
   }
 
   /** What the journal says; an unreadable one counts as held: what runs is stopped, and the deposed hooks run. */
-  async journalSays(): Promise<{ readonly epoch: number; readonly peer: string | null } | null> {
+  async journalSays(): Promise<Tenure | null> {
     const text = await this.context.env.journal.read(tenureFile);
-    if (text === null) return this.context.board.diskTrouble === null ? null : { epoch: 0, peer: null };
+    if (text === null) return this.context.board.diskTrouble === null ? null : unknownTenure;
     const parsed = parseRecord(TenureJournal, text);
-    return parsed.ok ? parsed.record.held : { epoch: 0, peer: null };
+    return parsed.ok ? parsed.record.held : unknownTenure;
   }
 
   /** In order, until one fails or `may` says that we may not go on. */

@@ -21,7 +21,7 @@ export async function takeOver(context: Context, tenure: Tenure, file: PrimaryFi
   // A transfer is journalled while it is prepared; the hand-over does not wait for the disk again.
   let done: KeeperOutcome = { ok: true, because: 'noted' };
   if (keeper.heldEpoch !== record.epoch)
-    done = await keeper.journalHeld({ epoch: record.epoch, peer: record.previous });
+    done = await keeper.journalHeld({ epoch: record.epoch, peer: record.previous, isPromised: false });
   if (done.ok) done = await keeper.hooks('takeover', tenure.facts, tenure.signal);
   if (done.ok) done = await keeper.startAll(tenure.facts, beganMs, tenure.signal, () => tenure.mayGoOn());
   if (tenure.isLost()) return null;

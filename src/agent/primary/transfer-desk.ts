@@ -245,7 +245,11 @@ export class TransferDesk {
       await moveTransfer(context, transfer, 'refuse', because);
       return;
     }
-    const noted = await this.keeper.journalHeld({ epoch: transfer.record.epoch + 1, peer: transfer.record.from });
+    const noted = await this.keeper.journalHeld({
+      epoch: transfer.record.epoch + 1,
+      peer: transfer.record.from,
+      isPromised: true,
+    });
     if (!noted.ok) {
       const because = `${self.name} cannot be primary: ${noted.because}; nothing was touched`;
       await moveTransfer(context, transfer, 'refuse', because);

@@ -1,6 +1,7 @@
 /**
- * S11 as code, for one alarm: who says that the store contradicts itself is right. In a world where no server ever forgot a change, nobody
- * may; but in the moments after a restore, while the sessions of the copy end, what was read is soon untrue.
+ * S11 as code, for two alarms. Who says that the store contradicts itself is right: in a world where no server ever forgot a change, nobody
+ * may; but in the moments after a restore, while the sessions of the copy end, what was read is soon untrue. Who says that the store was
+ * restored from an old copy is right: where nothing was taken back, nobody may.
  */
 import type { World } from '../world.ts';
 import { at } from './checker.ts';
@@ -9,11 +10,18 @@ import { at } from './checker.ts';
 const restlessMs = 10_000;
 
 /** Begins to watch; call the answer for what was found so far. */
+/** What takes back something that was written. */
+const takesBack = /^(store (restore|wiped)|zookeeper \S+ (forgets|alone|stale)|vandalise|remove) ?/;
+
 export function checkContradictedWithCause(world: World): () => string[] {
   const found: string[] = [];
+  let wasTakenBack = false;
   const before = world.trace.onLine;
   world.trace.onLine = (line) => {
     before(line);
+    if (line.node === 'story') wasTakenBack ||= takesBack.test(line.event);
+    if (line.event.endsWith('store-set-back') && !wasTakenBack)
+      found.push(at(world, `${line.node} without cause: ${line.because}`));
     const { servers, restoredAtMs } = world.ensemble;
     const isRestless = restoredAtMs !== null && world.time.nowMs - restoredAtMs < restlessMs;
     if (line.event.endsWith('store-contradicts') && !isRestless && !servers.some((server) => server.hasForgotten))

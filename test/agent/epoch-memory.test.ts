@@ -41,6 +41,7 @@ async function memoryOf(livesBefore = new LivesBefore()): Promise<EpochMemory> {
     config: { timing: { leaseMs: 1300, stopBoundMs: 1000 } },
     history: { happened: () => undefined },
     env: {
+      clock: { monotonicMs: () => 0 },
       journal: {
         read: (file: string) => Promise.resolve(disk.get(file) ?? null),
         write: (file: string, text: string) => Promise.resolve(void disk.set(file, text)),

@@ -79,7 +79,13 @@ export const mutations: readonly Mutation[] = [
   {
     rule: 'S1',
     what: 'what a former life left running is not stopped before the role is contended for',
-    edits: [agent('agent.ts', 'await primary?.cleanUp();', '')],
+    edits: [
+      agent(
+        'primary/primary.ts',
+        'const done = await keeper.stopWhatRuns(runs);',
+        "const done = { ok: true, found: [], because: '' };",
+      ),
+    ],
     within: 2000,
   },
   {
@@ -413,8 +419,8 @@ export const mutations: readonly Mutation[] = [
     edits: [
       agent(
         'store-restore.ts',
-        'await Promise.all([this.askAll(asked, restartMs), this.loaded]);',
-        'await this.loaded;',
+        'const asking = this.askAll(asked, restartMs).then(() => {',
+        'const asking = Promise.resolve().then(() => {',
       ),
     ],
     within: 2000,

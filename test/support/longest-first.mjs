@@ -4,10 +4,14 @@
  */
 import { statSync } from 'node:fs';
 
-const minutes = ['fencing', 'vms', 'restraint', 'role', 'main-job', 'systemd', 'matrix', 'keys'];
+const minutes = [
+  ...['fencing', 'role', 'vms', 'restraint', 'main-job', 'systemd', 'matrix', 'keys'].map((name) => `lab/${name}`),
+  ...['cli/fence-words', 'cli/primary-run'],
+  ...['mutations', 'scenarios', 'vms', 'swarm', 'role', 'disk'].map((name) => `simulation/${name}`),
+];
 
 function weight({ path }) {
-  const place = minutes.findIndex((name) => path.endsWith(`/lab/${name}.test.ts`));
+  const place = minutes.findIndex((name) => path.endsWith(`/${name}.test.ts`));
   return place < 0 ? statSync(path).size : 1e9 * (minutes.length - place);
 }
 

@@ -232,6 +232,8 @@ function agree(
   const signed = { kind: 'agree', node: self.name, incarnation: self.incarnation, nonce } as const;
   const addressee = judgeAddressee({ self: self.name, to, from });
   if (addressee.verdict === 'refuse') return { ...signed, agrees: false, because: addressee.because };
+  // Who asks holds that epoch: the store may be an old copy that does not know it, and this life may have seen nobody who does.
+  primary?.learnEpoch({ epochSeen: epoch, epochHolder: { name: from, incarnation } });
   const judged = judgeAgreement({
     self: self.name,
     sessionLive: env.store.session().state === 'connected',

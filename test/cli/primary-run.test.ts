@@ -112,7 +112,8 @@ async function struck(act: (strike: Case) => Promise<void>, hasEnded: boolean): 
   const name = `round${(round += 1)}`;
   const front = run(holder, fileOf('tree'), name);
   await running(name);
-  await act({ name, holder, front: front.pid, guard: guardOf(front.pid) });
+  const guard = guardOf(front.pid);
+  await act({ name, holder, front: front.pid, guard });
   if (hasEnded) await gone(name);
   const waiting = run(other, 'bash', '-c', `echo $EPOCHREALTIME $$ >> ${fileOf(`${name}-other.main`)}`);
   await nodes.handTo(other);
@@ -122,7 +123,8 @@ async function struck(act: (strike: Case) => Promise<void>, hasEnded: boolean): 
   expect(ticks(name).lastMs).toBeLessThan(beganMs);
   await gone(name);
   for (const child of [front, waiting]) child.kill('SIGCONT');
-  await until('both have ended', 20_000, () => !lives(front.pid) && !lives(waiting.pid));
+  if (lives(guard)) process.kill(guard, 'SIGCONT');
+  await until('all have ended', 20_000, () => ![front.pid, waiting.pid, guard].some(lives));
 }
 
 it('S1: nothing is struck: the command and all that it started end before the other node is primary', async () => {

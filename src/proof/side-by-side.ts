@@ -4,6 +4,7 @@
  */
 import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 
 export interface SideBySide<Order, Answer> {
   /** The program of a child: it answers each message with one. */
@@ -11,13 +12,18 @@ export interface SideBySide<Order, Answer> {
   /** The next order; null: there is none left. */
   readonly next: () => Order | null;
   readonly jobs: number;
-  /** An order that has no answer by then hangs; its child is killed. */
+  /** An order that has no answer after so much time of the processor, or of waiting for something else, hangs; its child is killed. */
   readonly hangMs: number;
   readonly over: AbortSignal;
   readonly onAnswer: (answer: Answer) => void;
   /** The answer of a child that died over an order. */
   readonly died: (order: Order, because: string) => Answer;
 }
+
+/** How often a child is looked at, in ms. */
+const lookMs = 1000;
+/** The kernel counts the time of a process in ticks of USER_HZ, 100 in a second. */
+const msPerTick = 10;
 
 export async function sideBySide<Order, Answer>(options: SideBySide<Order, Answer>): Promise<void> {
   await Promise.all(Array.from({ length: options.jobs }, () => oneAfterTheOther(options)));
@@ -44,7 +50,7 @@ function ask<Order, Answer>(
 ): Promise<{ readonly answer: Answer; readonly isDead: boolean } | null> {
   return new Promise((resolve) => {
     const end = (result: { readonly answer: Answer; readonly isDead: boolean } | null) => {
-      clearTimeout(timer);
+      clearInterval(timer);
       child.off('message', onMessage);
       child.off('exit', onExit);
       over.removeEventListener('abort', onOver);
@@ -57,13 +63,33 @@ function ask<Order, Answer>(
       child.kill('SIGKILL');
       end(null);
     };
-    const timer = setTimeout(() => {
+    let spentMs = 0;
+    let before = timeOf(child);
+    const timer = setInterval(() => {
+      const now = timeOf(child);
+      // A machine that has no time for it says nothing of the order.
+      spentMs += now.isWaitingForTheProcessor ? now.ms - before.ms : lookMs;
+      before = now;
+      if (spentMs < hangMs) return;
       child.kill('SIGKILL');
-      dead(`no end within ${hangMs / 1000} s of real time`);
-    }, hangMs);
+      dead(`no end within ${hangMs / 1000} s`);
+    }, lookMs);
     child.on('message', onMessage);
     child.on('exit', onExit);
     over.addEventListener('abort', onOver);
     child.send(order as object);
   });
+}
+
+/** How much time of the processor a child has had, and whether it could use more right now. Source: proc(5), /proc/PID/stat. */
+function timeOf({ pid }: ChildProcess): { readonly ms: number; readonly isWaitingForTheProcessor: boolean } {
+  let stat: string;
+  try {
+    stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  } catch {
+    return { ms: 0, isWaitingForTheProcessor: false }; // it has just ended
+  }
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const [state, user, system] = [fields[0], Number(fields[11]), Number(fields[12])];
+  return { ms: (user + system) * msPerTick, isWaitingForTheProcessor: state === 'R' };
 }

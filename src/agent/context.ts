@@ -116,8 +116,6 @@ export interface Board {
   restores: number; // store-restore
   /** Whether the others, and this machine's disk, have been asked if that happened before this life began. */
   witnessesAsked: boolean; // store-restore
-  /** The others have been asked; the disk may hang. */
-  othersAsked: boolean; // store-restore
   /** Which lives of each node were seen before that; replaced by those that publish since. It keeps its own order (lives-before.ts). */
   readonly livesBefore: LivesBefore;
   /** What the previous incarnation left on the disk and was not read yet. */
@@ -196,7 +194,6 @@ export function newBoard(role: NodeRole): Board {
     setBackAtMs: null,
     restores: 0,
     witnessesAsked: false,
-    othersAsked: false,
     livesBefore: new LivesBefore(),
     recalling: new Set(role === 'coordinator' ? ['restore', 'epochs'] : ['restore']),
     nodesBefore: new NodesBefore(),

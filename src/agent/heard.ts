@@ -36,8 +36,15 @@ export class Heard {
     this.context = context;
   }
 
-  /** Looks at one node; called again and again until it is heard. */
+  /** Looks at one node; called again and again until it is heard. One that is off or stopped may be removed: it is not waited for then. */
   async look(name: string): Promise<HeardNode> {
+    const heard = await this.lookAt(name);
+    if (heard.kind === 'off' || heard.kind === 'stopped')
+      this.context.board.nodesBefore.end(name, heard.kind === 'off');
+    return heard;
+  }
+
+  private async lookAt(name: string): Promise<HeardNode> {
     const { env, board } = this.context;
     if (this.ofMs !== board.setBackAtMs) {
       this.seen.clear();
@@ -62,7 +69,9 @@ export class Heard {
     if (keepalive?.ok !== true) return { kind: 'not-yet', because: `${name} has no keepalive` };
     const { incarnation, sequence, state } = keepalive.record;
     const hasStopped = board.livesBefore.hasStopped(name, incarnation, sequence);
-    if (hasStopped || (state === 'stop' && incarnation === newest)) return { kind: 'stopped' };
+    // The stop of an older life says nothing of a later one.
+    if (hasStopped && (newest === undefined || incarnation === newest)) return { kind: 'stopped' };
+    if (state === 'stop' && incarnation === newest) return { kind: 'stopped' };
     const mark = `${incarnation} ${sequence}`;
     const before = this.seen.get(name);
     const count = before === undefined ? 1 : before.count + (before.mark === mark ? 0 : 1);

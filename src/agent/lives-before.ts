@@ -29,7 +29,7 @@ export class LivesBefore {
   private readonly first = new Map<string, FirstLook>();
   /** The last keepalive of lives that stopped, whether or not a restore is known of: what is older is of a copy. */
   private readonly stops = new Map<string, Map<string, number>>();
-  /** Lives that had failed all saving throws when the restore was seen: they had not stopped cleanly. */
+  /** Lives that had failed all saving throws when a restore was seen, and have published nothing since: they had not stopped cleanly. */
   private readonly deadBefore = new Map<string, string>();
 
   /** ZooKeeper was restored, and these lives had been seen here; `dead`: those of them that were held for dead. */
@@ -37,7 +37,6 @@ export class LivesBefore {
     this.published = new Map();
     this.first.clear();
     this.foundOff.clear();
-    this.deadBefore.clear();
     for (const [name, incarnation] of dead) this.deadBefore.set(name, incarnation);
     this.add(seen);
   }
@@ -72,6 +71,7 @@ export class LivesBefore {
     // A smaller one of the same life is of an older copy.
     if (first === undefined || (first?.incarnation === incarnation && sequence < first.sequence))
       this.first.set(name, { incarnation, sequence });
+    if (this.isOfNow(name, incarnation, sequence)) this.deadBefore.delete(name);
     const before = published.get(name);
     const isSame = before?.incarnation === incarnation;
     if (isSame && before.sequence === sequence) return;

@@ -44,6 +44,8 @@ export class Monitor {
   private readonly early: EarlyEvidence;
   private readonly seenEpochs: SeenEpochs;
   private readonly onKeepalive: HearKeepalive;
+  /** Of a worker: the sequence of each monitor's last keepalive. */
+  private readonly heardSequences = new Map<string, number>();
 
   constructor(context: Context, peers: Peers, fencing: FencingLoop, onKeepalive: HearKeepalive) {
     this.onKeepalive = onKeepalive;
@@ -74,7 +76,10 @@ export class Monitor {
 
     const startedMs = env.clock.monotonicMs();
     const names = await this.peers.refresh();
-    if (this.context.self.role !== 'coordinator') return this.seenEpochs.look(); // workers observe nobody
+    if (this.context.self.role !== 'coordinator') {
+      await this.hearMonitors();
+      return this.seenEpochs.look(); // workers observe nobody
+    }
     if (names === null) return;
     this.forgetRemoved();
     const watched = observedBy(this.context.self.name, rankedNodes(this.context, this.peers));
@@ -93,6 +98,20 @@ export class Monitor {
     };
     this.decideAll(watched, sightings, health, nowMs);
     await this.fencing.tick();
+  }
+
+  /** A worker with VMs must hear of a restore, too, also where no API answers: the monitors know of it within a beat. */
+  private async hearMonitors(): Promise<void> {
+    const { env } = this.context;
+    if (env.hypervisor === null) return;
+    for (const name of monitors(rankedNodes(this.context, this.peers))) {
+      const read = await env.store.read(tree.keepalive(name));
+      const parsed = read.ok ? parseRecord(Keepalive, read.text) : null;
+      if (parsed?.ok !== true) continue;
+      const before = this.heardSequences.get(name);
+      this.heardSequences.set(name, parsed.record.sequence);
+      if (before !== undefined && before !== parsed.record.sequence) this.onKeepalive(name, parsed.record);
+    }
   }
 
   private decideAll(
@@ -238,7 +257,7 @@ export class Monitor {
           board.removed.set(name, { ...seen, isStopped: true });
         }
     for (const name of board.removed.keys()) if (board.removed.size > removedMax) board.removed.delete(name);
-    for (const map of [this.memories, this.unreadable, board.lastSeen, board.heldBack])
+    for (const map of [this.memories, this.unreadable, this.heardSequences, board.lastSeen, board.heldBack])
       for (const name of map.keys()) if (isRemoved(name)) map.delete(name);
     this.early.forgetRemoved(isRemoved);
   }

@@ -34,6 +34,12 @@ export class NodesBefore {
     for (const name of hypervisors) this.hypervisors.add(name);
   }
 
+  /** It is off, or has stopped: it is not waited for any more; one that only stopped may run guests. */
+  end(name: string, isOff: boolean): void {
+    this.coordinators.delete(name);
+    if (isOff) this.hypervisors.delete(name);
+  }
+
   /** All of a kind that must be heard: those that the store lists, whatever their kind there, and those that were of it before. */
   awaited(kind: keyof NamesBefore, listed: readonly Pick<Registration, 'name' | 'role' | 'vms'>[]): Awaited {
     const isOfKind = ({ role, vms }: Pick<Registration, 'role' | 'vms'>) =>

@@ -88,7 +88,10 @@ export class QuorumLoop {
     stopListening();
   }
 
-  /** Until something rings, or the calm is over. Who joins meanwhile is kept: after a restore of an older copy nobody else may know it. */
+  /**
+   * Until something rings, or the calm is over. Who joins meanwhile is kept, for after a restore of an older copy nobody else may know it;
+   * and who is removed is forgotten, for nobody shall wait for it then.
+   */
   private async calm(bell: Bell): Promise<void> {
     const { clock } = this.context.env;
     const endMs = clock.monotonicMs() + calmLookMs;
@@ -97,7 +100,9 @@ export class QuorumLoop {
       await bell.wait(nextMs - clock.monotonicMs());
       if (clock.monotonicMs() < nextMs || nextMs === endMs) return;
       if (this.mustRead && this.peers.all().length > 0) return; // a life that has just started knew nobody to ask about
-      if (!this.peers.all().every(({ name }) => this.keptNames.has(name))) await this.keep();
+      const registered = this.peers.all();
+      const isKept = registered.length === this.keptNames.size && registered.every(({ name }) => this.keptNames.has(name));
+      if (!isKept) await this.keep();
     }
   }
 

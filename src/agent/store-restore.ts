@@ -91,11 +91,19 @@ export class StoreRestore {
     return this.context.env.store.onSession(ask);
   }
 
+  /** Found here, in the own keepalive or in the records. */
+  note(because: string): void {
+    const { board } = this.context;
+    // Whoever has got no keepalive acknowledged since the last one that is known sees that one once more.
+    const isTheSame = board.setBackAtMs !== null && (board.lastBeat?.sentMs ?? -Infinity) <= board.setBackAtMs;
+    this.begin(because, because, isTheSame ? board.restores : board.restores + 1);
+  }
+
   /**
    * What the loops remember is of another store, and what the store says is of the past: counting begins at zero. `restores`: how many
    * are known with this one.
    */
-  note(because: string, cause = because, restores = this.context.board.restores + 1): void {
+  private begin(because: string, cause: string, restores: number): void {
     const { env, board, history, self, config } = this.context;
     board.restores = restores;
     this.oldSessionsUntilMs = env.clock.monotonicMs() + oldSessions * config.timing.sessionTimeoutMs;
@@ -136,11 +144,14 @@ export class StoreRestore {
 
   /** Called with each keepalive. */
   look(): void {
-    const { env } = this.context;
+    const { env, board } = this.context;
     const nowMs = env.clock.monotonicMs();
+    // Such a node may be removed at any time, and the next life of this one must not wait for it.
+    for (const [name, incarnation] of board.confirmedOff)
+      if (board.livesBefore.isNewest(name, incarnation)) board.nodesBefore.end(name, true);
     const { isOver, atMs, stops } = this.kept;
     // A stop is written at once: the store may be restored, and this machine lose its power, at any time after it.
-    const isNew = isOver === tellsOfRestore(this.context) || stops !== stopsIn(this.context.board);
+    const isNew = isOver === tellsOfRestore(this.context) || stops !== stopsIn(board);
     if (isNew || nowMs - atMs >= keepMs) void this.keep();
     if (waitsAfterRestore(this.context) && nowMs - this.askedAtMs >= askAgainMs) void this.askAgain();
   }
@@ -155,11 +166,7 @@ export class StoreRestore {
     this.asked += 1;
     const { asked } = this;
     board.witnessesAsked = false;
-    board.othersAsked = false;
-    const asking = this.askAll(asked, restartMs).then(() => {
-      if (asked === this.asked) board.othersAsked = true;
-    });
-    await Promise.all([asking, this.loaded]);
+    await Promise.all([this.askAll(asked, restartMs), this.loaded]);
     if (asked !== this.asked) return; // another connection
     board.witnessesAsked = true;
     this.listener.onAsked();
@@ -205,9 +212,10 @@ export class StoreRestore {
 
   /** Another node knows that the store was restored. */
   private believe(because: string, restores: number): void {
-    const known = Math.max(this.context.board.restores, restores);
-    if (tellsOfRestore(this.context)) this.context.board.restores = known;
-    else this.note(because, because, known);
+    const { board } = this.context;
+    // A second one that was missed is another copy: what was heard since the first is of the past as well.
+    if (restores > board.restores || !tellsOfRestore(this.context))
+      this.begin(because, because, Math.max(board.restores, restores));
   }
 
   /** A disk that hangs may know of a restore, so it is waited for. */
@@ -237,7 +245,7 @@ export class StoreRestore {
       return;
     }
     this.believePrevious(self.name);
-    if (board.setBackAtMs === null) this.note(`the previous incarnation saw it: ${because}`, because, board.restores);
+    if (board.setBackAtMs === null) this.begin(`the previous incarnation saw it: ${because}`, because, board.restores);
   }
 
   /** Whether the store is older than what the previous incarnation got acknowledged. */
@@ -249,8 +257,10 @@ export class StoreRestore {
     const because = whyOlder(replaced, previous.witness, tree.keepalive(self.name), `the previous incarnation`);
     if (because === null) this.previous = null;
     else {
+      // The others may have counted this one already: it was while this node was away.
+      const restores = Math.max(board.restores, previous.restores + 1);
       this.believePrevious(self.name);
-      if (board.setBackAtMs === null) this.note(because);
+      if (board.setBackAtMs === null) this.begin(because, because, restores);
     }
   }
 

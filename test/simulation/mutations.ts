@@ -70,7 +70,7 @@ export const mutations: readonly Mutation[] = [
     edits: [
       agent(
         'primary/epoch-memory.ts',
-        'return Math.max(epoch, this.memory.highest) + 1;',
+        'return Math.max(epoch, this.memory.highest, this.promised) + 1;',
         'return Math.max(epoch, 1);',
       ),
     ],
@@ -419,8 +419,8 @@ export const mutations: readonly Mutation[] = [
     edits: [
       agent(
         'store-restore.ts',
-        'const asking = this.askAll(asked, restartMs).then(() => {',
-        'const asking = Promise.resolve().then(() => {',
+        'await Promise.all([this.askAll(asked, restartMs), this.loaded]);',
+        'await this.loaded;',
       ),
     ],
     within: 2000,
@@ -581,8 +581,8 @@ export const mutations: readonly Mutation[] = [
     edits: [
       agent(
         'primary/epoch-memory.ts',
-        'if (sinceMs === null || this.heardOfMs === sinceMs) return null;',
-        'if (sinceMs !== Infinity) return null;',
+        'if (setBackAtMs === null || this.heardOfMs === setBackAtMs) return null;',
+        'if (setBackAtMs !== Infinity) return null;',
       ),
       agent(
         'primary/contend.ts',
@@ -611,18 +611,6 @@ export const mutations: readonly Mutation[] = [
       ),
     ],
     ...byStory('store-restored-while-all-are-stopped-and-one-starts-late'),
-  },
-  {
-    rule: 'S1',
-    what: 'a role is freed by what the store says while the disk that knows better hangs',
-    edits: [
-      agent(
-        'primary/epoch-memory.ts',
-        'return setBackAtMs ?? (this.isLoaded && witnessesAsked ? null : this.bornMs);',
-        'return setBackAtMs;',
-      ),
-    ],
-    ...byStory('hung-disk-after-a-restore-frees-no-role'),
   },
   {
     rule: 'S3',

@@ -21,7 +21,7 @@ import { askingInWords, restartMs } from '../recent-restore.ts';
 const againMs = 1000;
 
 const restoredInWords = 'ZooKeeper was restored from an old copy';
-const restartInWords = 'a noded that is being started anew gets the time to say what it has seen';
+const restartInWords = `${restoredInWords}; a noded that is being started anew gets the time to say what it has seen`;
 
 type Memory = Omit<EpochJournal, 'schema'>;
 
@@ -30,20 +30,20 @@ export class EpochMemory {
   private readonly context: Context;
   private saving: Promise<void> = Promise.resolve();
   private told = '';
+  /** The epoch of a hand-over to the former life: it may have been given, or not. */
+  promised = 0;
   /** False: the disk did not answer, so what former incarnations saw is not known. */
   private isLoaded = false;
   /** The newest keepalive of the last holder, as it stood when it was first looked at. */
   private firstSeen: string | null = null;
 
-  /** Of which doubt every coordinator has said that it is a secondary. */
+  /** Of which restore every coordinator has said that it is a secondary. */
   private heardOfMs: number | null = null;
   private readonly heard: Heard;
   private readonly peers: Pick<Peers, 'all'>;
-  private readonly bornMs: number;
 
   constructor(context: Context, peers: Pick<Peers, 'all'>) {
     this.context = context;
-    this.bornMs = context.env.clock.monotonicMs();
     this.peers = peers;
     this.heard = new Heard(context);
   }
@@ -108,23 +108,14 @@ export class EpochMemory {
     });
   }
 
-  /**
-   * Since when the store's record may be of an old copy, on the own monotonic clock; null: it is of now. A disk that hangs may know of a
-   * restore, or of a higher epoch: the others are heard instead, so that the role is not parked as long as it hangs.
-   */
-  private doubtSinceMs(): number | null {
-    const { setBackAtMs, witnessesAsked } = this.context.board;
-    return setBackAtMs ?? (this.isLoaded && witnessesAsked ? null : this.bornMs);
-  }
-
   /** Why a free record of this epoch, seen as free for so long, is no permission yet; null: it is one. */
   async distrust(epoch: number, freeForMs: number): Promise<string | null> {
     const { board } = this.context;
-    const isRecalled = this.isLoaded && board.witnessesAsked;
-    if (!isRecalled && (board.diskTrouble === null || !board.othersAsked)) return askingInWords(this.context);
+    // A disk that hangs may know of a restore, or of a higher epoch; the others need not know either.
+    if (!this.isLoaded || !board.witnessesAsked) return askingInWords(this.context);
     const unheard = await this.whoIsUnheard();
     if (unheard !== null) {
-      if (board.setBackAtMs !== null && !unheard.endsWith(restartInWords)) this.tell(`nobody takes the role: ${unheard}`);
+      if (unheard !== restartInWords) this.tell(`nobody takes the role: ${unheard}`);
       return unheard;
     }
     const { highest, holder } = this.memory;
@@ -141,15 +132,13 @@ export class EpochMemory {
   }
 
   /**
-   * After a restore, and beside a disk that hangs: this machine's own memory may lack the last epoch, which another took a moment before.
-   * So every coordinator says first, in keepalives of now, that it is a secondary, and which epoch it has seen; or it is confirmed off.
-   * Null: all have.
+   * After a restore: this machine's own memory may lack the last epoch, which another took a moment before. So every coordinator says
+   * first, in keepalives of now, that it is a secondary, and which epoch it has seen; or it is confirmed off. Null: all have.
    */
   private async whoIsUnheard(): Promise<string | null> {
     const { board, self, env } = this.context;
-    const sinceMs = this.doubtSinceMs();
-    if (sinceMs === null || this.heardOfMs === sinceMs) return null;
-    const doubt = board.setBackAtMs === null ? askingInWords(this.context) : restoredInWords;
+    const { setBackAtMs } = board;
+    if (setBackAtMs === null || this.heardOfMs === setBackAtMs) return null;
     const missing: string[] = [];
     const unheard: string[] = [];
     const holding: string[] = [];
@@ -169,12 +158,12 @@ export class EpochMemory {
     }
     for (const name of awaited.unlisted) if (name !== self.name) missing.push(unlistedInWords(name));
     // One that nobody remembers may be starting anew.
-    if (missing.length === 0 && env.clock.monotonicMs() < sinceMs + restartMs) return `${doubt}; ${restartInWords}`;
+    if (missing.length === 0 && env.clock.monotonicMs() < setBackAtMs + restartMs) return restartInWords;
     // Who holds the role now has been heard: what the others have seen of it is known.
-    if (missing.length === 0) board.roleHeardOfMs = board.setBackAtMs;
+    if (missing.length === 0) board.roleHeardOfMs = setBackAtMs;
     missing.push(...holding);
-    if (missing.length > 0) return blockedInWords(doubt, missing, unheard);
-    this.heardOfMs = sinceMs;
+    if (missing.length > 0) return blockedInWords(missing, unheard);
+    this.heardOfMs = setBackAtMs;
     return null;
   }
 
@@ -184,9 +173,9 @@ export class EpochMemory {
     if (board.roleHeardOfMs !== board.setBackAtMs) await this.whoIsUnheard();
   }
 
-  /** The epoch after this one, and after all that were ever seen here. */
+  /** The epoch after this one, and after all that were ever seen or promised here. */
   next(epoch: number): number {
-    return Math.max(epoch, this.memory.highest) + 1;
+    return Math.max(epoch, this.memory.highest, this.promised) + 1;
   }
 
   /**
@@ -242,7 +231,7 @@ export function setBackInWords(epoch: number, name: string, highest: number): st
 }
 
 /** `unheard`: the nodes whose noded must say what it runs. */
-function blockedInWords(doubt: string, reasons: readonly string[], unheard: readonly string[]): string {
+function blockedInWords(reasons: readonly string[], unheard: readonly string[]): string {
   const [first = 'NODE'] = unheard;
   const next =
     unheard.length === 1
@@ -250,5 +239,5 @@ function blockedInWords(doubt: string, reasons: readonly string[], unheard: read
       : 'start noded there, or, for each that is off, nodectl fence confirm NODE';
   const [own, others] = [reasons.slice(0, unheard.length), reasons.slice(unheard.length)];
   const said = own.length === 0 ? [] : [`${own.join(', ')}: ${next}`];
-  return [doubt, ...said, ...others].join('; ');
+  return [restoredInWords, ...said, ...others].join('; ');
 }

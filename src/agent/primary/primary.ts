@@ -57,6 +57,7 @@ export class PrimaryLoop {
   private closing: string | null = null;
   /** Why the role is not taken, or freed, in this look; null: nothing blocks it. */
   private blocked: string | null = null;
+  private isParkedTold = false;
 
   constructor(context: Context, peers: Peers, poke: () => void, onSetBack: (because: string) => void) {
     this.context = context;
@@ -87,7 +88,8 @@ export class PrimaryLoop {
     const saying = keeper.journalSays().then((said) => {
       // It was written before the first resource started, and the memory of epochs only beside that.
       const holder = { name: self.name, incarnation: self.incarnation };
-      if (said?.isPromised === false) this.epochs.learn({ epochSeen: said.epoch, epochHolder: holder });
+      if (said?.isPromised === true) this.epochs.promised = said.epoch;
+      else if (said !== null) this.epochs.learn({ epochSeen: said.epoch, epochHolder: holder });
       return said;
     });
     const prompt = await Promise.race([Promise.all([saying, ending]), env.clock.sleep(promptDiskMs)]);
@@ -386,7 +388,17 @@ export class PrimaryLoop {
     this.blocked = await this.epochs.distrust(record.epoch, nowMs - this.freeSince.ms);
     if (this.blocked === null) return true;
     this.lookWithin(soonMs);
+    this.tellParked();
     return false;
+  }
+
+  /** Nobody fences a node that publishes: a person has to know that its disk keeps the role from everybody. */
+  private tellParked(): void {
+    const { board, history, self } = this.context;
+    if (this.isParkedTold || board.diskTrouble === null) return;
+    this.isParkedTold = true;
+    const because = `${self.name} does not give back the role that its former life held, so nobody is primary: ${this.blocked ?? board.diskTrouble}; repair its disk, or nodectl fence ${self.name}`;
+    history.happened('disk', because, { node: self.name });
   }
 
   /** The holder knows what stood in a record that somebody spoilt; others can only wait. */

@@ -194,7 +194,7 @@ export class Agent {
   private serve(primary: PrimaryLoop | null, quorum: QuorumLoop): void {
     const { env, context, peers, restore } = this;
     const witness = () => this.store.witnessed();
-    const onTold = (from: string) => restore.told(from);
+    const onTold = (from: string, restores: number) => restore.told(from, restores);
     env.peerApi.serve(answerer(context, peers, { primary, quorum, witness, onTold }));
   }
 

@@ -31,12 +31,12 @@ export async function askToAgree(
 
 /** Whether a node reaches the store. Any incarnation will do: it may have been started after the store went away. */
 export async function askAboutStore(context: Context, peer: Peer, withinMs: number): Promise<Named<'quorum'>> {
-  const { env, self } = context;
+  const { env, self, board } = context;
   const { name, apiAddress } = peer;
   if (apiAddress === null) return noApi(name);
   const nonce = env.random.id();
-  const knowsOfRestore = tellsOfRestore(context);
-  const question = { kind: 'quorum', to: name, from: self.name, nonce, knowsOfRestore } as const;
+  const known = { knowsOfRestore: tellsOfRestore(context), restores: board.restores };
+  const question = { kind: 'quorum', to: name, from: self.name, nonce, ...known } as const;
   const asked = await env.peerApi.ask<'quorum'>(apiAddress, question, withinMs);
   if (!asked.ok) return { ok: false, because: `${name}: ${asked.code}: ${asked.because}` };
   const named = ofNode(self.name, { node: name, incarnation: null, nonce }, asked.answer);

@@ -194,13 +194,13 @@ export class StoreRestore {
   }
 
   /**
-   * A node that asks says that it has seen a restore. This one may not know that node, so it could not ask it. A life that has been through
-   * a restore knows of this one, and so does one that has been there for longer.
+   * A node that asks says that it has seen a restore. This one may not know that node, so it could not ask it. Where the asker does not say
+   * how many it knows of, a life that has been through a restore, or has been there for longer, knows of this one.
    */
-  told(from: string): void {
+  told(from: string, restores: number): void {
     const { board, env } = this.context;
-    if (board.setBackAtMs === null && env.clock.monotonicMs() - this.bornMs < recentMs)
-      this.believe(restoredInWords(from), 0);
+    const isYoung = board.setBackAtMs === null && env.clock.monotonicMs() - this.bornMs < recentMs;
+    if (isYoung || restores > board.restores) this.believe(restoredInWords(from), restores);
   }
 
   /** What a living node says in a keepalive of now: the only way where no API answers. */

@@ -26,8 +26,16 @@ export const ApiQuestion = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('status') }),
   z.object({ kind: z.literal('debug') }),
   z.object({ kind: z.literal('leave-election'), to: name.optional() }),
-  /** Do you reach the store? For survivors of a lost quorum. `knowsOfRestore`: the asker has seen that the store was restored. */
-  z.object({ kind: z.literal('quorum'), ...addressed, knowsOfRestore: z.boolean().optional() }),
+  /**
+   * Do you reach the store? For survivors of a lost quorum. `knowsOfRestore`: the asker has seen that the store was restored; `restores`: of
+   * how many restores it knows (keepalive.ts).
+   */
+  z.object({
+    kind: z.literal('quorum'),
+    ...addressed,
+    knowsOfRestore: z.boolean().optional(),
+    restores: z.int().min(0).optional(),
+  }),
   /** How does each ZooKeeper server look from you, right now? */
   z.object({ kind: z.literal('servers'), ...addressed }),
   /** The whole view of that, for nodectl. */

@@ -28,7 +28,7 @@ interface Answering {
   /** The own keepalive that was acknowledged last. */
   readonly witness: () => Witness | null;
   /** Told which node has seen that the store was restored. */
-  readonly onTold: (from: string) => void;
+  readonly onTold: (from: string, restores: number) => void;
 }
 
 export function answerer(
@@ -178,12 +178,12 @@ function leaveElection(context: Context, primary: PrimaryLoop | null, to: string
 function reachesStore(
   context: Context,
   peers: Peers,
-  { to, from, nonce, knowsOfRestore }: Extract<ApiQuestion, { kind: 'quorum' }>,
+  { to, from, nonce, knowsOfRestore, restores }: Extract<ApiQuestion, { kind: 'quorum' }>,
   { witness, onTold }: { readonly witness: Witness | null } & Pick<Answering, 'onTold'>,
 ): ApiAnswer {
   const { self, env, board } = context;
   const addressee = judgeAddressee({ self: self.name, to, from });
-  if (addressee.verdict !== 'refuse' && knowsOfRestore === true && from !== null) onTold(from);
+  if (addressee.verdict !== 'refuse' && knowsOfRestore === true && from !== null) onTold(from, restores ?? 0);
   return {
     kind: 'quorum',
     ...{ node: self.name, incarnation: self.incarnation, nonce },

@@ -9,7 +9,11 @@ export interface ReadMaintenance {
   /** Why; null: none stands. Garbage counts as maintenance: a pause is the safe side. */
   readonly reason: string | null;
   readonly keepsRole: boolean;
+  /** Somebody declared it, and it stands. */
+  readonly isDeclared: boolean;
 }
+
+const none: ReadMaintenance = { reason: null, keepsRole: false, isDeclared: false };
 
 /** The store's own time, as the last keepalive of this node bears it; null: not known. */
 async function storeNowMs(context: Context): Promise<number | null> {
@@ -24,17 +28,17 @@ export async function readMaintenance(
   onChange?: () => void,
 ): Promise<ReadMaintenance | null> {
   const read = await context.env.store.read(path, onChange);
-  if (!read.ok) return read.code === 'no-node' ? { reason: null, keepsRole: false } : null;
-  if (read.text === '') return { reason: null, keepsRole: false };
+  if (!read.ok) return read.code === 'no-node' ? none : null;
+  if (read.text === '') return none;
   const parsed = parseRecord(Maintenance, read.text);
   if (!parsed.ok)
     context.history.happened(
       'record-unreadable',
       `${path} cannot be read: ${parsed.because}; it counts as maintenance`,
     );
-  if (!parsed.ok) return { reason: `its record cannot be read: ${parsed.because}`, keepsRole: true };
+  if (!parsed.ok) return { reason: `its record cannot be read: ${parsed.because}`, keepsRole: true, isDeclared: false };
   const { on, reason, forMs, keepsRole, by } = parsed.record;
-  if (!on) return { reason: null, keepsRole: false };
+  if (!on) return none;
   const nowStoreMs = forMs === null ? null : await storeNowMs(context);
   const standing = standingMaintenance({ on, reason, forMs, declaredStoreMs: read.modifiedWallMs, nowStoreMs });
   if (standing === null) {
@@ -50,5 +54,13 @@ export async function readMaintenance(
       );
     }
   }
-  return { reason: standing === null ? null : `${standing} (by ${by})`, keepsRole };
+  return { reason: standing === null ? null : `${standing} (by ${by})`, keepsRole, isDeclared: standing !== null };
+}
+
+/** Which of `names` are in a maintenance that somebody declared. One that cannot be read is not among them. */
+export async function inDeclaredMaintenance(context: Context, names: readonly string[]): Promise<Set<string>> {
+  const listed = await context.env.store.list(tree.maintenance);
+  const asked = listed.ok ? names.filter((name) => listed.names.includes(name)) : [];
+  const read = await Promise.all(asked.map((name) => readMaintenance(context, tree.nodeMaintenance(name))));
+  return new Set(asked.filter((_, at) => read[at]?.isDeclared === true));
 }

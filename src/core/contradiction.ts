@@ -29,6 +29,20 @@ const pathsMax = 100;
 /** So long a server counts as wrong about a path. */
 const wrongForMs = 60_000;
 
+/**
+ * So long a refusal is remembered. Whoever is held by a wrong server tries the same write again: with each beat (at most a minute), in the
+ * next round of a fence or of the verifier (5 min by default); twice that is time for one that comes late. Two refusals that lie further
+ * apart are two lost races over records that were removed and made anew in between.
+ */
+const refusedForMs = 600_000;
+
+/** A refusal. */
+interface Refused {
+  readonly expected: Expected;
+  readonly sinceMs: number;
+  isShownAgain: boolean;
+}
+
 /** A server that is wrong about a path. */
 interface Wrong {
   readonly sinceMs: number;
@@ -47,7 +61,7 @@ export interface Judgement {
 }
 
 export class Contradictions {
-  private readonly refused = new Map<string, { readonly expected: Expected; isShownAgain: boolean }>();
+  private readonly refused = new Map<string, Refused>();
   /** By path, by server. */
   private readonly wrong = new Map<string, Map<string, Wrong>>();
   private readonly patienceMs: number;
@@ -67,14 +81,26 @@ export class Contradictions {
 
   /** The store did all of `changes`. */
   done(changes: readonly Change[]): void {
-    for (const { path } of changes) {
+    for (const { kind, path } of changes) {
       this.refused.delete(path);
       this.wrong.delete(path); // it is the same everywhere from now on
+      if (kind !== 'check') this.hasBranchesOf(path);
     }
   }
 
-  /** The store refused `change`. Returns the contradiction: for the second time, and a read between had shown what it rests on. */
-  refuses({ kind, path, version }: Change, code: string): Contradiction | null {
+  /**
+   * What is done below a branch is done by this server, too, so it has that branch: the race to make it was lost, no more. It says nothing of
+   * the branch's version, nor does a check, which only the leader makes.
+   */
+  private hasBranchesOf(path: string): void {
+    for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) {
+      const branch = path.slice(0, end);
+      if (this.refused.get(branch)?.expected === null) this.refused.delete(branch);
+    }
+  }
+
+  /** The store refused `change` at `nowMs`. Returns the contradiction: for the second time, and a read between had shown what it rests on. */
+  refuses({ kind, path, version }: Change, code: string, nowMs: number): Contradiction | null {
     if (kind === 'create' && code === 'no-node') {
       const parent = this.refused.get(path.slice(0, path.lastIndexOf('/')));
       if (parent?.expected === null) parent.isShownAgain = true;
@@ -84,10 +110,11 @@ export class Contradictions {
     const expected = version ?? null;
     const before = this.refused.get(path);
     this.refused.delete(path);
-    if (before?.expected === expected && before.isShownAgain) return { path, expected };
+    const isRecent = before !== undefined && nowMs - before.sinceMs < refusedForMs;
+    if (isRecent && before.expected === expected && before.isShownAgain) return { path, expected };
     const [oldest] = this.refused.keys();
     if (this.refused.size >= pathsMax && oldest !== undefined) this.refused.delete(oldest);
-    this.refused.set(path, { expected, isShownAgain: false });
+    this.refused.set(path, { expected, sinceMs: nowMs, isShownAgain: false });
     return null;
   }
 

@@ -23,7 +23,7 @@ export interface GuardFacts {
   readonly clusterMaintenance: string | null;
   readonly targetMaintenance: string | null;
   readonly nodesTotal: number;
-  /** Nodes that are silent right now, the target included. */
+  /** Nodes that are silent right now, the target included; not those in maintenance. */
   readonly silentNodes: readonly string[];
   /** From this many silent nodes on, nobody is fenced. */
   readonly maxUnhealthy: number;
@@ -190,6 +190,14 @@ export function silentTogether(views: Iterable<readonly [string, SeenSilence]>, 
   return [...views].filter(([, seen]) => isCounted(seen)).map(([name]) => name);
 }
 
+/**
+ * Of those who are silent together the ones whose silence may tell of a fault elsewhere: not who is in a maintenance that somebody declared.
+ * That reason is known. A maintenance that cannot be read is none here: who counts holds fences back.
+ */
+export function withoutMaintenance(silent: readonly string[], declared: ReadonlySet<string>): string[] {
+  return silent.filter((name) => !declared.has(name));
+}
+
 /** What an observer that gives verdicts now has published. */
 export interface ObserverViews {
   readonly name: string;
@@ -200,16 +208,21 @@ export interface ObserverViews {
  * Who is silent together when the verdict on `target` falls, as the observer counts that would be the first to pass its storm guard.
  * An observer that does not count a peer now (`unknown`: its quiet period lasts) will count as the others do.
  */
-export function silentForAny(target: string, observers: readonly ObserverViews[], savingThrows: number): string[] {
+export function silentForAny(
+  target: string,
+  observers: readonly ObserverViews[],
+  savingThrows: number,
+  declared: ReadonlySet<string>,
+): string[] {
   const counts = observers.map(({ views }) => ({ views, silent: silentTogether(views, savingThrows) }));
   const sets = counts.map(({ views, silent }) => {
     const others = counts
       .flatMap((other) => other.silent)
       .filter((name) => name !== target && views.get(name)?.verdict === 'unknown');
     const own = views.get(target)?.isOff === true ? [] : [target];
-    return [...new Set([...silent, ...others, ...own])].sort();
+    return withoutMaintenance([...new Set([...silent, ...others, ...own])].sort(), declared);
   });
-  return sets.sort((a, b) => a.length - b.length)[0] ?? [target];
+  return sets.sort((a, b) => a.length - b.length)[0] ?? withoutMaintenance([target], declared);
 }
 
 /** The number of silent nodes from which the storm guard holds: half of them or more, but never a single one. */

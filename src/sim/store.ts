@@ -225,11 +225,11 @@ export class SimStore implements Store {
       return;
     }
     const refused = operations.length === 1 ? operations[0] : operations.find(({ path }) => path === reply.path);
-    const found = refused === undefined ? null : contradictions.refuses(refused, reply.code);
+    const nowMs = options.process.monotonicMs();
+    const found = refused === undefined ? null : contradictions.refuses(refused, reply.code, nowMs);
     if (found === null) return;
     const { servers } = options.ensemble;
     const name = `zookeeper ${servers.indexOf(server) + 1}`;
-    const nowMs = options.process.monotonicMs();
     const { isNews, leaves, wrong } = contradictions.judge(found.path, name, nowMs, servers.length);
     const because = contradictionSentence(name, found, wrong, servers.length);
     if (isNews) for (const hear of [...this.hearers]) hear(because);

@@ -209,10 +209,17 @@ async function readNode(store: Store, name: string): Promise<RawNode> {
   };
 }
 
+const unreadable = 'unreadable';
+
+/** Somebody declared it; a record that cannot be read counts as maintenance too, but nobody is known to have declared it. */
+export function isInDeclaredMaintenance({ maintenance }: Pick<NodeView, 'maintenance'>): boolean {
+  return maintenance !== null && maintenance !== unreadable;
+}
+
 function maintenanceOf(text: string): string | null {
   if (text === '') return null;
   const parsed = parseRecord(Maintenance, text);
-  if (!parsed.ok) return 'unreadable';
+  if (!parsed.ok) return unreadable;
   const { on, reason, forMs } = parsed.record;
   return on ? `${reason || 'no reason given'}${forMs === null ? '' : ` (for ${printDuration(forMs)})`}` : null;
 }

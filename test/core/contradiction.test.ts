@@ -8,9 +8,9 @@ const nothing = { ok: false, code: 'no-node' } as const;
 it('refused, shown again, refused again: contradicted; and the count begins anew', () => {
   const doubts = new Contradictions(3000);
   for (let round = 0; round < 2; round += 1) {
-    expect(doubts.refuses(write, 'bad-version')).toBeNull();
+    expect(doubts.refuses(write, 'bad-version', 0)).toBeNull();
     doubts.read('/a', shows(7));
-    expect(doubts.refuses(write, 'bad-version')).toEqual({ path: '/a', expected: 7 });
+    expect(doubts.refuses(write, 'bad-version', 0)).toEqual({ path: '/a', expected: 7 });
   }
 });
 
@@ -36,9 +36,9 @@ it.each([
   ],
 ])('no contradiction when %s', (_why, between) => {
   const doubts = new Contradictions(3000);
-  doubts.refuses(write, 'bad-version');
+  doubts.refuses(write, 'bad-version', 0);
   between(doubts);
-  expect(doubts.refuses(write, 'bad-version')).toBeNull();
+  expect(doubts.refuses(write, 'bad-version', 0)).toBeNull();
 });
 
 it.each([
@@ -46,9 +46,9 @@ it.each([
   ['a create of what is not shown, and is there', { kind: 'create', path: '/a' }, 'node-exists', nothing, null],
 ])('%s', (_what, change, code, shown, expected) => {
   const doubts = new Contradictions(3000);
-  expect(doubts.refuses(change, code)).toBeNull();
+  expect(doubts.refuses(change, code, 0)).toBeNull();
   doubts.read('/a', shown);
-  expect(doubts.refuses(change, code)).toEqual({ path: '/a', expected });
+  expect(doubts.refuses(change, code, 0)).toEqual({ path: '/a', expected });
 });
 
 it.each([
@@ -60,19 +60,31 @@ it.each([
 ])('%s of a change contradicts nothing', (code, change) => {
   const doubts = new Contradictions(3000);
   for (let round = 0; round < 3; round += 1) {
-    expect(doubts.refuses(change, code)).toBeNull();
+    expect(doubts.refuses(change, code, 0)).toBeNull();
     doubts.read('/a', change.kind === 'create' ? nothing : shows(7));
+  }
+});
+
+it('a refusal is forgotten after ten minutes: two that lie further apart are two lost races', () => {
+  const doubts = new Contradictions(3000);
+  for (const [nowMs, found] of [
+    [0, null],
+    [600_000, null],
+    [1_199_999, { path: '/a', expected: 7 }],
+  ] as const) {
+    expect(doubts.refuses(write, 'bad-version', nowMs)).toEqual(found);
+    doubts.read('/a', shows(7));
   }
 });
 
 it('no more than a hundred paths are remembered, the newest ones', () => {
   const doubts = new Contradictions(3000);
   const at = (index: number) => ({ ...write, path: `/${index}` });
-  for (let index = 0; index <= 100; index += 1) doubts.refuses(at(index), 'bad-version');
+  for (let index = 0; index <= 100; index += 1) doubts.refuses(at(index), 'bad-version', 0);
   for (const index of [0, 1, 100]) doubts.read(`/${index}`, shows(7));
-  expect(doubts.refuses(at(1), 'bad-version')).not.toBeNull();
-  expect(doubts.refuses(at(100), 'bad-version')).not.toBeNull();
-  expect(doubts.refuses(at(0), 'bad-version')).toBeNull();
+  expect(doubts.refuses(at(1), 'bad-version', 0)).not.toBeNull();
+  expect(doubts.refuses(at(100), 'bad-version', 0)).not.toBeNull();
+  expect(doubts.refuses(at(0), 'bad-version', 0)).toBeNull();
 });
 
 const judged = (doubts: Contradictions, path: string, server: string, nowMs: number) => {
@@ -130,13 +142,46 @@ it('a branch that the store has and this server lacks: what is made below it is 
   const doubts = new Contradictions(3000);
   const child = { kind: 'create', path: '/a/lock' };
   const branch = { kind: 'create', path: '/a' };
-  expect(doubts.refuses(child, 'no-node')).toBeNull();
-  expect(doubts.refuses(branch, 'node-exists')).toBeNull();
-  expect(doubts.refuses(child, 'no-node')).toBeNull();
-  expect(doubts.refuses(branch, 'node-exists')).toEqual({ path: '/a', expected: null });
+  expect(doubts.refuses(child, 'no-node', 0)).toBeNull();
+  expect(doubts.refuses(branch, 'node-exists', 0)).toBeNull();
+  expect(doubts.refuses(child, 'no-node', 0)).toBeNull();
+  expect(doubts.refuses(branch, 'node-exists', 0)).toEqual({ path: '/a', expected: null });
   // Another client removed it in between, and it is made.
-  doubts.refuses(branch, 'node-exists');
-  doubts.refuses(child, 'no-node');
+  doubts.refuses(branch, 'node-exists', 0);
+  doubts.refuses(child, 'no-node', 0);
   doubts.done([branch]);
-  expect(doubts.refuses(branch, 'node-exists')).toBeNull();
+  expect(doubts.refuses(branch, 'node-exists', 0)).toBeNull();
+});
+
+describe('a lost race to make a branch, which is removed long after', () => {
+  const branch = { kind: 'create', path: '/a/lock' };
+  const child = { kind: 'create', path: '/a/lock/mine' };
+  /** What the branch's second refusal finds when `between` was done below it after the first one. */
+  const found = (between: { kind: string; path: string }[]) => {
+    const doubts = new Contradictions(3000);
+    doubts.refuses(branch, 'node-exists', 0);
+    doubts.done(between);
+    doubts.refuses(child, 'no-node', 0);
+    return doubts.refuses(branch, 'node-exists', 0);
+  };
+  const contradicted = { path: '/a/lock', expected: null };
+
+  it.each([
+    ['this server has made something below it', [child], null],
+    ['something far below it', [{ kind: 'remove', path: '/a/lock/mine/x' }], null],
+    ['nothing', [], contradicted],
+    ['something beside it', [{ kind: 'create', path: '/a/locks/mine' }], contradicted],
+    ['something above it', [{ kind: 'write', path: '/a' }], contradicted],
+    ['a check below it, which only the leader makes', [{ kind: 'check', path: '/a/lock/mine' }], contradicted],
+  ])('%s', (_what, between, expected) => {
+    expect(found(between)).toEqual(expected);
+  });
+
+  it('what is done below it says nothing of its version', () => {
+    const doubts = new Contradictions(3000);
+    doubts.refuses(write, 'bad-version', 0);
+    doubts.read('/a', shows(7));
+    doubts.done([child]);
+    expect(doubts.refuses(write, 'bad-version', 0)).toEqual({ path: '/a', expected: 7 });
+  });
 });

@@ -75,6 +75,7 @@ describe('who is silent together, of six saving throws', () => {
     views: new Map(Object.entries(views)),
   });
   const dead = seen('dead', 6);
+  const nobody = new Set<string>();
 
   it.each([
     ['one throw is everyday', seen('silent', 1), false],
@@ -90,29 +91,40 @@ describe('who is silent together, of six saving throws', () => {
   });
 
   it('the target counts, as it will when its verdict falls, unless it is known to be off', () => {
-    expect(silentForAny('node2', [observer('node1', {})], 6)).toEqual(['node2']);
-    expect(silentForAny('node2', [observer('node1', { node2: seen('dead', 1, true), node3: dead })], 6)).toEqual([
-      'node3',
-    ]);
+    expect(silentForAny('node2', [observer('node1', {})], 6, nobody)).toEqual(['node2']);
+    expect(
+      silentForAny('node2', [observer('node1', { node2: seen('dead', 1, true), node3: dead })], 6, nobody),
+    ).toEqual(['node3']);
   });
 
   it('the verdict by power of one observer stands beside that by saving throws of another: the first may fence', () => {
     const byPower = observer('node1', { node2: seen('dead', 6, true) });
     const byThrows = observer('node3', { node2: dead, node4: seen('silent', 1) });
-    expect(silentForAny('node4', [byPower, byThrows], 6)).toEqual(['node4']);
+    expect(silentForAny('node4', [byPower, byThrows], 6, nobody)).toEqual(['node4']);
   });
 
   it('what two observers see is not added up: each asks its own views', () => {
     const observers = [observer('node1', { node3: dead }), observer('node2', { node4: dead })];
-    expect(silentForAny('node5', observers, 6)).toEqual(['node3', 'node5']);
+    expect(silentForAny('node5', observers, 6, nobody)).toEqual(['node3', 'node5']);
   });
 
   it('an observer in its quiet period will count as the others do', () => {
     const quiet = observer('node1', { node3: seen('unknown', 0) });
-    expect(silentForAny('node2', [quiet, observer('node4', { node3: dead })], 6)).toEqual(['node2', 'node3']);
+    expect(silentForAny('node2', [quiet, observer('node4', { node3: dead })], 6, nobody)).toEqual(['node2', 'node3']);
+  });
+
+  it('who is in a declared maintenance does not count, and the observer that would be first is sought without them', () => {
+    const observers = [
+      observer('node1', { node3: dead, node4: dead }),
+      observer('node2', { node5: dead }),
+      observer('node6', { node2: dead, node5: dead }),
+    ];
+    expect(silentForAny('node7', observers, 6, new Set(['node3', 'node4']))).toEqual(['node7']);
+    expect(silentForAny('node7', observers, 6, new Set(['node7']))).toEqual(['node5']);
+    expect(silentForAny('node7', [], 6, new Set(['node7']))).toEqual([]);
   });
 
   it('no observer is left: the target alone', () => {
-    expect(silentForAny('node2', [], 6)).toEqual(['node2']);
+    expect(silentForAny('node2', [], 6, nobody)).toEqual(['node2']);
   });
 });

@@ -75,6 +75,29 @@ it('while two nodes of four are silent, explain and the fencing both hold', asyn
   expect(held).toContain(storm);
 });
 
+it.each([
+  ['that somebody declared does not count', 'maintenance node4 it runs a memory test', null],
+  [
+    'that cannot be read counts',
+    'vandalise /maintenance/node4 garbage',
+    '2 of 4 nodes are silent together (node3, node4)',
+  ],
+])('a silent node in a maintenance %s, to explain and to the fencing', async (_what, declare, counted) => {
+  const world = await clusterOf(4);
+  obey(world, declare);
+  for (const name of ['node3', 'node4']) {
+    obey(world, `bmc ${name} down`);
+    obey(world, `freeze ${name}`);
+  }
+  await world.run(6_000);
+  const { views, fence } = nodeOf(await seen(world), 'node3');
+  const held = Object.values(views).find((view) => view.held !== null)?.held ?? null;
+  const storm = await stormOf(world, 'node3');
+  expect(fence?.state).toBe(counted === null ? 'intent' : 'none');
+  if (counted === null) expect([held, storm]).toEqual([null, null]);
+  else expect([held, storm]).toEqual([expect.stringContaining(counted), expect.stringContaining(counted)]);
+});
+
 it('a coordinator that is shutting down observes nobody: what it saw last is not shown', async () => {
   const world = await clusterOf(4);
   obey(world, 'bmc node4 down');

@@ -4,7 +4,7 @@
  */
 import type { FenceState } from '../../core/fencing.ts';
 import type { GuardFacts, Refusal } from '../../core/guards.ts';
-import { maxUnhealthyDefault, refusals } from '../../core/guards.ts';
+import { maxUnhealthyDefault, refusals, withoutMaintenance } from '../../core/guards.ts';
 import type { Attempt, PlanFacts } from '../../core/fencers.ts';
 import { inWords } from '../../core/decision.ts';
 import type { LifeSign } from '../../core/levels.ts';
@@ -19,7 +19,7 @@ import { readLedger } from './fence-file.ts';
 import type { LastSign } from './life-sign.ts';
 import { beatsWatched, readSign } from './life-sign.ts';
 import type { ReadMaintenance } from '../maintenance.ts';
-import { readMaintenance } from '../maintenance.ts';
+import { inDeclaredMaintenance, readMaintenance } from '../maintenance.ts';
 import type { HeldLock } from '../lock.ts';
 import type { Peers } from '../peers.ts';
 import type { Trigger } from './fence-intent.ts';
@@ -242,6 +242,11 @@ export class FenceStarter {
       this.silentNodes(),
     ]);
     const nodesTotal = this.peers.all().length;
+    const maxUnhealthy = config.fencing.maxUnhealthy ?? maxUnhealthyDefault(nodesTotal);
+    const silent = [...new Set(silentNodes)];
+    // Asked only where it changes what the guard says.
+    const declared =
+      silent.length < maxUnhealthy ? new Set<string>() : await inDeclaredMaintenance(this.context, silent);
     const inFlight = Object.entries(ledger?.ledger.entries ?? {}).filter(
       ([, state]) => state === ('intent' satisfies FenceState),
     );
@@ -260,8 +265,8 @@ export class FenceStarter {
       clusterMaintenance: reasonOf(clusterMaintenance),
       targetMaintenance: reasonOf(targetMaintenance),
       nodesTotal,
-      silentNodes: [...new Set(silentNodes)],
-      maxUnhealthy: config.fencing.maxUnhealthy ?? maxUnhealthyDefault(nodesTotal),
+      silentNodes: withoutMaintenance(silent, declared),
+      maxUnhealthy,
       fencesInFlight: inFlight.map(([name]) => name),
       maxConcurrentFences: config.fencing.maxConcurrentFences,
       askedByOperator,

@@ -4,14 +4,16 @@
  * node that has just come back. Nobody can call it back, and nobody else knows of it: who sent it makes good for it. Found
  * by random stories (scenario `order-that-strikes-late`).
  */
+import { isUnderWay } from '../../core/fencing.ts';
 import type { FenceDevice } from '../../records/device.ts';
-import { Keepalive } from '../../records/keepalive.ts';
-import { parseRecord } from '../../records/record.ts';
+import type { FenceRecord } from '../../records/fence.ts';
 import { tree } from '../../records/tree.ts';
 import type { Context } from '../context.ts';
+import { readMaintenance } from '../maintenance.ts';
 import { ownDevices } from './devices.ts';
 import { readFence } from './fence-file.ts';
 import type { FenceFile } from './fence-file.ts';
+import { readSign } from './life-sign.ts';
 
 /** The store is found again within this, or somebody else's turn has come. */
 const findMs = 60_000;
@@ -21,10 +23,10 @@ export const wasOnAgain = 'power reads on';
 const watchMs = 10_000;
 
 /**
- * To be called when `file` was lost with an order under way; goes on when the duties end, as long as the keepalive does. Powers
- * the node on again if its fence is over, it had been powered on, and it reads off now; a fence that goes on, or a newer one, is
- * left to whoever holds it. A node that has lived since and is silent is condemned again by those who observe it; one whose noded has
- * stopped is nobody's, and a person may have switched it off: that is told. Never throws.
+ * To be called when `file` was lost with an order under way; goes on when the duties end, as long as the keepalive does. The node's newest
+ * fence counts, whichever it is: one that is under way is left to whoever holds it. When it is over and the node reads off, the node is
+ * powered on again if that fence had powered it on and it has not been back since. Nothing is powered on in a maintenance, for hands
+ * may be inside the machine. Whoever powers nothing on tells it, unless observers will condemn the node by its silence. Never throws.
  */
 export async function amendLateOrder(context: Context, target: string, file: FenceFile): Promise<void> {
   const { env, config, life } = context;
@@ -33,22 +35,21 @@ export async function amendLateOrder(context: Context, target: string, file: Fen
   while (!life.aborted && env.clock.monotonicMs() < (untilMs ?? endMs)) {
     const isThere = env.store.session().state === 'connected';
     const fence = isThere ? await readFence(context, target) : null;
-    if (fence !== null) {
-      const { id, state, steps, level } = fence.record;
-      if (id !== file.record.id) return;
-      if (level === 'manual') return; // a person has said that it is off, and will power it on
-      const hasLived = state === 'closed' || state === 'cancelled';
-      if (hasLived || state === 'finished') {
-        // Who was left off on purpose (its action, the loop guard) stays off.
-        if (!hasLived && !steps.some(({ what }) => what === wasOnAgain)) return;
-        untilMs ??= env.clock.monotonicMs() + watchMs;
-        const own = await ownDevices(context, target, file.mayStrikeLate, file.record.deviceIsRight !== null);
-        const off = await readingOff(context, own);
-        if (off.length > 0) return hasLived ? tellIfStopped(context, target, id) : orderOn(context, target, off, id);
-      }
+    if (fence !== null && isUnderWay(fence.record.state)) untilMs = null;
+    else if (fence !== null) {
+      if (isLeftOff(fence.record)) return;
+      untilMs ??= env.clock.monotonicMs() + watchMs;
+      const own = await ownDevices(context, target, file.mayStrikeLate, file.record.deviceIsRight !== null);
+      const off = await readingOff(context, own);
+      if (off.length > 0) return makeGood(context, target, off, fence.record);
     }
     await env.clock.sleep(config.fencing.pollInterval, life);
   }
+}
+
+/** Off on purpose: by its action, by the loop guard; or a person has said that it is off, and will power it on. */
+function isLeftOff({ state, level, steps }: FenceRecord): boolean {
+  return state === 'finished' && (level === 'manual' || !steps.some(({ what }) => what === wasOnAgain));
 }
 
 async function readingOff({ env }: Context, devices: readonly FenceDevice[]): Promise<FenceDevice[]> {
@@ -56,25 +57,42 @@ async function readingOff({ env }: Context, devices: readonly FenceDevice[]): Pr
   return devices.filter((_, at) => powers[at]?.power === 'off');
 }
 
-function lateInWords(target: string, self: string): string {
-  return `${target} reads off although its fence is over: an order of ${self} was under way when it lost the fence, and may have struck late`;
-}
-
-async function orderOn(
-  { env, history, self }: Context,
+async function makeGood(
+  context: Context,
   target: string,
   off: readonly FenceDevice[],
-  fenceId: string,
+  { id: fenceId, state }: FenceRecord,
 ): Promise<void> {
-  const because = `${lateInWords(target, self.name)}; it is powered on again`;
-  history.happened('power-on', because, { node: target, fenceId });
-  await Promise.all(off.map((device) => env.power.order(device, 'on', device.commandTimeoutMs)));
+  const { env, history, self } = context;
+  const late = `${target} reads off although its fence is over: an order of ${self.name} was under way when it lost the fence, and may have struck late`;
+  const pause = await pauseOf(context, target);
+  if (pause === null && state === 'finished') {
+    history.happened('power-on', `${late}; it is powered on again`, { node: target, fenceId });
+    await Promise.all(off.map((device) => env.power.order(device, 'on', device.commandTimeoutMs)));
+    return;
+  }
+  const left = pause ?? (await whyNotCondemned(context, target));
+  if (left === null) return;
+  const because = `${late}; ${left}, so it is not powered on: power it on if nobody switched it off on purpose`;
+  history.happened('never-came-up', because, { node: target, fenceId });
 }
 
-async function tellIfStopped({ env, history, self }: Context, target: string, fenceId: string): Promise<void> {
-  const read = await env.store.read(tree.keepalive(target));
-  const parsed = read.ok ? parseRecord(Keepalive, read.text) : null;
-  if (parsed?.ok !== true || parsed.record.state !== 'stop') return;
-  const because = `${lateInWords(target, self.name)}; its noded had stopped, so it is not powered on: power it on if nobody switched it off on purpose`;
-  history.happened('never-came-up', because, { node: target, fenceId });
+/** The maintenance in which nothing is powered on; null: there is none. */
+async function pauseOf(context: Context, target: string): Promise<string | null> {
+  const [cluster, node] = await Promise.all([
+    readMaintenance(context, tree.maintenance),
+    readMaintenance(context, tree.nodeMaintenance(target)),
+  ]);
+  if (cluster === null || node === null) return 'whether it is in maintenance cannot be read';
+  if (node.reason !== null) return `it is in maintenance (${node.reason})`;
+  return cluster.reason === null ? null : `the cluster is in maintenance (${cluster.reason})`;
+}
+
+/** Why no observer will have it fenced for its silence; null: they will, or it is no node any more. */
+async function whyNotCondemned(context: Context, target: string): Promise<string | null> {
+  const sign = await readSign(context, target);
+  if (sign === null) return 'whether its noded had stopped cannot be read';
+  if (sign.state === 'stop') return 'its noded had stopped';
+  if (sign.version !== null && sign.incarnation === null) return 'its keepalive cannot be read';
+  return context.config.fencing.enabled ? null : 'fencing is switched off in the configuration';
 }

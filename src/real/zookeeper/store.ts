@@ -188,7 +188,7 @@ class ZooKeeperStore implements Store {
     }
     const change = changes[at];
     const failed = failure(reply, change?.path ?? changes.map(({ path }) => path).join(', '));
-    const found = change === undefined ? null : this.contradictions.refuses(change, failed.code);
+    const found = change === undefined ? null : this.contradictions.refuses(change, failed.code, monotonicMs());
     if (found !== null) this.leave(found);
     return failed;
   }

@@ -20,6 +20,7 @@ import { FenceLedger, hourMs, recentFences } from '../../../records/fence.ts';
 import { parseRecord } from '../../../records/record.ts';
 import { tree } from '../../../records/tree.ts';
 import type { ClusterView, NodeView } from '../../cluster-view.ts';
+import { isInDeclaredMaintenance } from '../../../view/cluster-view.ts';
 import { readVms, surveyNodes } from '../../vms.ts';
 import type { Attempted } from './attempted.ts';
 import { attemptedOf, outranks } from './attempted.ts';
@@ -176,6 +177,7 @@ async function guardsNow(
       node.name,
       observers.map((name) => ({ name, views: new Map(seenBy(name)) })),
       config.detection.savingThrows,
+      new Set(nodes.filter(isInDeclaredMaintenance).map(({ name }) => name)),
     ),
     maxUnhealthy: config.fencing.maxUnhealthy ?? maxUnhealthyDefault(registered.length),
     fencesInFlight: entries.filter(([, state]) => state === 'intent').map(([name]) => name),

@@ -101,7 +101,8 @@ export class QuorumLoop {
       if (clock.monotonicMs() < nextMs || nextMs === endMs) return;
       if (this.mustRead && this.peers.all().length > 0) return; // a life that has just started knew nobody to ask about
       const registered = this.peers.all();
-      const isKept = registered.length === this.keptNames.size && registered.every(({ name }) => this.keptNames.has(name));
+      const isKept =
+        registered.length === this.keptNames.size && registered.every(({ name }) => this.keptNames.has(name));
       if (!isKept) await this.keep();
     }
   }

@@ -265,7 +265,10 @@ export class StoreRestore {
   }
 
   private believePrevious(self: string): void {
-    const { livesBefore, nodesBefore } = this.context.board;
+    const { board } = this.context;
+    const { livesBefore, nodesBefore } = board;
+    // Who joined last may not stand in the text of the previous incarnation yet.
+    void this.recalled.then((all) => nodesBefore.seeAll(board, all));
     if (this.previous === null) return;
     livesBefore.add(this.previous.lives.filter(({ name }) => name !== self));
     nodesBefore.add(this.previous.nodes);

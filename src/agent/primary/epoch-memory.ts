@@ -127,7 +127,8 @@ export class EpochMemory {
         ? `${setBack}; nobody takes over before every old lease has ended`
         : null
       : `${setBack}; ${holder ?? 'nobody'} held the role last and has not said that it runs nothing of it: nobody takes over before it has, or is confirmed off`;
-    if (because !== null) this.tell(because);
+    // Else the record may have been read before the role changed hands: the next look asks whether it stands.
+    if (because !== null && board.setBackAtMs !== null) this.tell(because);
     return because;
   }
 

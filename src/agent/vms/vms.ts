@@ -128,6 +128,7 @@ export class VmLoop {
       this.mustForget = false;
       this.lists += 1;
       await this.restored.invalidateList(this.lists);
+      this.published = ''; // a look that was under way when the restore was seen may have written its list before this one
       this.catalog.forget();
     }
     const changed = await this.catalog.refresh();

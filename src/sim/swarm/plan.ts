@@ -79,7 +79,9 @@ export function planOf(seed: number, options: PlanOptions = {}): Scenario {
   const guests = hasVms
     ? restoredGuests(new Chance(Math.imul(seed, 0x7feb352d)), { names, vms: vmNames }, [calmUntilMs, lastMs], add)
     : {};
-  const repairMs = devices.untilMs;
+  // No trouble is left over: what is struck after the repair would last for ever.
+  const struckMs = steps.filter(({ command }) => command !== 'repair').map(({ atMs }) => atMs + 1);
+  const repairMs = Math.max(devices.untilMs, ...struckMs);
   const timed = steps.map((step) => (step.command === 'repair' ? { ...step, atMs: repairMs } : step));
   timed.sort((a, b) => a.atMs - b.atMs);
   const told = timed.filter((step, index) => !beginsToLie(step, timed.slice(0, index)));

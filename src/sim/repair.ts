@@ -16,8 +16,6 @@ import type { World } from './world.ts';
 
 /** A person looks at the message after so long. */
 const patienceMs = 60_000;
-/** Nor does a person repeat a command at every look: what waits for calm would never end. */
-const repeatMs = 20_000;
 
 /** Whatever is broken in `world` is whole again; machines are powered on, and their noded is started. */
 export function repair(world: World): void {
@@ -114,11 +112,7 @@ function endPauses(world: World): void {
 export function tidy(world: World, afterMs: number): void {
   for (const record of readAll(world, tree.vms, tree.vm, VmRecord))
     if (record.state === 'fail') vmVerb(world, [record.name, 'start']);
-    else if (
-      record.state === 'start' &&
-      Math.round(afterMs) % repeatMs === 0 &&
-      world.machine(record.node).guests.get(record.uuid)?.power === 'crashed'
-    )
+    else if (record.state === 'start' && world.machine(record.node).guests.get(record.uuid)?.power === 'crashed')
       vmVerb(world, [record.name, 'restart']);
   for (const machine of world.machines.values()) {
     if (machine.stoppedOnPurpose) machine.startNoded();

@@ -402,14 +402,20 @@ export const mutations: readonly Mutation[] = [
   {
     rule: 'S11',
     what: 'a server is held for wrong at the first refusal',
-    edits: [core('contradiction.ts', 'if (before?.expected === expected && before.isShownAgain) return', 'return')],
+    edits: [
+      core('contradiction.ts', 'if (isRecent && before.expected === expected && before.isShownAgain) return', 'return'),
+    ],
     within: 20,
   },
   {
     rule: 'S8',
     what: 'a server that is contradicted is not left',
     edits: [
-      core('contradiction.ts', 'if (before?.expected === expected && before.isShownAgain) return', 'if (false) return'),
+      core(
+        'contradiction.ts',
+        'if (isRecent && before.expected === expected && before.isShownAgain) return',
+        'if (false) return',
+      ),
     ],
     within: 2000,
   },
@@ -626,8 +632,8 @@ export const mutations: readonly Mutation[] = [
     edits: [
       agent(
         'fencing/late-order.ts',
-        'return hasLived ? tellIfStopped(context, target, id) :',
-        'return hasLived ? undefined :',
+        'const left = pause ?? (await whyNotCondemned(context, target));',
+        'const left = pause;',
       ),
     ],
     ...byStory('order-that-strikes-late-on-a-stopped-node'),

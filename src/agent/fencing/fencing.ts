@@ -49,6 +49,8 @@ export class FencingLoop {
   private readonly refusals: Refusals;
   private readonly starter: FenceStarter;
   private readonly resumer: Resumer;
+  /** When (own monotonic clock) this node began last to go on with a fence, and how that stood then. */
+  private readonly begun = new Map<string, { readonly mark: string; readonly ms: number }>();
   private readonly toldMissing = new Map<string, string>();
   private readonly requests: FenceRequests;
   private readonly onHint = () => void this.tick();
@@ -128,7 +130,7 @@ export class FencingLoop {
   /** Nodes that were removed from the cluster leave nothing behind here. */
   private forgetStrangers(): void {
     const isKnown = (name: string) => this.peers.get(name) !== null;
-    for (const map of [this.confirmed, this.toldMissing, this.starter.notBeforeMs])
+    for (const map of [this.confirmed, this.toldMissing, this.begun, this.starter.notBeforeMs])
       for (const name of [...map.keys()]) if (!isKnown(name)) map.delete(name);
     this.refusals.forgetStrangers(isKnown);
   }
@@ -147,6 +149,9 @@ export class FencingLoop {
 
   private begin(target: string, trigger: Trigger): void {
     if (this.active.has(target) || !this.isOnDuty()) return;
+    const { env } = this.context;
+    if (trigger.kind === 'resume' || trigger.kind === 'retry')
+      this.begun.set(target, { mark: this.seen.get(target)?.mark ?? '', ms: env.clock.monotonicMs() });
     const work = this.underLock(target, trigger).finally(() => {
       this.active.delete(target);
       void this.tick(); // what comes next of it does not wait for the next beat
@@ -156,7 +161,7 @@ export class FencingLoop {
 
   /** One unfinished fence: resume it when nobody holds its lock, retry it when it is our turn, announce what never came up. */
   private async lookAfter(name: string): Promise<void> {
-    const { env, self } = this.context;
+    const { env, self, config } = this.context;
     const file = await readFence(this.context, name);
     if (file === null) return;
     const { record } = file;
@@ -166,6 +171,9 @@ export class FencingLoop {
     if (this.seen.get(name)?.mark !== mark)
       this.seen.set(name, { mark, sinceMs: nowMs, incarnation: record.incarnation });
     if (this.active.has(name) || name === self.name) return;
+    // Who has just looked, and was held, looks again at the next beat: a maintenance may last for hours.
+    const begun = this.begun.get(name);
+    if (begun?.mark === mark && nowMs - begun.ms < config.keepalive.interval) return;
     const sinceMs = nowMs - (this.seen.get(name)?.sinceMs ?? nowMs);
     if (record.state === 'finished') {
       this.announceMissing(name, record, sinceMs);

@@ -104,7 +104,9 @@ export class Monitor {
   private async hearMonitors(): Promise<void> {
     const { env } = this.context;
     if (env.hypervisor === null) return;
-    for (const name of monitors(rankedNodes(this.context, this.peers))) {
+    const names = monitors(rankedNodes(this.context, this.peers));
+    for (const name of this.heardSequences.keys()) if (!names.includes(name)) this.heardSequences.delete(name);
+    for (const name of names) {
       const read = await env.store.read(tree.keepalive(name));
       const parsed = read.ok ? parseRecord(Keepalive, read.text) : null;
       if (parsed?.ok !== true) continue;
@@ -257,7 +259,7 @@ export class Monitor {
           board.removed.set(name, { ...seen, isStopped: true });
         }
     for (const name of board.removed.keys()) if (board.removed.size > removedMax) board.removed.delete(name);
-    for (const map of [this.memories, this.unreadable, this.heardSequences, board.lastSeen, board.heldBack])
+    for (const map of [this.memories, this.unreadable, board.lastSeen, board.heldBack])
       for (const name of map.keys()) if (isRemoved(name)) map.delete(name);
     this.early.forgetRemoved(isRemoved);
   }

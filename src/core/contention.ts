@@ -1,6 +1,6 @@
 /**
  * Who may stand for the primary role, and in which order they try. The order is a courtesy that saves collisions;
- * safety is the versioned write. A loser is a secondary again at once: it neither waits nor forces itself on (R18).
+ * safety is the versioned write. A loser is a secondary again at once: it neither waits nor forces itself on.
  */
 import type { Decision } from './decision.ts';
 import { decide, inWords } from './decision.ts';

@@ -1,5 +1,5 @@
 /**
- * Cheap evidence that ends the wait for the other saving throws (5.2): a silent node whose power reads off twice is dead at
+ * Cheap evidence that ends the wait for the other saving throws: a silent node whose power reads off twice is dead at
  * once. It is believed only of a device that read on while this very life of the node was alive: what always says off, or
  * was never seen to say on, proves nothing (S4). Power that reads on ends nothing: the node may be hung.
  */

@@ -1,4 +1,4 @@
-/** Whether the coordinators' own answers fit together (R54: the check is symmetric, a primary that looks fine proves nothing). */
+/** Whether the coordinators' own answers fit together (the check is symmetric: a primary that looks fine proves nothing). */
 export interface ElectionAnswer {
   readonly node: string;
   /** Null: it did not answer. */

@@ -1,5 +1,5 @@
 /**
- * Failsafe (6.5): while the store is away for everybody, a primary may go on for as long as *every* other coordinator
+ * Failsafe: while the store is away for everybody, a primary may go on for as long as *every* other coordinator
  * answers over the API and agrees. Each answer is judged here. Nobody is ever appointed by it. (Idea: Patroni's DCS
  * failsafe mode.) An agreement counts only if it comes from another node, by name and in its known incarnation (core/answerer.ts).
  */

@@ -1,6 +1,6 @@
 /**
  * The table of one fence, from the verdict to the node's return. The record in the store carries the state; whoever
- * holds the record's lock may move it, so a fence survives its fencer (R27).
+ * holds the record's lock may move it, so a fence survives its fencer.
  *
  * F1 (S4) only power readings of "off" after a power-off command, the end of an armed watchdog's bound (S1c) or an
  *    operator's confirmation leads to `fenced`; no exit code, no timeout, no silence of a BMC does. A confirmation leads there

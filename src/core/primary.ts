@@ -1,5 +1,5 @@
 /**
- * The primary role as one coordinator lives it: a complete table (R21). The record in the store says who may hold the
+ * The primary role as one coordinator lives it: a complete table. The record in the store says who may hold the
  * role; this says what that node does about it. S1 rests on two things here: `takeover` begins only with `appointed` (a
  * versioned write won, from a record that said that nobody holds the role), and `release` is done only after `stopped`.
  */

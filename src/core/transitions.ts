@@ -1,4 +1,4 @@
-/** The ring of role transitions that `election debug` prints, and the search for loops in it (R38, R40). */
+/** The ring of role transitions that `election debug` prints, and the search for loops in it. */
 import { inWords } from './decision.ts';
 
 export interface Transition {

@@ -1,6 +1,6 @@
 /**
  * What an operator's command does to a VM's record, or why it is refused: one place for nodectl, the API and the simulator.
- * A VM never migrates to itself (R14), and what is refused is refused before anything is touched.
+ * A VM never migrates to itself, and what is refused is refused before anything is touched.
  */
 import { step } from './machine.ts';
 import type { Claim } from './placement.ts';

@@ -41,8 +41,6 @@ export class FenceStarter {
   private readonly present: () => readonly Candidate[];
   private readonly refusals: Refusals;
   private readonly requests: FenceRequests;
-  /** When (own monotonic clock) a fence whose node's keepalive cannot be read is looked at again: once in each beat. */
-  readonly notBeforeMs = new Map<string, number>();
 
   constructor(
     context: Context,
@@ -165,11 +163,7 @@ export class FenceStarter {
   /** False: the retry waits, because the keepalive cannot be read, or its fence is cancelled, because keepalives resumed. */
   private async goesOn(target: string, sign: LastSign, file: FenceFile, isOperators: boolean): Promise<boolean> {
     // What cannot be read is no sign of life, and none of death: neither cancelled nor tried again.
-    if (sign.version !== null && sign.incarnation === null) {
-      const { env, config } = this.context;
-      this.notBeforeMs.set(target, env.clock.monotonicMs() + config.keepalive.interval);
-      return false;
-    }
+    if (sign.version !== null && sign.incarnation === null) return false;
     const { record } = file;
     if (isOperators) return true;
     // An operator had it fenced alive: that no keepalive has come since then says something only after a beat and a half.

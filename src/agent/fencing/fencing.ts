@@ -130,7 +130,7 @@ export class FencingLoop {
   /** Nodes that were removed from the cluster leave nothing behind here. */
   private forgetStrangers(): void {
     const isKnown = (name: string) => this.peers.get(name) !== null;
-    for (const map of [this.confirmed, this.toldMissing, this.begun, this.starter.notBeforeMs])
+    for (const map of [this.confirmed, this.toldMissing, this.begun])
       for (const name of [...map.keys()]) if (!isKnown(name)) map.delete(name);
     this.refusals.forgetStrangers(isKnown);
   }
@@ -193,8 +193,7 @@ export class FencingLoop {
 
   /** A fence between two attempts: it is cancelled when keepalives resumed, and tried again when it is our turn. */
   private async tryAgain(name: string, record: FenceRecord, sinceMs: number): Promise<void> {
-    const { self, config, board, env } = this.context;
-    if (env.clock.monotonicMs() < (this.starter.notBeforeMs.get(name) ?? -Infinity)) return;
+    const { self, config, board } = this.context;
     const turn = fencersTurn({
       ...(await planFacts(this.context, this.peers, name, this.presentCoordinators(), record.deviceIsRight !== null)),
       self: self.name,

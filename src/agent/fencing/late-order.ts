@@ -41,7 +41,7 @@ export async function amendLateOrder(context: Context, target: string, file: Fen
       untilMs ??= env.clock.monotonicMs() + watchMs;
       const own = await ownDevices(context, target, file.mayStrikeLate, file.record.deviceIsRight !== null);
       const off = await readingOff(context, own);
-      if (off.length > 0) return makeGood(context, target, off, fence.record);
+      if (off.length > 0 && (await makeGood(context, target, off, fence))) return;
     }
     await env.clock.sleep(config.fencing.pollInterval, life);
   }
@@ -57,24 +57,28 @@ async function readingOff({ env }: Context, devices: readonly FenceDevice[]): Pr
   return devices.filter((_, at) => powers[at]?.power === 'off');
 }
 
+/** False: another fence has begun since `fence` was read; to power the node on would take back what that one has switched off (S4). */
 async function makeGood(
   context: Context,
   target: string,
   off: readonly FenceDevice[],
-  { id: fenceId, state }: FenceRecord,
-): Promise<void> {
+  { record: { id: fenceId, state }, version }: { readonly record: FenceRecord; readonly version: number },
+): Promise<boolean> {
   const { env, history, self } = context;
   const late = `${target} reads off although its fence is over: an order of ${self.name} was under way when it lost the fence, and may have struck late`;
   const pause = await pauseOf(context, target);
   if (pause === null && state === 'finished') {
+    const stands = await env.store.commit([{ kind: 'check', path: tree.fence(target), version }]);
+    if (!stands.ok) return false;
     history.happened('power-on', `${late}; it is powered on again`, { node: target, fenceId });
     await Promise.all(off.map((device) => env.power.order(device, 'on', device.commandTimeoutMs)));
-    return;
+    return true;
   }
   const left = pause ?? (await whyNotCondemned(context, target));
-  if (left === null) return;
+  if (left === null) return true;
   const because = `${late}; ${left}, so it is not powered on: power it on if nobody switched it off on purpose`;
   history.happened('never-came-up', because, { node: target, fenceId });
+  return true;
 }
 
 /** The maintenance in which nothing is powered on; null: there is none. */

@@ -54,6 +54,7 @@ export function systemdSupervisor(): SystemdSupervisor {
       }
     });
   };
+  // What is said again is said as it was: at the most it asks for as much too long as the program needed.
   const askForTime = ({ status, endMs }: Stop, tries: number, ...words: readonly string[]) => {
     const leftMs = endMs - performance.now();
     if (leftMs <= 0) return;

@@ -9,10 +9,10 @@ import { at } from './checker.ts';
 /** So long after a restore, in ms. */
 const restlessMs = 10_000;
 
-/** Begins to watch; call the answer for what was found so far. */
 /** What takes back something that was written. */
 const takesBack = /^(store (restore|wiped)|zookeeper \S+ (forgets|alone|stale)|vandalise|remove) ?/;
 
+/** Begins to watch; call the answer for what was found so far. */
 export function checkContradictedWithCause(world: World): () => string[] {
   const found: string[] = [];
   let wasTakenBack = false;

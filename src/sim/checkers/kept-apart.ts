@@ -1,4 +1,4 @@
-/** R29 as code: VMs of one anti-affinity group never run on one machine. Looks at the machines. */
+/** VMs of one anti-affinity group never run on one machine. Looks at the machines. */
 import { parseRecord } from '../../records/record.ts';
 import { tree } from '../../records/tree.ts';
 import { VmRecord } from '../../records/vm.ts';

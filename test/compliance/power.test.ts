@@ -133,6 +133,20 @@ describe('on a BMC simulator, by ipmitool', () => {
     });
   });
 
+  it('a BMC that is late with power is waited for from its second answer on, though it says at once whose it is', async () => {
+    const slow = bmc.reference('operator', { cipherSuites: [3], commandTimeoutMs: 3000 });
+    const power = new Ipmitool();
+    bmc.setSlow(1400);
+    await power.read(slow, 3000);
+    for (const round of [1, 2, 3]) {
+      const { fault } = await power.identify(slow, 3000);
+      const reading = await power.read(slow, 3000);
+      expect({ round, fault, power: reading.power }).toEqual({ round, fault: null, power: 'on' });
+    }
+    expect(await power.order(slow, 'off', 3000)).toMatchObject({ accepted: true });
+    bmc.setSlow(0);
+  }, 30_000);
+
   it('POWER6: a probe that is called off sends no further command', async () => {
     const said = join(dir, 'said');
     const counting = tool('counting', `echo "$*" >> ${said}; echo "Chassis Power is on"`);

@@ -54,6 +54,11 @@ export class IpmiSim {
     writeFileSync(join(this.dir, 'power'), on ? '1' : '0');
   }
 
+  /** How long it takes with each reading and each order of power; what it says of itself is quick all the same. */
+  setSlow(ms: number): void {
+    writeFileSync(join(this.dir, 'slow'), String(ms / 1000));
+  }
+
   /** What was ordered so far, e.g. "power 0". */
   orders(): string[] {
     return readFileSync(join(this.dir, 'orders'), 'utf8')
@@ -71,9 +76,10 @@ export class IpmiSim {
     mkdirSync(join(this.dir, 'state'));
     file('orders', '');
     this.setPower(true);
+    this.setSlow(0);
     file(
       'chassis',
-      `#!/bin/sh\ncd ${this.dir}\ncase $1 in get) echo power:$(cat power) ;; set) shift; echo "$@" >> orders; [ "$1" = power ] && printf %s "$2" > power ;; esac\nexit 0\n`,
+      `#!/bin/sh\ncd ${this.dir}\nsleep $(cat slow)\ncase $1 in get) echo power:$(cat power) ;; set) shift; echo "$@" >> orders; [ "$1" = power ] && printf %s "$2" > power ;; esac\nexit 0\n`,
     );
     chmodSync(join(this.dir, 'chassis'), 0o755);
     const user = (id: number, name: string, level: string) =>

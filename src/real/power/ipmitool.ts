@@ -26,6 +26,9 @@ type Said =
 /** The LAN channel we came in on, in IPMI's numbering. */
 const presentChannel = '14';
 
+/** Asked before and after every order, and by every verification. */
+const powerStatus = ['chassis', 'power', 'status'];
+
 /** More BMCs than a cluster has. */
 const bmcsMax = 2000;
 
@@ -33,15 +36,15 @@ export class Ipmitool {
   private readonly program: string;
   /** Suite that worked last, per BMC. */
   private readonly suites = new Map<string, number>();
-  /** BMCs that answer later than ipmitool's own retries wait: those are asked once, for as long as there is time. */
-  private readonly slow = new Set<string>();
+  /** Commands that a BMC answered later than ipmitool's own retries wait: those are sent once, and waited for as long as there is time. */
+  private readonly late = new Set<string>();
 
   constructor(program = 'ipmitool') {
     this.program = program;
   }
 
   async read(bmc: IpmiDevice, deadlineMs: number): Promise<PowerReading> {
-    const said = await this.say(bmc, ['chassis', 'power', 'status'], deadlineMs);
+    const said = await this.say(bmc, powerStatus, deadlineMs);
     if (!said.ok) return { power: 'unknown', fault: said.fault, because: sentence(said), tookMs: said.tookMs };
     const power = powerOf(said.stdout);
     if (power !== 'unknown')
@@ -85,7 +88,7 @@ export class Ipmitool {
       ...rest,
       tookMs: performance.now() - startMs,
     });
-    const status = await this.say(bmc, ['chassis', 'power', 'status'], leftMs());
+    const status = await this.say(bmc, powerStatus, leftMs());
     if (!status.ok) return told(provedBefore(status.fault), { fault: status.fault, detail: status.detail });
     const power = powerOf(status.stdout);
     const login = { address: 'proved', cipher: 'proved', password: 'proved' } as const;
@@ -137,8 +140,8 @@ export class Ipmitool {
       });
       last = understand(result, suite, bmc.password);
       if (last.ok) this.suites.set(key(bmc), suite);
-      else if (last.fault === 'timeout') this.slow.add(key(bmc));
-      if (last.ok && last.tookMs < patienceMs) this.slow.delete(key(bmc));
+      else if (last.fault === 'timeout') this.late.add(lateKey(bmc, command));
+      if (last.ok && last.tookMs < patienceMs) this.late.delete(lateKey(bmc, command));
       if (last.ok || last.fault !== 'cipher-refused') return last;
       this.suites.delete(key(bmc));
     }
@@ -147,14 +150,16 @@ export class Ipmitool {
 
   /** BMCs that have other addresses by now. What is forgotten is found out again. */
   private forgetOldest(): void {
-    for (const known of [this.suites, this.slow]) {
+    for (const known of [this.suites, this.late]) {
       const [oldest] = known.keys();
       if (known.size > bmcsMax && oldest !== undefined) known.delete(oldest);
     }
   }
 
   private args(bmc: IpmiDevice, suite: number, deadlineMs: number, command: readonly string[]): string[] {
-    const { seconds, retries } = this.slow.has(key(bmc))
+    // Chassis commands share their way into the machine; what the BMC says of itself (its GUID) may be quick beside them.
+    const isPatient = this.late.has(lateKey(bmc, command)) || this.late.has(lateKey(bmc, powerStatus));
+    const { seconds, retries } = isPatient
       ? { seconds: onceFor(deadlineMs), retries: 1 }
       : ownRetries(deadlineMs);
     return [
@@ -180,7 +185,7 @@ function onceFor(deadlineMs: number): number {
   return Math.max(1, Math.ceil(deadlineMs / 1000));
 }
 
-/** A BMC that answers within this is not slow (any more). */
+/** A command that is answered within this is not late (any more). */
 const patienceMs = 800;
 
 function understand(result: RunResult, suite: number, password: string): Said {
@@ -208,6 +213,10 @@ function sentence(said: Extract<Said, { ok: false }>): string {
 
 function key(bmc: IpmiDevice): string {
   return `${bmc.address}:${bmc.port}`;
+}
+
+function lateKey(bmc: IpmiDevice, command: readonly string[]): string {
+  return `${key(bmc)} ${command.join(' ')}`;
 }
 
 function allUnknown(): Record<ProbeCheck, ProbeOutcome> {

@@ -23,6 +23,7 @@ import { claimName, closeOwnFence, makeTree, mayRejoin, mayUseTree, register } f
 import { PrimaryLoop } from './primary/primary.ts';
 import { answerer } from './primary/answers.ts';
 import { readLeft } from './left.ts';
+import { watchMaintenances } from './maintenance.ts';
 import { SelfFence } from './self-fence.ts';
 import { ServerRestarter } from './server-restart.ts';
 import { refusedInWords, storeGate } from './store-gate.ts';
@@ -148,10 +149,10 @@ export class Agent {
       );
       const verifier = new Verifier(context, peers);
       const vms = env.hypervisor === null ? null : new VmDuties(context, env.hypervisor, peers);
-      const restarter = context.self.role === 'coordinator' ? new ServerRestarter(context, peers) : null;
-      Object.assign(this.loops, { watch, keepalive, verifier, vms, restarter });
+      Object.assign(this.loops, { watch, keepalive, verifier, vms });
       this.poke = () => keepalive.poke();
       restore.forgetting.push(
+        () => peers.readAgain(),
         () => watch.beginAgain(),
         () => keepalive.forgetStore(),
         () => primary?.forgetStore(),
@@ -164,8 +165,7 @@ export class Agent {
       const rejoined = this.takeUpDuties().finally(() => primary?.wake());
       const verifying = rejoined.then((taken) => (taken ? verifier.run() : undefined));
       const watching = this.holdName();
-      // A restart that is under way when duties end goes on until the keepalive does; nobody waits for it.
-      void rejoined.then((taken) => (taken ? restarter?.run() : undefined));
+      Object.assign(this.loops, { restarter: this.beside(rejoined) });
       const keeping = rejoined.then((taken) => (taken ? vms?.run() : undefined));
       await this.stopped();
       await this.shutDown({
@@ -189,6 +189,15 @@ export class Agent {
     stopContradictions();
     await env.store.close(board.daemonState === 'stop' ? 2000 : 500);
     return ending;
+  }
+
+  /** Of a coordinator. A restart that is under way when duties end goes on until the keepalive does; nobody waits for it. */
+  private beside(rejoined: Promise<boolean>): ServerRestarter | null {
+    const { context, peers } = this;
+    if (context.self.role !== 'coordinator') return null;
+    const restarter = new ServerRestarter(context, peers);
+    void rejoined.then((taken) => (taken ? Promise.all([restarter.run(), watchMaintenances(context)]) : null));
+    return restarter;
   }
 
   private serve(primary: PrimaryLoop | null, quorum: QuorumLoop): void {

@@ -39,12 +39,11 @@ export interface Beat {
   readonly generation: number;
 }
 
-/** A node's newest keepalive, when (own monotonic clock) it was first seen, and how many of its life this one has seen. */
+/** A node's newest keepalive, and when (own monotonic clock) it was first seen. */
 export interface LastSeen {
   readonly incarnation: string;
   readonly sequence: number;
   readonly atMs: number;
-  readonly beats: number;
   /** It says `stop`. */
   readonly isStopped: boolean;
 }
@@ -75,6 +74,10 @@ export interface Board {
   lastSeen: Map<string, LastSeen>; // monitor
   /** The last life of nodes that were removed from the cluster: a restored store may list them again. */
   readonly removed: Map<string, LastSeen>; // monitor
+  /** The other coordinators that are registered. */
+  otherCoordinators: readonly string[]; // monitor
+  /** All that the last acknowledged keepalive, and those sent since, name as asked before this node goes on without the store. */
+  saidToAsk: ReadonlySet<string>; // keepalive
   /** When (monotonic) this coordinator last agreed that a primary goes on without the store. */
   agreedAtMs: number; // answers
   /** The life of each node whose devices read on when they were last probed: a reading of off is a change since then. */
@@ -130,6 +133,8 @@ export interface Board {
   roleHeardOfMs: number | null; // epoch-memory
   /** Of which restore (setBackAtMs) every node has said which guests it runs; null: of none. */
   vmsHeardOfMs: number | null; // vms/restored
+  /** When (monotonic) each maintenance that was declared for some time ends, by path; `mark`: which declaration it is. */
+  readonly maintenanceEnds: Map<string, { readonly mark: string; readonly atMs: number }>; // maintenance
   /** This node's row of the verifier's matrix. */
   proofs: ReadonlyMap<string, { readonly canFence: boolean; readonly wallMs: number }>; // verifier
   /** How many VMs whose node this is are in which state. */
@@ -165,6 +170,8 @@ export function newBoard(role: NodeRole): Board {
     removed: new Map(),
     heldBack: new Map(),
     underFence: new Set(),
+    otherCoordinators: [],
+    saidToAsk: new Set(),
     agreedAtMs: -Infinity,
     provedOn: new Map(),
     keepaliveTurnMs: 0,
@@ -201,6 +208,7 @@ export function newBoard(role: NodeRole): Board {
     fencesSeen: new Map(),
     roleHeardOfMs: null,
     vmsHeardOfMs: null,
+    maintenanceEnds: new Map(),
     proofs: new Map(),
     vmStates: new Map(),
     guestList: null,

@@ -93,8 +93,12 @@ export class KeepaliveLoop {
     const sentMs = env.clock.monotonicMs();
     const suspendedMs = env.clock.suspendedMs();
     const { generation } = env.store.session();
-    const written = await env.store.write(path, printRecord(this.record()), this.version ?? 0);
+    const record = this.record();
+    const asked = record.failsafeAsks ?? [];
+    board.saidToAsk = new Set([...board.saidToAsk, ...asked]); // it may be written though nobody answers
+    const written = await env.store.write(path, printRecord(record), this.version ?? 0);
     if (written.ok) {
+      board.saidToAsk = new Set(asked);
       this.version = written.version;
       this.newest = written.version;
       const beat = { sequence: this.sequence, sentMs, ackedMs: env.clock.monotonicMs(), generation };
@@ -181,6 +185,7 @@ export class KeepaliveLoop {
       subsystems: this.subsystems(),
       peers: Object.fromEntries([...board.peers].filter(([, view]) => view.verdict !== 'alive').slice(0, peersMax)),
       keys: [...env.secrets.keyNames()],
+      failsafeAsks: self.role === 'coordinator' && config.primary.failsafe ? [...board.otherCoordinators] : null,
       guestList: board.guestList,
       steppedDown: board.steppedDown,
     };

@@ -1,5 +1,5 @@
 /** Declared pauses as this node reads them, with their own end (core/maintenance.ts). */
-import { standingMaintenance } from '../core/maintenance.ts';
+import { endsAtMs, standingMaintenance } from '../core/maintenance.ts';
 import { Maintenance } from '../records/maintenance.ts';
 import { parseRecord, printRecord } from '../records/record.ts';
 import { tree } from '../records/tree.ts';
@@ -15,10 +15,24 @@ export interface ReadMaintenance {
 
 const none: ReadMaintenance = { reason: null, keepsRole: false, isDeclared: false };
 
-/** The store's own time, as the last keepalive of this node bears it; null: not known. */
-async function storeNowMs(context: Context): Promise<number | null> {
-  const read = await context.env.store.read(tree.keepalive(context.self.name));
-  return read.ok ? read.modifiedWallMs : null;
+async function leftOf(
+  { env, self, board }: Context,
+  path: string,
+  {
+    version,
+    modifiedWallMs,
+    forMs,
+  }: { readonly version: number; readonly modifiedWallMs: number; readonly forMs: number },
+): Promise<number> {
+  const mark = `${version} ${modifiedWallMs}`;
+  let seen = board.maintenanceEnds.get(path);
+  if (seen?.mark !== mark) {
+    const own = await env.store.read(tree.keepalive(self.name));
+    if (!own.ok) return forMs; // how old it is cannot be said yet
+    seen = { mark, atMs: endsAtMs(env.clock.monotonicMs(), forMs, own.modifiedWallMs - modifiedWallMs) };
+    board.maintenanceEnds.set(path, seen);
+  }
+  return seen.atMs - env.clock.monotonicMs();
 }
 
 /** Null: the store did not answer. `onChange` hears of the next change, if the record exists. */
@@ -28,8 +42,10 @@ export async function readMaintenance(
   onChange?: () => void,
 ): Promise<ReadMaintenance | null> {
   const read = await context.env.store.read(path, onChange);
+  if (!read.ok && read.code === 'no-node') context.board.maintenanceEnds.delete(path);
   if (!read.ok) return read.code === 'no-node' ? none : null;
   if (read.text === '') return none;
+  const { version, modifiedWallMs } = read;
   const parsed = parseRecord(Maintenance, read.text);
   if (!parsed.ok)
     context.history.happened(
@@ -39,8 +55,8 @@ export async function readMaintenance(
   if (!parsed.ok) return { reason: `its record cannot be read: ${parsed.because}`, keepsRole: true, isDeclared: false };
   const { on, reason, forMs, keepsRole, by } = parsed.record;
   if (!on) return none;
-  const nowStoreMs = forMs === null ? null : await storeNowMs(context);
-  const standing = standingMaintenance({ on, reason, forMs, declaredStoreMs: read.modifiedWallMs, nowStoreMs });
+  const leftMs = forMs === null ? null : await leftOf(context, path, { version, modifiedWallMs, forMs });
+  const standing = standingMaintenance({ on, reason, leftMs });
   if (standing === null) {
     // Over: whoever notices first takes it away, so that every status says so.
     const off = printRecord({ ...parsed.record, on: false });
@@ -55,6 +71,42 @@ export async function readMaintenance(
     }
   }
   return { reason: standing === null ? null : `${standing} (by ${by})`, keepsRole, isDeclared: standing !== null };
+}
+
+/** Between two looks, and how many declarations are read in each: hundreds may have been left by maintenances that are over. */
+const lookMs = 5000;
+const readsPerLook = 5;
+
+/**
+ * Reads each declaration soon after it was made, so that its end is counted by this node's own clock from its beginning, and ends what is
+ * over. Runs until the duties end.
+ */
+export async function watchMaintenances(context: Context): Promise<void> {
+  const { env, board, duties } = context;
+  let names: string[] = [];
+  while (!duties.aborted) {
+    if (names.length === 0) {
+      const listed = await env.store.list(tree.maintenance);
+      names = listed.ok ? [...listed.names] : [];
+      const paths = new Set([tree.maintenance, ...names.map((name) => tree.nodeMaintenance(name))]);
+      if (listed.ok)
+        for (const path of board.maintenanceEnds.keys()) if (!paths.has(path)) board.maintenanceEnds.delete(path);
+    }
+    await readMaintenance(context, tree.maintenance);
+    for (const name of names.splice(0, readsPerLook)) await readMaintenance(context, tree.nodeMaintenance(name));
+    await env.clock.sleep(lookMs, duties);
+  }
+}
+
+/** The maintenance in which a node is not powered on, for hands may be inside the machine: its own or the cluster's; null: there is none. */
+export async function whyPaused(context: Context, node: string): Promise<string | null> {
+  const [cluster, own] = await Promise.all([
+    readMaintenance(context, tree.maintenance),
+    readMaintenance(context, tree.nodeMaintenance(node)),
+  ]);
+  if (cluster === null || own === null) return 'whether the node is in maintenance cannot be read';
+  if (own.reason !== null) return `the node is in maintenance (${own.reason})`;
+  return cluster.reason === null ? null : `the cluster is in maintenance (${cluster.reason})`;
 }
 
 /** Which of `names` are in a maintenance that somebody declared. One that cannot be read is not among them. */

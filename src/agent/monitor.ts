@@ -16,6 +16,8 @@ import { tree } from '../records/tree.ts';
 import type { Beat, Context } from './context.ts';
 import { EarlyEvidence } from './early-evidence.ts';
 import type { FencingLoop } from './fencing/fencing.ts';
+import { MonitorsHeard } from './monitors-heard.ts';
+import type { HearKeepalive } from './monitors-heard.ts';
 import type { Peers } from './peers.ts';
 import { rankedNodes } from './ranked-nodes.ts';
 import { tellsOfRestore } from './recent-restore.ts';
@@ -25,9 +27,6 @@ import { SeenEpochs } from './seen-epochs.ts';
 const removedMax = 200;
 /** In so many looks the power of a node is read once for as long as its silence ends nothing. */
 const heldReadsEach = 30;
-
-/** Told of each new keepalive of a node that is observed. */
-export type HearKeepalive = (name: string, keepalive: Keepalive) => void;
 
 export class Monitor {
   private readonly context: Context;
@@ -44,8 +43,7 @@ export class Monitor {
   private readonly early: EarlyEvidence;
   private readonly seenEpochs: SeenEpochs;
   private readonly onKeepalive: HearKeepalive;
-  /** Of a worker: the sequence of each monitor's last keepalive. */
-  private readonly heardSequences = new Map<string, number>();
+  private readonly heard: MonitorsHeard;
 
   constructor(context: Context, peers: Peers, fencing: FencingLoop, onKeepalive: HearKeepalive) {
     this.onKeepalive = onKeepalive;
@@ -53,6 +51,7 @@ export class Monitor {
     this.peers = peers;
     this.fencing = fencing;
     this.seenEpochs = new SeenEpochs(context);
+    this.heard = new MonitorsHeard(context, peers, onKeepalive);
     this.early = new EarlyEvidence(context, peers, (name, memory, because) => this.foundOff(name, memory, because));
   }
 
@@ -77,10 +76,12 @@ export class Monitor {
     const startedMs = env.clock.monotonicMs();
     const names = await this.peers.refresh();
     if (this.context.self.role !== 'coordinator') {
-      await this.hearMonitors();
+      await this.heard.look();
       return this.seenEpochs.look(); // workers observe nobody
     }
     if (names === null) return;
+    const others = this.peers.others(this.context.self.name).filter(({ role }) => role === 'coordinator');
+    board.otherCoordinators = others.map(({ name }) => name);
     this.forgetRemoved();
     const watched = observedBy(this.context.self.name, rankedNodes(this.context, this.peers));
     this.allSinceMs = watched.length < names.length - 1 ? null : (this.allSinceMs ?? startedMs);
@@ -97,23 +98,7 @@ export class Monitor {
       intervalMs,
     };
     this.decideAll(watched, sightings, health, nowMs);
-    await this.fencing.tick();
-  }
-
-  /** A worker with VMs must hear of a restore, too, also where no API answers: the monitors know of it within a beat. */
-  private async hearMonitors(): Promise<void> {
-    const { env } = this.context;
-    if (env.hypervisor === null) return;
-    const names = monitors(rankedNodes(this.context, this.peers));
-    for (const name of this.heardSequences.keys()) if (!names.includes(name)) this.heardSequences.delete(name);
-    for (const name of names) {
-      const read = await env.store.read(tree.keepalive(name));
-      const parsed = read.ok ? parseRecord(Keepalive, read.text) : null;
-      if (parsed?.ok !== true) continue;
-      const before = this.heardSequences.get(name);
-      this.heardSequences.set(name, parsed.record.sequence);
-      if (before !== undefined && before !== parsed.record.sequence) this.onKeepalive(name, parsed.record);
-    }
+    void this.fencing.tick(); // with many open fences it takes longer than a beat, and counting must not wait for it
   }
 
   private decideAll(
@@ -204,10 +189,9 @@ export class Monitor {
     const { lastSeen, livesBefore, removed } = this.context.board;
     const before = lastSeen.get(name);
     const isNew = before?.incarnation !== incarnation || before.sequence !== sequence;
-    const beats = before?.incarnation === incarnation ? before.beats + (isNew ? 1 : 0) : 1;
     // One that cannot be read takes nothing back.
     const hasStopped = isNew ? isStopped : before.isStopped;
-    lastSeen.set(name, { incarnation, sequence, atMs: lastNewAtMs, beats, isStopped: hasStopped });
+    lastSeen.set(name, { incarnation, sequence, atMs: lastNewAtMs, isStopped: hasStopped });
     livesBefore.see({ name, incarnation }, sequence);
     if (incarnation !== removed.get(name)?.incarnation) removed.delete(name);
   }

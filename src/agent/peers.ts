@@ -1,6 +1,7 @@
 /**
- * The registrations of all nodes, always at hand: read again when a node's incarnation has changed, and while the seal on its
- * devices cannot be opened, since a change of the cluster key seals them anew without a new life of the node.
+ * The registrations of all nodes, always at hand, this node's own among them: read again when the store says that one has changed, when a
+ * node's incarnation has, in a new session, and while the seal on its devices cannot be opened, since a change of the cluster key seals
+ * them anew without a new life of the node. Before a node is fenced by them they are compared with its last keepalive (`asOf`).
  */
 import type { Environment } from '../environment/environment.ts';
 import { sealContext } from '../records/device.ts';
@@ -23,6 +24,10 @@ export class Peers {
   /** With which keys the seal of each registration was opened last. */
   private readonly openedWith = new WeakMap<Registration, string>();
   /** Nothing was left to read the last time: of which names, with which keys, and who of them is known. */
+  /** The session in which the store was asked to say what changes (SessionView.generation). */
+  private generation = -1;
+  /** One function for each node: the store's client would hold a new one each time. */
+  private readonly onChange = new Map<string, () => void>();
   private settled: { readonly listed: readonly string[]; readonly keys: string; readonly names: string[] } | null =
     null;
 
@@ -64,19 +69,37 @@ export class Peers {
     if (this.known.get(name)?.incarnation !== incarnation) this.stale.add(name);
   }
 
+  /**
+   * Makes sure that what is known of a node is no older than this life of it: a fence by the devices of an older one would switch whatever
+   * they feed by now. False: the store did not answer.
+   */
+  async asOf(name: string, incarnation: string | null): Promise<boolean> {
+    if (this.known.get(name)?.incarnation === incarnation || incarnation === null) return true;
+    return this.readOne(name);
+  }
+
+  /** What is known may be of another time: a session has ended, or the store was restored. */
+  readAgain(): void {
+    for (const name of this.known.keys()) this.stale.add(name);
+  }
+
   /** Lists the nodes and reads what is new. Null: the store did not answer. */
   async refresh(): Promise<string[] | null> {
     const listed = await this.env.store.list(tree.nodes);
     if (!listed.ok) return null;
     const names = listed.names;
     this.listed = names;
+    const { generation } = this.env.store.session();
+    if (generation !== this.generation) this.readAgain();
+    this.generation = generation;
     const keys = this.env.secrets.keyNames().join();
     if (this.stale.size === 0 && this.settled?.keys === keys && isSameList(this.settled.listed, names))
       return this.settled.names;
     const there = new Set(names);
     for (const name of [...this.known.keys()]) if (!there.has(name)) this.known.delete(name);
     for (const set of [this.stale, this.unregistered]) for (const name of set) if (!there.has(name)) set.delete(name);
-    for (const name of this.unreadable.keys()) if (!there.has(name)) this.unreadable.delete(name);
+    for (const map of [this.unreadable, this.onChange])
+      for (const name of map.keys()) if (!there.has(name)) map.delete(name);
     const wanted = names.filter((name) => this.stale.has(name) || !this.isUsable(name, keys));
     await Promise.all(wanted.map((name) => this.readOne(name)));
     const found = names.filter((name) => this.known.has(name));
@@ -93,23 +116,27 @@ export class Peers {
     return opens;
   }
 
-  private async readOne(name: string): Promise<void> {
-    const read = await this.env.store.read(tree.node(name));
-    if (!read.ok) return;
+  /** False: the store did not answer. */
+  private async readOne(name: string): Promise<boolean> {
+    const onChange = this.onChange.get(name) ?? (() => void this.stale.add(name));
+    this.onChange.set(name, onChange);
+    const read = await this.env.store.read(tree.node(name), onChange);
+    if (!read.ok) return read.code === 'no-node';
     if (read.text === '') this.unregistered.add(name);
     else this.unregistered.delete(name);
-    if (read.text === '') return; // that node has made its place and not registered yet
+    if (read.text === '') return true; // that node has made its place and not registered yet
     const parsed = parseRecord(Registration, read.text);
     if (parsed.ok && parsed.record.name === name) {
       this.known.set(name, parsed.record);
       this.stale.delete(name);
       this.unreadable.delete(name);
-      return;
+      return true;
     }
     const because = parsed.ok ? `it says that its name is "${parsed.record.name}"` : parsed.because;
-    if (this.unreadable.get(name) === because) return;
+    if (this.unreadable.get(name) === because) return true;
     this.unreadable.set(name, because);
     this.history.happened('record-unreadable', `${tree.node(name)} cannot be read: ${because}`, { node: name });
+    return true;
   }
 }
 

@@ -2,7 +2,9 @@
  * How a noded takes its place: the name (an ephemeral that only one life can hold), the own fence record (a condemned
  * life may not come back before its fence is finished), the registration.
  */
-import { forbidsRejoin } from '../core/fencing.ts';
+import { forbidsRejoin, isConfirmedOff } from '../core/fencing.ts';
+import { isSameMachine } from '../core/same-machine.ts';
+import type { FenceRecord } from '../records/fence.ts';
 import { Keepalive } from '../records/keepalive.ts';
 import { Registration, SessionHolder } from '../records/registration.ts';
 import type { StoreResult } from '../environment/store.ts';
@@ -13,6 +15,8 @@ import { fenceLevels } from '../config/fence-levels.ts';
 import { sealContext, whereIs } from '../records/device.ts';
 import type { Context } from './context.ts';
 import { moveOwnFence, readFence } from './fencing/fence-file.ts';
+import { beatsWatched } from './fencing/life-sign.ts';
+import { readAllVms } from './vms/desk.ts';
 
 export type Claimed =
   | { readonly kind: 'claimed' }
@@ -49,8 +53,7 @@ export async function mayUseTree(context: Context): Promise<string | null> {
 export async function claimName(context: Context): Promise<Claimed> {
   const { env, self } = context;
   const path = tree.session(self.name);
-  const { bootId, machineId, hostname, pid } = env.machine;
-  const holder: SessionHolder = { schema: 1, incarnation: self.incarnation, bootId, machineId, hostname, pid };
+  const holder: SessionHolder = { schema: 1, incarnation: self.incarnation, ...env.machine };
   const take = () => env.store.create(path, printRecord(holder), 'ephemeral');
   let made = await take();
   if (!made.ok && made.code === 'node-exists') {
@@ -62,8 +65,9 @@ export async function claimName(context: Context): Promise<Claimed> {
 }
 
 /** Null: the name is free now. */
-async function clearFormerLife({ env, self, history }: Context, path: string): Promise<Claimed | null> {
-  const { bootId, machineId } = env.machine;
+async function clearFormerLife(context: Context, path: string): Promise<Claimed | null> {
+  const { env, self, history } = context;
+  const { bootId } = env.machine;
   const read = await env.store.read(path);
   if (!read.ok) return read.code === 'no-node' ? null : { kind: 'wait', because: read.because };
   if (read.owner === null) {
@@ -79,7 +83,7 @@ async function clearFormerLife({ env, self, history }: Context, path: string): P
     if (read.owner === env.store.session().id) return { kind: 'claimed' };
     return freed(await env.store.remove(path, read.version), 'the name was held by an older session of this life');
   }
-  if (other.machineId !== machineId) {
+  if (!isSameMachine(other, env.machine)) {
     return {
       kind: 'taken',
       because: `the name "${self.name}" is held by another machine: ${other.hostname} (machine id ${other.machineId}, pid ${other.pid})`,
@@ -88,7 +92,29 @@ async function clearFormerLife({ env, self, history }: Context, path: string): P
   if (other.bootId === bootId && env.processLives(other.pid)) {
     return { kind: 'taken', because: `a noded for "${self.name}" already runs on this machine (pid ${other.pid})` };
   }
+  const goesOn = other.bootId === bootId ? false : await publishes(context, other.incarnation);
+  if (goesOn === null) return { kind: 'wait', because: 'whether the former life goes on could not be read' };
+  if (goesOn)
+    return {
+      kind: 'taken',
+      because: `the name "${self.name}" is held by a machine that lives and has the machine id of this one (${other.hostname}, ${other.machineId}): is one a copy of the other's disk?`,
+    };
   return freed(await env.store.remove(path, read.version), 'a former life of this machine held the name');
+}
+
+/** Whether that life goes on: one from before the last boot of this machine does not. Null: not known. */
+async function publishes({ env, self }: Context, incarnation: string): Promise<boolean | null> {
+  const last = async () => {
+    const read = await env.store.read(tree.keepalive(self.name));
+    if (!read.ok) return read.code === 'no-node' ? 'nothing' : null;
+    const parsed = parseRecord(Keepalive, read.text);
+    return parsed.ok && parsed.record.incarnation === incarnation ? parsed.record : 'nothing';
+  };
+  const before = await last();
+  if (before === null || before === 'nothing') return before === null ? null : false;
+  await env.clock.sleep(Math.round(before.intervalMs * beatsWatched));
+  const now = await last();
+  return now === null ? null : now !== 'nothing' && now.sequence !== before.sequence;
 }
 
 /** A restart is a race against the saving throws: what is free is taken at once, not with the next try. */
@@ -100,8 +126,39 @@ function freed(removed: StoreResult<object>, because: string): Claimed | null {
 export async function mayRejoin(context: Context): Promise<string | null> {
   const own = await readFence(context, context.self.name);
   if (own === null) return 'the own fence record could not be read';
-  if (!forbidsRejoin(own.record.state)) return null;
-  return `${own.record.fencer} is fencing this node (${own.record.reason}); it joins when that is finished`;
+  if (forbidsRejoin(own.record.state))
+    return `${own.record.fencer} is fencing this node (${own.record.reason}); it joins when that is finished`;
+  return whyOtherMachineCounts(context, own.record);
+}
+
+/**
+ * Another machine had this name before, and nothing shows that what it ran is over: its session ended, but it may only hang (S1, S2). Null:
+ * it was this machine, or that one stopped in good order, is confirmed off, or was removed. A watchdog's bound says nothing of guests.
+ */
+async function whyOtherMachineCounts(context: Context, own: FenceRecord): Promise<string | null> {
+  const { env, self } = context;
+  const [node, keepalive] = await Promise.all([
+    env.store.read(tree.node(self.name)),
+    env.store.read(tree.keepalive(self.name)),
+  ]);
+  if (!node.ok) return node.because;
+  if (!keepalive.ok && keepalive.code !== 'no-node') return keepalive.because;
+  const registered = parseRecord(Registration, node.text);
+  if (!registered.ok || isSameMachine(registered.record, env.machine)) return null;
+  const { incarnation, hostname, machineId } = registered.record;
+  const last = keepalive.ok ? parseRecord(Keepalive, keepalive.text) : null;
+  if (isConfirmedOff(own.state) && own.level !== 'watchdog' && own.incarnation === incarnation) return null;
+  const hasStopped = last?.ok === true && last.record.incarnation === incarnation && last.record.state === 'stop';
+  const vms = hasStopped ? await readAllVms(context) : [];
+  if (vms === null) return 'which VMs are recorded here could not be read';
+  const guests = vms
+    .filter(({ record }) => record.node === self.name && record.active)
+    .map(({ record }) => record.name);
+  if (hasStopped && guests.length === 0) return null;
+  const what = hasStopped
+    ? `its noded has stopped, and ${guests.join(', ')} may still run there`
+    : 'it has neither stopped in good order nor been fenced: what it ran may still run';
+  return `another machine had the name ${self.name} before (${hostname}, machine id ${machineId}); ${what}; when it is surely off: nodectl fence confirm ${self.name}`;
 }
 
 /** Closes the record of the former life's fence: this incarnation is the proof that it is over. */

@@ -5,8 +5,8 @@
  */
 import type { Beat, Context } from './context.ts';
 import { FencingLoop } from './fencing/fencing.ts';
-import type { HearKeepalive } from './monitor.ts';
 import { Monitor } from './monitor.ts';
+import type { HearKeepalive } from './monitors-heard.ts';
 import type { Peers } from './peers.ts';
 
 interface Watching {

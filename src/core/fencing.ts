@@ -270,15 +270,20 @@ export interface RestoreFacts {
   /** How often the node was fenced within the last hour, this fence included. */
   readonly fencesInLastHour: number;
   readonly maxFencesPerHour: number;
-  /** Why the node is in maintenance; null: it is not, or an operator asked for this very fence. */
-  readonly maintenance: string | null;
+  /** Why it is to be off just now (a maintenance, a clean stop), as a clause; null: no reason, or an operator asked for this very fence. */
+  readonly keptOff: string | null;
 }
 
 /** After `fenced`: whether power is ordered on again, and why (loop guard: too many fences, it stays off). */
 export function afterFenced(facts: RestoreFacts): { event: 'orderPowerOn' | 'leaveOff'; because: string } {
+  if (facts.action === 'off' && facts.level === 'watchdog')
+    return {
+      event: 'leaveOff',
+      because:
+        'the action asked for is off, and only its own watchdog has ended what it held: whether its power is off is not known, and it may come back by itself',
+    };
   if (facts.action === 'off') return { event: 'leaveOff', because: 'the action asked for is off: the node stays off' };
-  if (facts.maintenance !== null)
-    return { event: 'leaveOff', because: `the node is in maintenance (${facts.maintenance}): it stays off` };
+  if (facts.keptOff !== null) return { event: 'leaveOff', because: `${facts.keptOff}: it stays off` };
   if (facts.level === 'watchdog')
     return {
       event: 'leaveOff',

@@ -19,6 +19,13 @@ export function triableLevels(levels: readonly (readonly string[])[]): string[] 
   return levels.map(levelName).filter((name) => name !== 'manual');
 }
 
+/** A node that shall be off is not switched off by its own watchdog: whatever reads power comes first then. */
+export function levelsFor(action: 'off' | 'reboot', levels: readonly (readonly string[])[]): string[] {
+  const triable = triableLevels(levels);
+  if (action === 'reboot') return triable;
+  return [...triable.filter((name) => name !== 'watchdog'), ...triable.filter((name) => name === 'watchdog')];
+}
+
 /** "level ipmi by node1". */
 export function attemptInWords({ level, by }: Attempt): string {
   return `level ${level} by ${by}`;

@@ -1,22 +1,22 @@
 /**
- * When a declared pause is over. Its age is counted by the store's own clock on both sides (the time of the record's last
- * change against that of a keepalive just written), never by two machines' clocks (S5).
+ * When a declared pause is over. Who sees its record for the first time reads its age from the store (the time of the record's last change
+ * against that of a keepalive just written), never from two machines' clocks; from then on its own monotonic clock counts (S5): the
+ * store's time is that of whichever server leads, and an election may change it by hours.
  */
 export interface MaintenanceFacts {
   readonly on: boolean;
   readonly reason: string;
-  /** How long it was declared for; null: until it is switched off. */
-  readonly forMs: number | null;
-  /** Store time of the declaration. */
-  readonly declaredStoreMs: number;
-  /** Store time now; null: not known, so that nothing ends. */
-  readonly nowStoreMs: number | null;
+  /** How much of it is left; null: it stands until it is switched off. */
+  readonly leftMs: number | null;
 }
 
 /** The reason of a maintenance that stands; null: there is none (any more). */
-export function standingMaintenance(facts: MaintenanceFacts): string | null {
-  if (!facts.on) return null;
-  if (facts.forMs !== null && facts.nowStoreMs !== null && facts.nowStoreMs - facts.declaredStoreMs >= facts.forMs)
-    return null;
-  return facts.reason === '' ? 'no reason given' : facts.reason;
+export function standingMaintenance({ on, reason, leftMs }: MaintenanceFacts): string | null {
+  if (!on || (leftMs !== null && leftMs <= 0)) return null;
+  return reason === '' ? 'no reason given' : reason;
+}
+
+/** When (own monotonic clock) a maintenance ends that is seen for the first time; `ageMs`: by the store's clock. */
+export function endsAtMs(nowMs: number, forMs: number, ageMs: number): number {
+  return nowMs + forMs - Math.min(forMs, Math.max(0, ageMs));
 }

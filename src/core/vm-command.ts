@@ -36,6 +36,7 @@ export interface VmMoveStanding {
   readonly remembers: boolean;
   readonly address: string | null;
   readonly targetIncarnation: string | null;
+  readonly targetFence: string | null;
   readonly calledOff: string | null;
 }
 
@@ -147,6 +148,7 @@ function moving(
     remembers,
     address: null,
     targetIncarnation: null,
+    targetFence: null,
     calledOff: null,
   } as const;
   return { ...changed, move };

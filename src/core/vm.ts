@@ -305,11 +305,13 @@ export function isOnItsWay({ power, reason }: Guest): boolean {
 export const keptAfterCrash =
   'it has crashed, and libvirt keeps it (on_crash is preserve); nodectl vm restart ends it and starts it again';
 
-function judgeForeign({ self, node, move, guest }: GuestFacts): Decision<GuestStep> {
+function judgeForeign({ self, node, move, guest, state }: GuestFacts): Decision<GuestStep> {
   const isTarget = move?.target === self;
   if (isTarget && move.phase === 'asked') return decide('prepare', `${node} wants to move it here`);
   if (isTarget) return decide('nothing', `${node} is moving it here`);
   if (guest === null) return decide('nothing', `its node is ${node}`);
+  // What runs was there before: a definition that is not taken yet ends nothing.
+  if (state === 'provision') return decide('nothing', `its definition is being checked on ${node}`);
   return decide('remove-foreign', `its node is ${node}, and a guest of it is ${guest.power} here (S2)`);
 }
 

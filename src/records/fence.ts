@@ -58,8 +58,10 @@ export const FenceRecord = z.object({
   unanswered: z.array(z.string().max(700)).max(17).default([]),
   /** Places of devices that refused an order in their present state: off already, or just restarted. */
   refused: z.array(z.string().max(700)).max(17).default([]),
-  /** Whether a power-off command may have been sent; written before the first one. */
+  /** Whether a power-off command may have been sent in this attempt; written before the first one. */
   touched: z.boolean().default(false),
+  /** The same, in any attempt of this fence. */
+  commanded: z.boolean().default(false),
   /** An operator's reason why its devices are the right ones although they seem to be another machine's; null: none given. */
   deviceIsRight: z.string().max(500).nullable().default(null),
   steps: z.array(FenceStep).max(fenceStepsMax),
@@ -106,6 +108,7 @@ export function noFence(target: string): FenceRecord {
     unanswered: [],
     refused: [],
     touched: false,
+    commanded: false,
     deviceIsRight: null,
     steps: [],
     recentWallMs: [],

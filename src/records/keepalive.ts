@@ -60,6 +60,11 @@ export const Keepalive = z.object({
   peers: z.record(z.string(), PeerView),
   /** Names of the cluster keys that this noded holds, the one that it writes with first. Absent: it is of an older version. */
   keys: z.array(z.string().max(16)).max(8).optional(),
+  /**
+   * The coordinators without whose agreement this one never goes on without the store (`primary.failsafe`); null: it never does. Absent: it
+   * is of an older version, and nobody knows whom it asks.
+   */
+  failsafeAsks: z.array(z.string().max(100)).max(500).nullable().optional(),
   /** Number of the list of guests that this node has written over its present connection to ZooKeeper; null: it has written none over it. */
   guestList: z.int().min(0).nullable().default(null),
   /** Why this node has stepped down from its duties; null: it has not. */

@@ -7,7 +7,7 @@ export const Maintenance = z.object({
   by: z.string().max(200),
   reason: z.string().max(500),
   sinceWallMs: z.number(),
-  /** Ends by itself after this long, counted by the store's own clock; null: until it is switched off. */
+  /** Ends by itself after this long (core/maintenance.ts); null: until it is switched off. */
   forMs: z.number().positive().nullable(),
   /** On a node: it keeps the primary role all the same. */
   keepsRole: z.boolean(),

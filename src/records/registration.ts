@@ -50,6 +50,8 @@ export const SessionHolder = z.object({
   incarnation: z.string().max(120),
   bootId: z.string().max(64),
   machineId: z.string().max(64),
+  /** As in the registration; absent: an older version. */
+  systemGuid: z.string().max(64).nullable().optional(),
   hostname: z.string().max(253),
   pid: z.int(),
 });

@@ -28,6 +28,8 @@ export const VmMove = z.object({
   address: z.string().max(255).nullable(),
   /** The life of the target that got ready. */
   targetIncarnation: z.string().max(120).nullable(),
+  /** The id of the newest fence of the target when it got ready, empty if it never was fenced; null: not ready, or by an older noded. */
+  targetFence: z.string().max(64).nullable().default(null),
   /** Why it was called off, by a person or by the target; null: it was not. */
   calledOff: z.string().max(500).nullable(),
 });
@@ -64,6 +66,8 @@ export const VmRecord = z.object({
   /** Set when it was stopped only because no node was left for it. */
   stranded: z.boolean(),
   migrationMethod: z.enum(['live', 'shutdown']),
+  /** Of a definition that is being checked: why it is not taken as long as that holds; null: nothing is in its way. */
+  notTaken: z.string().max(500).nullable().default(null),
   /** Of the newest write: a write whose answer was lost is found again by it. */
   writeId: z.string().max(64),
 });
@@ -98,6 +102,7 @@ export function newVm(
     move: null,
     lastMove: null,
     stranded: false,
+    notTaken: null,
   };
 }
 
@@ -119,7 +124,10 @@ export const VmProgress = z.object({
 });
 export type VmProgress = z.output<typeof VmProgress>;
 
-/** `nodes/<name>/guests`: the guests that a node's libvirt shows, of VMs that the cluster knows. Written when it changes. */
+/** A node may run more of them; the first by UUID are told. */
+export const straysMax = 1000;
+
+/** `nodes/<name>/guests`: the guests that a node's libvirt shows. Written when it changes. */
 export const GuestList = z.object({
   schema: z.literal(1),
   incarnation: z.string().max(120),
@@ -127,7 +135,10 @@ export const GuestList = z.object({
   number: z.int().min(0).default(0),
   /** Why this says nothing (libvirt does not answer, a guest is on its way); null: this is what libvirt says. */
   unknownBecause: z.string().max(300).nullable(),
+  /** Of VMs that the cluster knows. */
   guests: z.record(z.string(), z.object({ power: z.enum(guestPowers), reason: z.string().max(40) })),
+  /** UUIDs of guests that are not off and belong to no VM that the cluster knows. */
+  strays: z.array(z.string().max(64)).max(straysMax).default([]),
 });
 export type GuestList = z.output<typeof GuestList>;
 

@@ -216,7 +216,7 @@ export class SimPower implements Power {
 }
 
 function guidOf(bmc: SimBmc): string | null {
-  return bmc.outlet === null ? `guid-${bmc.machine.name}` : null;
+  return bmc.outlet === null ? `guid-${bmc.machine.hardware}` : null;
 }
 
 function powerOf(bmc: SimBmc): 'on' | 'off' {

@@ -206,6 +206,11 @@ export class SimEnsemble {
     });
   }
 
+  /** For faults: the clock of the server that leads from now on is wrong by so much. */
+  setClockError(ms: number): void {
+    this.tree.clockErrorMs = ms;
+  }
+
   newestZxid(): number {
     return this.tree.zxid;
   }

@@ -5,6 +5,8 @@ import { SimProcess } from './process.ts';
 
 export interface SimMachineOptions {
   readonly name: string;
+  /** Which hardware it is; default: that of its name. */
+  readonly hardware?: string;
   readonly time: VirtualTime;
   readonly bootMs: number;
   readonly restartMs: number;
@@ -17,6 +19,7 @@ export interface SimMachineOptions {
 
 export class SimMachine {
   readonly name: string;
+  readonly hardware: string;
   power: 'on' | 'off' = 'off';
   process: SimProcess | null = null;
   boots = 0;
@@ -44,6 +47,7 @@ export class SimMachine {
   constructor(options: SimMachineOptions) {
     this.options = options;
     this.name = options.name;
+    this.hardware = options.hardware ?? options.name;
   }
 
   powerOn(): void {

@@ -159,7 +159,15 @@ export function clearVerb(world: World, [node = '']: readonly string[]): void {
 }
 
 /** remove NODE: as `nodectl node remove NODE`. */
-export function removeVerb({ ensemble }: World, [node = '']: readonly string[]): void {
+export function removeVerb({ ensemble, trace }: World, [node = '']: readonly string[]): void {
+  const uuids = ensemble.list(tree.vms);
+  for (const uuid of uuids.ok ? uuids.value : []) {
+    const read = ensemble.read(tree.vm(uuid));
+    const vm = read.ok ? parseRecord(VmRecord, read.value.text) : null;
+    if (vm?.ok !== true || (vm.record.node !== node && vm.record.move?.target !== node)) continue;
+    trace.line('story', 'remove refused', `${vm.record.name} is there, or moves there`);
+    return;
+  }
   const below = (path: string) => {
     const listed = ensemble.list(path);
     return listed.ok ? listed.value.map((one) => `${path}/${one}`) : [];

@@ -61,11 +61,12 @@ const verbs: Readonly<Record<string, Verb>> = {
     }
   },
   /**
-   * store up | down | wiped (rebuilt from nothing) | copy NAME | restore NAME [refusing]: as it was at the copy, with its locks and
+   * store up | down | clock fast|slow DURATION (of the server that leads) | wiped (rebuilt from nothing) | copy NAME | restore NAME [refusing]: as it was at the copy, with its locks and
    * sessions; `refusing`: clients that have seen more are refused
    */
   store(world, [state, name = '', how]) {
-    if (state === 'wiped') world.ensemble.wipe();
+    if (state === 'clock') world.ensemble.setClockError((name === 'slow' ? -1 : 1) * (parseDuration(how ?? '') ?? 0));
+    else if (state === 'wiped') world.ensemble.wipe();
     else if (state === 'copy') world.ensemble.copy(name);
     else if (state === 'restore') world.ensemble.restore(name, how === 'refusing');
     else world.ensemble.setAvailable(state === 'up');
@@ -236,6 +237,8 @@ const verbs: Readonly<Record<string, Verb>> = {
   drain: drainVerb,
   leave: (world, [node = '']) => mark(world, node, true),
   join: (world, [node = '']) => mark(world, node, false),
+  /** replace NODE: other hardware gets its name, its configuration and its BMC address, and is powered on; the old machine stays as it is. */
+  replace: (world, [node = '']) => world.replaceMachine(node),
   /** maintenance NODE|cluster REASON... [for=DURATION] | NODE off | off */
   maintenance(world, [what = '', ...words]) {
     const limit = words.map((word) => /^for=(.+)$/.exec(word)?.[1]).find((found) => found !== undefined);

@@ -70,6 +70,8 @@ export class World {
   readonly trace: Trace;
   readonly ensemble: SimEnsemble;
   readonly machines = new Map<string, SimMachine>();
+  /** Machines whose name another one has got; they may still run what they ran. */
+  readonly replaced: SimMachine[] = [];
   readonly bmcs = new Map<string, SimBmc>();
   readonly agents = new Map<string, Agent>();
   /** Of each node's newest noded. */
@@ -184,9 +186,20 @@ export class World {
     machine.process?.deliver(() => agent?.stop(kind, 'SIGTERM')); // who is frozen hears of it afterwards
   }
 
-  private addMachine(node: SimNode): void {
+  /** For faults: other hardware, with an empty disk, gets the node's name, configuration and BMC address; the old machine stays as it is. */
+  replaceMachine(name: string): void {
+    const old = this.machine(name);
+    this.replaced.push(old);
+    const node = this.options.nodes.find((candidate) => candidate.name === name);
+    if (node === undefined) throw new Error(`no node "${name}" in this world`);
+    this.addMachine(node, `${name}-${this.replaced.length + 1}`);
+    this.machine(name).powerOn();
+  }
+
+  private addMachine(node: SimNode, hardware = node.name): void {
     const machine = new SimMachine({
       name: node.name,
+      hardware,
       time: this.time,
       bootMs: this.options.bootMs ?? 5000,
       restartMs: 1000,
@@ -445,12 +458,12 @@ function devicesOf({ config }: SimNode): FenceDevice[] {
   return [...ipmi, ...agents];
 }
 
-function identityOf({ name, boots }: SimMachine): Environment['machine'] {
+function identityOf({ name, hardware, boots }: SimMachine): Environment['machine'] {
   return {
-    bootId: `boot-${name}-${boots}`,
-    machineId: `machine-${name}`,
+    bootId: `boot-${hardware}-${boots}`,
+    machineId: `machine-${hardware}`,
     hostname: name,
     pid: 1000 + boots,
-    systemGuid: `guid-${name}`,
+    systemGuid: `guid-${hardware}`,
   };
 }

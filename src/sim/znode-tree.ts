@@ -32,6 +32,8 @@ export class ZnodeTree {
   onEvent: (kind: TreeEvent, path: string) => void = () => undefined;
   private readonly nodes: Map<string, Znode>;
   private readonly ownedBy = new Map<string, Set<string>>();
+  /** By how much the clock of whoever stamps changes is wrong. */
+  clockErrorMs = 0;
   private readonly nowMs: () => number;
 
   constructor(nowMs: () => number, nodes: Map<string, Znode> = new Map()) {
@@ -117,7 +119,7 @@ export class ZnodeTree {
     node.textBefore = node.text;
     node.text = text;
     node.version += 1;
-    node.modifiedMs = this.nowMs();
+    node.modifiedMs = this.nowMs() + this.clockErrorMs;
     this.zxid += 1;
     this.onEvent('data', path);
     this.onWrite(path, text);
@@ -174,7 +176,7 @@ export class ZnodeTree {
       text,
       textBefore: '',
       version: 0,
-      modifiedMs: this.nowMs(),
+      modifiedMs: this.nowMs() + this.clockErrorMs,
       owner,
       created: 0,
       children: new Set(),

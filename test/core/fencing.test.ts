@@ -58,23 +58,29 @@ it('a node may not rejoin while the shot may still be fired', () => {
 
 it('the loop guard: after too many fences within an hour the node stays off, and says so', () => {
   expect(
-    afterFenced({ action: 'reboot', level: 'ipmi', fencesInLastHour: 3, maxFencesPerHour: 3, maintenance: null }).event,
+    afterFenced({ action: 'reboot', level: 'ipmi', fencesInLastHour: 3, maxFencesPerHour: 3, keptOff: null }).event,
   ).toBe('orderPowerOn');
   const fourth = afterFenced({
     action: 'reboot',
     level: 'ipmi',
     fencesInLastHour: 4,
     maxFencesPerHour: 3,
-    maintenance: null,
+    keptOff: null,
   });
   expect(fourth).toEqual({
     event: 'leaveOff',
     because: 'the node was fenced 4 times within an hour (limit 3): it stays off and waits for a person',
   });
   expect(
-    afterFenced({ action: 'off', level: 'ipmi', fencesInLastHour: 1, maxFencesPerHour: 3, maintenance: null }).event,
+    afterFenced({ action: 'off', level: 'ipmi', fencesInLastHour: 1, maxFencesPerHour: 3, keptOff: null }).event,
   ).toBe('leaveOff');
   expect(
-    afterFenced({ action: 'reboot', level: 'ipmi', fencesInLastHour: 1, maxFencesPerHour: 3, maintenance: 'disk' }),
+    afterFenced({
+      action: 'reboot',
+      level: 'ipmi',
+      fencesInLastHour: 1,
+      maxFencesPerHour: 3,
+      keptOff: 'the node is in maintenance (disk)',
+    }),
   ).toEqual({ event: 'leaveOff', because: 'the node is in maintenance (disk): it stays off' });
 });

@@ -5,7 +5,7 @@ import { disagreements } from '../../src/core/election.ts';
 import { judgeAgreement } from '../../src/core/failsafe.ts';
 import { judgeLease, leaseLeftMs, leaseMs, renewalMs } from '../../src/core/lease.ts';
 import { step } from '../../src/core/machine.ts';
-import { standingMaintenance } from '../../src/core/maintenance.ts';
+import { endsAtMs, standingMaintenance } from '../../src/core/maintenance.ts';
 import type { PrimaryEvent, PrimaryState } from '../../src/core/primary.ts';
 import { holdsSomething, primaryEvents, primaryStates, primaryTable } from '../../src/core/primary.ts';
 import { judgeHealth, statusOfExitCode, stopOrder } from '../../src/core/resources.ts';
@@ -238,12 +238,17 @@ it('6.5: only who has lost the store too, and knows this very holder, agrees', (
     expect(judge({ known: { ...known, ...other } })).toBe('decline');
 });
 
-it('S5: a maintenance ends by the clock of the store alone, and never when that is not known', () => {
-  const facts = { on: true, reason: 'disk', forMs: 1000, declaredStoreMs: 5000, nowStoreMs: 5999 };
+it('S5: a maintenance is as old as the store says when it is first seen, never younger than none, and never older than its end', () => {
+  expect([300, 0, -500, 1000, 5000].map((ageMs) => endsAtMs(70_000, 1000, ageMs))).toEqual([
+    70_700, 71_000, 71_000, 70_000, 70_000,
+  ]);
+});
+
+it('a maintenance stands until its time is over', () => {
+  const facts = { on: true, reason: 'disk', leftMs: 1 };
   expect(standingMaintenance(facts)).toBe('disk');
-  expect(standingMaintenance({ ...facts, nowStoreMs: 6000 })).toBeNull();
-  expect(standingMaintenance({ ...facts, nowStoreMs: null })).toBe('disk');
-  expect(standingMaintenance({ ...facts, forMs: null, nowStoreMs: 9e12 })).toBe('disk');
+  expect(standingMaintenance({ ...facts, leftMs: 0 })).toBeNull();
+  expect(standingMaintenance({ ...facts, leftMs: null })).toBe('disk');
   expect(standingMaintenance({ ...facts, on: false })).toBeNull();
   expect(standingMaintenance({ ...facts, reason: '' })).toBe('no reason given');
 });

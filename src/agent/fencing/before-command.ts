@@ -12,7 +12,7 @@ import { tree } from '../../records/tree.ts';
 import type { Context } from '../context.ts';
 import { contactAgeMs } from '../context.ts';
 import type { FenceFile } from './fence-file.ts';
-import { readSign } from './life-sign.ts';
+import { isSameSign, readSign, stoppedAndOrderedOff } from './life-sign.ts';
 
 /** Places of devices that may have restarted: what did not answer, and what refused an order. */
 export interface Suspects {
@@ -48,7 +48,7 @@ export async function touch(
     if (sign === null) return { answer: 'wait' };
     // Neither a sign of life nor one of death.
     if (sign.version !== null && sign.incarnation === null) return { answer: 'wait' };
-    if (sign.incarnation !== record.incarnation || sign.sequence !== record.sequence)
+    if (!isSameSign(record, sign) && !stoppedAndOrderedOff(record, sign))
       return {
         answer: 'alive',
         because: `keepalives of ${target} resumed before a device took a power-off command: fence cancelled, nothing was recovered`,
@@ -60,7 +60,7 @@ export async function touch(
   if (request !== null && isUntouched) also.push(request);
   if (record.touched) return stillStands(context, file, also);
   // Whoever goes on with this fence knows then which devices may have just restarted.
-  const changes = { touched: true, ...withSuspects(record, suspects) };
+  const changes = { touched: true, commanded: true, ...withSuspects(record, suspects) };
   const moved = await file.move('powerTouched', changes, also);
   // What was checked by a write whose answer was lost was checked then: it is looked at again.
   if (moved.ok) return { answer: moved.isReadBack ? 'wait' : 'go' };

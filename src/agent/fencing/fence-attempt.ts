@@ -235,7 +235,7 @@ async function freeWhatItHeld(context: Context, peers: Peers, target: string, fi
 
 /**
  * The role of a node that is confirmed off is free, whichever of its lives held it. A watchdog's bound is the end of one life, and the
- * machine may be on: that life is back if it has published since. Insists while the store is away.
+ * machine may be on: that life is back if it has published since. Insists while the store is away and the record stands.
  */
 async function freeRole(context: Context, target: string, file: FenceFile): Promise<void> {
   const { env, duties, history } = context;
@@ -265,6 +265,7 @@ async function freeRole(context: Context, target: string, file: FenceFile): Prom
       }
       if (written.code === 'no-node') return; // our lock is gone: whoever has it next goes on
     }
+    if (await file.hasMoved()) return; // the node has come back, or the record was spoilt: it is judged anew
     await env.clock.sleep(50, duties);
   }
 }

@@ -84,6 +84,12 @@ export class FenceFile {
     ];
   }
 
+  /** Somebody else has written the record since, or removed it: no transaction that rests on it (`stands`) can ever succeed. */
+  async hasMoved(): Promise<boolean> {
+    const read = await this.context.env.store.read(tree.fence(this.target));
+    return read.ok ? read.version !== this.version : read.code === 'no-node';
+  }
+
   /** Adds steps to the account; they are written with the next move. */
   note(what: string, because: string): void {
     const { env, self } = this.context;
@@ -122,14 +128,14 @@ export class FenceFile {
   }
 
   /**
-   * Strikes out the ledger's entry of a fence that the record does not know of (any more), as it is when the record was spoilt: nobody could
-   * go on with it, and it would keep its place among the fences at once. By version: false, nothing was struck out.
+   * Makes the ledger's entry what the record says. One of a fence that the record does not know of (any more), since it was spoilt, would
+   * keep its place among the fences at once; a fence without an entry is gone on with by nobody. By version: false, nothing was written.
    */
   async settleLedger(): Promise<boolean> {
     const read = await readLedger(this.context);
-    if (read === null || !(this.target in read.ledger.entries) || !this.lockStands()) return false;
+    if (read === null || !this.lockStands()) return false;
     const settled = entered(read.ledger, this.target, this.record);
-    if (this.target in settled.entries) return false;
+    if (settled.entries[this.target] === read.ledger.entries[this.target]) return false;
     const write = { kind: 'write', path: tree.fencing, text: printRecord(settled), version: read.version } as const;
     return (await this.context.env.store.commit([...this.stands(), write])).ok;
   }
@@ -225,7 +231,7 @@ export async function moveOwnFence(
 export async function readLedger(context: Context, onChange?: () => void): Promise<ReadLedger | null> {
   const read = await context.env.store.read(tree.fencing, onChange);
   if (!read.ok) return null;
-  if (read.text === '') return { ledger: emptyLedger, version: read.version };
+  if (read.text === '' && read.version === 0) return { ledger: emptyLedger, version: read.version }; // just made
   const parsed = parseRecord(FenceLedgerSchema, read.text);
   if (parsed.ok) return { ledger: parsed.record, version: read.version };
   context.history.happened(

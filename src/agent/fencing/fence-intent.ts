@@ -42,6 +42,19 @@ export function stillHolds(target: string, trigger: Trigger, sign: LastSign): Op
   return [{ kind: 'check', path: tree.keepalive(target), version: sign.version }];
 }
 
+/** What becomes of the node in the end: as asked for, or as it has registered. */
+export function actionOf(
+  { config }: Context,
+  peers: Peers,
+  target: string,
+  trigger: Trigger,
+  before: FenceRecord,
+): FenceRecord['action'] {
+  if (before.state === 'failed' && trigger.kind === 'retry') return before.action;
+  const asked = trigger.kind === 'request' ? trigger.request.action : null;
+  return asked ?? peers.get(target)?.action ?? config.fencing.action;
+}
+
 /** What the intent changes in the record. */
 export function intentOf(
   context: Context,
@@ -52,7 +65,7 @@ export function intentOf(
   sign: LastSign,
   attempting: string | null,
 ): Partial<FenceRecord> {
-  const { env, self, config } = context;
+  const { env, self } = context;
   const nowWallMs = env.clock.wallMs();
   const again = before.state === 'failed' && trigger.kind === 'retry';
   const common = {
@@ -78,7 +91,6 @@ export function intentOf(
     };
   }
   const request = isAsked(trigger) ? trigger.request : null;
-  const action = trigger.kind === 'request' ? trigger.request.action : null;
   const reason =
     request !== null
       ? `${trigger.kind === 'word' ? 'confirmed as off' : 'asked for'} by ${request.by}${request.reason === '' ? '' : `: ${request.reason}`}`
@@ -92,9 +104,10 @@ export function intentOf(
     incarnation: sign.incarnation,
     sequence: sign.sequence,
     signAtOff: null,
+    commanded: false,
     unanswered: [],
     refused: [],
-    action: action ?? peers.get(target)?.action ?? config.fencing.action,
+    action: actionOf(context, peers, target, trigger, before),
     reason,
     askedBy: request?.by ?? null,
     requestId: isAsked(trigger) ? trigger.id : null,

@@ -149,3 +149,16 @@ export class FenceRequests {
     return true;
   }
 }
+
+/** A person waits for an answer to their word that this node is off. */
+export async function wordWaits({ env }: Context, node: string): Promise<boolean> {
+  const listed = await env.store.list(tree.requests);
+  for (const id of listed.ok ? listed.names : []) {
+    const read = await env.store.read(`${tree.requests}/${id}`);
+    const parsed = read.ok ? parseRecord(OperatorRequest, read.text) : null;
+    if (parsed?.ok !== true) continue;
+    const { record } = parsed;
+    if (record.kind === 'confirm' && record.node === node && record.refusal === null) return true;
+  }
+  return false;
+}

@@ -7,7 +7,6 @@ import type { GuardFacts, Refusal } from '../../core/guards.ts';
 import { maxUnhealthyDefault, refusals, withoutMaintenance } from '../../core/guards.ts';
 import type { Attempt, PlanFacts } from '../../core/fencers.ts';
 import { inWords } from '../../core/decision.ts';
-import type { LifeSign } from '../../core/levels.ts';
 import { barredLevels, lateLevels, ownAttempt } from '../../core/fencers.ts';
 import type { FenceLedger, FenceRecord } from '../../records/fence.ts';
 import { tree } from '../../records/tree.ts';
@@ -17,13 +16,13 @@ import type { FenceFile } from './fence-file.ts';
 import type { FenceRequests } from './fence-requests.ts';
 import { readLedger } from './fence-file.ts';
 import type { LastSign } from './life-sign.ts';
-import { beatsWatched, readSign } from './life-sign.ts';
+import { beatsWatched, isSameSign, readSign, stoppedAndOrderedOff } from './life-sign.ts';
 import type { ReadMaintenance } from '../maintenance.ts';
 import { inDeclaredMaintenance, readMaintenance } from '../maintenance.ts';
 import type { HeldLock } from '../lock.ts';
 import type { Peers } from '../peers.ts';
 import type { Trigger } from './fence-intent.ts';
-import { intentOf, stillHolds } from './fence-intent.ts';
+import { actionOf, intentOf, stillHolds } from './fence-intent.ts';
 import { readPrimary } from '../primary/primary-file.ts';
 import { openDevices } from './devices.ts';
 import { askForeignAgain } from './foreign.ts';
@@ -63,7 +62,8 @@ export class FenceStarter {
     let trigger = asked;
     if (trigger.kind === 'verdict') await this.delay(target);
     const sign = await readSign(this.context, target);
-    if (sign === null || this.context.duties.aborted) return false;
+    if (sign === null || !(await this.peers.asOf(target, sign.incarnation)) || this.context.duties.aborted)
+      return false;
     if (
       trigger.kind === 'verdict' &&
       (sign.incarnation !== trigger.memory.incarnation || sign.sequence !== trigger.memory.sequence)
@@ -78,13 +78,18 @@ export class FenceStarter {
       if (!(await this.goesOn(target, sign, file, isOperators))) return false;
       trigger = { ...trigger, isUnasked: !isOperators && file.record.requestId !== null && file.record.rounds === 0 };
     }
-    const held = await this.heldBy(target, sign, isOperators);
+    const isOurs = trigger.kind === 'retry' && stoppedAndOrderedOff(file.record, sign);
+    const found = await this.heldBy(target, sign, isOperators);
+    const held = found.filter(({ guard }) => !(isOurs && guard === 'stopped'));
     if (held.length > 0) {
       await this.refusals.tell(target, trigger, held);
       return false;
     }
     await askForeignAgain(this.context, target, this.peers.get(target));
-    const plan = await planFacts(this.context, this.peers, target, this.present(), isDeviceRight(trigger, file.record));
+    const plan = await planFacts(this.context, this.peers, target, this.present(), {
+      deviceIsRight: isDeviceRight(trigger, file.record),
+      action: actionOf(this.context, this.peers, target, trigger, file.record),
+    });
     const own =
       trigger.kind === 'retry'
         ? { attempt: trigger.attempt, next: trigger.attempt }
@@ -167,10 +172,11 @@ export class FenceStarter {
     const { record } = file;
     if (isOperators) return true;
     // An operator had it fenced alive: that no keepalive has come since then says something only after a beat and a half.
-    const now = record.requestId !== null && isSame(record, sign) ? await this.watched(target, sign) : sign;
+    const now = record.requestId !== null && isSameSign(record, sign) ? await this.watched(target, sign) : sign;
     if (now === null) return false;
-    const lives = !isSame(record, now) && !stoppedAndOrderedOff(record, now);
-    if (!lives) return true;
+    // It said `stop` after a command of this fence: its silence gives no new verdict, so the fence stays open for all to see.
+    const hasEnded = now.state === 'stop' && record.commanded;
+    if (isSameSign(record, now) || hasEnded) return true;
     await this.cancel(target, file);
     return false;
   }
@@ -272,18 +278,6 @@ export class FenceStarter {
 function isDeviceRight(trigger: Trigger, { deviceIsRight }: FenceRecord): boolean {
   if (trigger.kind === 'request') return trigger.request.deviceIsRight;
   return trigger.kind === 'retry' && deviceIsRight !== null;
-}
-
-function isSame(seen: LifeSign, now: LifeSign): boolean {
-  return seen.incarnation === now.incarnation && seen.sequence === now.sequence;
-}
-
-/**
- * It said `stop`, and power read off after an order of this fence: no verdict will come of its silence, so the fence stays open for all to
- * see. (Of any other silence a verdict comes anew, with all its saving throws: the reading itself is not believed.)
- */
-function stoppedAndOrderedOff({ signAtOff }: FenceRecord, sign: LastSign): boolean {
-  return sign.state === 'stop' && signAtOff !== undefined && signAtOff !== null && isSame(signAtOff, sign);
 }
 
 /** A pause that could not be read holds the shot: doubt never shoots. */

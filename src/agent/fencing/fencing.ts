@@ -29,6 +29,9 @@ import type { HeldLock } from '../lock.ts';
 import type { Peers } from '../peers.ts';
 import { planFacts } from './proofs.ts';
 
+/** Open fences that are looked after at the same time: several reads each. */
+const lookedAfterAtOnce = 10;
+
 export class FencingLoop {
   /** Set by the monitor at each look: who is silent right now (storm guard). */
   silentNodes: readonly string[] = [];
@@ -121,7 +124,9 @@ export class FencingLoop {
       this.forgetStrangers();
       const inWork = Object.entries(entries).filter(([, state]) => isUnderWay(state) && state !== 'failed');
       this.context.board.underFence = new Set(inWork.map(([name]) => name));
-      for (const name of Object.keys(entries).sort()) await this.lookAfter(name);
+      const names = Object.keys(entries).sort();
+      for (let from = 0; from < names.length; from += lookedAfterAtOnce)
+        await Promise.all(names.slice(from, from + lookedAfterAtOnce).map((name) => this.lookAfter(name)));
     } finally {
       this.ticking = false;
     }
@@ -195,7 +200,10 @@ export class FencingLoop {
   private async tryAgain(name: string, record: FenceRecord, sinceMs: number): Promise<void> {
     const { self, config, board } = this.context;
     const turn = fencersTurn({
-      ...(await planFacts(this.context, this.peers, name, this.presentCoordinators(), record.deviceIsRight !== null)),
+      ...(await planFacts(this.context, this.peers, name, this.presentCoordinators(), {
+        deviceIsRight: record.deviceIsRight !== null,
+        action: record.action,
+      })),
       self: self.name,
       tried: record.tried,
       rounds: record.rounds,
@@ -278,6 +286,10 @@ export class FencingLoop {
           await this.startAndFinish(target, trigger, file, lock);
         else if (trigger.memory.incarnation !== file.record.incarnation)
           await this.startAndFinish(target, trigger, file, lock);
+        else if (await file.settleLedger()) {
+          const because = `the fence of ${target} that waits for another attempt was missing in the ledger: it is entered again`;
+          this.context.history.happened('fence-step', because, { node: target, fenceId: file.record.id });
+        }
         return;
       case 'none':
       case 'finished':

@@ -9,7 +9,7 @@ import type { FenceDevice } from '../../records/device.ts';
 import type { FenceRecord } from '../../records/fence.ts';
 import { tree } from '../../records/tree.ts';
 import type { Context } from '../context.ts';
-import { readMaintenance } from '../maintenance.ts';
+import { whyPaused } from '../maintenance.ts';
 import { ownDevices } from './devices.ts';
 import { readFence } from './fence-file.ts';
 import type { FenceFile } from './fence-file.ts';
@@ -66,7 +66,7 @@ async function makeGood(
 ): Promise<boolean> {
   const { env, history, self } = context;
   const late = `${target} reads off although its fence is over: an order of ${self.name} was under way when it lost the fence, and may have struck late`;
-  const pause = await pauseOf(context, target);
+  const pause = await whyPaused(context, target);
   if (pause === null && state === 'finished') {
     const stands = await env.store.commit([{ kind: 'check', path: tree.fence(target), version }]);
     if (!stands.ok) return false;
@@ -79,17 +79,6 @@ async function makeGood(
   const because = `${late}; ${left}, so it is not powered on: power it on if nobody switched it off on purpose`;
   history.happened('never-came-up', because, { node: target, fenceId });
   return true;
-}
-
-/** The maintenance in which nothing is powered on; null: there is none. */
-async function pauseOf(context: Context, target: string): Promise<string | null> {
-  const [cluster, node] = await Promise.all([
-    readMaintenance(context, tree.maintenance),
-    readMaintenance(context, tree.nodeMaintenance(target)),
-  ]);
-  if (cluster === null || node === null) return 'whether it is in maintenance cannot be read';
-  if (node.reason !== null) return `it is in maintenance (${node.reason})`;
-  return cluster.reason === null ? null : `the cluster is in maintenance (${cluster.reason})`;
 }
 
 /** Why no observer will have it fenced for its silence; null: they will, or it is no node any more. */

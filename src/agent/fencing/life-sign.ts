@@ -1,5 +1,7 @@
 /** A node's last sign of life as the store shows it now: what a verdict is checked against before the shot. */
+import type { LifeSign } from '../../core/levels.ts';
 import type { DaemonState } from '../../core/node.ts';
+import { isSameMachine } from '../../core/same-machine.ts';
 import type { FenceRecord } from '../../records/fence.ts';
 import { Keepalive } from '../../records/keepalive.ts';
 import { parseRecord } from '../../records/record.ts';
@@ -19,8 +21,22 @@ export interface LastSign {
   readonly state: DaemonState | 'unknown';
   readonly version: number | null;
   readonly intervalMs: number;
+  /** Whom it asks before it goes on without the store (records/keepalive.ts); undefined: it does not say. */
+  readonly failsafeAsks: readonly string[] | null | undefined;
   /** It stopped cleanly after the copy was made from which the store was restored: the store shows an older keepalive. */
   readonly hasStoppedSince: boolean;
+}
+
+export function isSameSign(seen: LifeSign, now: LifeSign): boolean {
+  return seen.incarnation === now.incarnation && seen.sequence === now.sequence;
+}
+
+/**
+ * It said `stop`, and power read off after an order of this fence: no verdict will come of its silence, so its fence is neither held nor
+ * cancelled for that. (Of any other silence a verdict comes anew, with all its saving throws: the reading itself is not believed.)
+ */
+export function stoppedAndOrderedOff({ signAtOff }: Pick<FenceRecord, 'signAtOff'>, sign: LastSign): boolean {
+  return sign.state === 'stop' && signAtOff !== undefined && signAtOff !== null && isSameSign(signAtOff, sign);
 }
 
 /** Reads a node's last sign of life. Null: the store did not answer; garbage: a sign that says nothing. */
@@ -30,16 +46,17 @@ export async function readSign(context: Context, target: string): Promise<LastSi
     sequence: null,
     state: 'unknown' as const,
     intervalMs: context.config.keepalive.interval,
+    failsafeAsks: undefined,
     hasStoppedSince: false,
   };
   const read = await context.env.store.read(tree.keepalive(target));
   if (!read.ok) return read.code === 'no-node' ? { ...nothing, version: null } : null;
   const parsed = parseRecord(Keepalive, read.text);
   if (!parsed.ok) return { ...nothing, version: read.version };
-  const { incarnation, sequence, state, intervalMs } = parsed.record;
+  const { incarnation, sequence, state, intervalMs, failsafeAsks } = parsed.record;
   const hasStopped = context.board.livesBefore.hasStopped(target, incarnation, sequence);
   return {
-    ...{ incarnation, sequence, intervalMs, version: read.version },
+    ...{ incarnation, sequence, intervalMs, failsafeAsks, version: read.version },
     state: hasStopped ? 'stop' : state,
     hasStoppedSince: hasStopped && state !== 'stop',
   };
@@ -71,6 +88,6 @@ export async function holderOfName(
   if (!read.ok) return read.code === 'no-node' ? 'none' : 'stranger';
   const holder = parseRecord(SessionHolder, read.text);
   if (!holder.ok || registration === null || condemned === undefined) return 'stranger';
-  if (holder.record.machineId !== registration.machineId) return 'stranger';
+  if (!isSameMachine(holder.record, registration)) return 'stranger';
   return holder.record.incarnation === condemned ? 'none' : 'next-life';
 }

@@ -63,8 +63,8 @@ async function handleAll(
   const startMs = env.clock.monotonicMs();
   const slowestMs = Math.max(...devices.map((device) => device.commandTimeoutMs));
   const deadlineMs = Math.max(config.fencing.levelDeadline, 2 * slowestMs);
-  // An earlier fencer may have sent a command: then nothing of this attempt says that none was taken.
-  const wasTouched = file.record.touched;
+  // An earlier fencer, or attempt, may have sent a command: then nothing of this attempt says that none was taken.
+  const wasTouched = file.record.commanded;
   const signAtStart = wasTouched && file.ordered.length === 0 ? await readSign(context, target) : null;
   let isNoted = false;
   let readOff: SeenOff | null = null;

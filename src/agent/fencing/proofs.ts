@@ -2,7 +2,7 @@
 import { levelStanding } from '../../core/device-trust.ts';
 import type { PlanFacts } from '../../core/fencers.ts';
 import { proofOf } from '../../core/fencers.ts';
-import { levelName, triableLevels } from '../../core/levels.ts';
+import { levelName, levelsFor } from '../../core/levels.ts';
 import { parseRecord } from '../../records/record.ts';
 import { tree } from '../../records/tree.ts';
 import { VerificationEntry } from '../../records/verification.ts';
@@ -21,7 +21,7 @@ export async function planFacts(
   peers: Peers,
   target: string,
   candidates: readonly Candidate[],
-  deviceIsRight = false,
+  { deviceIsRight, action }: { readonly deviceIsRight: boolean; readonly action: 'off' | 'reboot' },
 ): Promise<PlanFacts> {
   const registration = peers.get(target);
   const [rows, standings] = await Promise.all([
@@ -36,7 +36,7 @@ export async function planFacts(
   };
   return {
     target,
-    levels: triableLevels(levels),
+    levels: levelsFor(action, levels),
     candidates,
     proof: (attempt) => proofOf(attempt, verified),
     standing,

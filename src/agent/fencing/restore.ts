@@ -3,13 +3,14 @@ import { inWords } from '../../core/decision.ts';
 import { afterFenced } from '../../core/fencing.ts';
 import { triableLevels } from '../../core/levels.ts';
 import type { FenceDevice } from '../../records/device.ts';
-import { tree } from '../../records/tree.ts';
 import type { Context } from '../context.ts';
-import { readMaintenance } from '../maintenance.ts';
+import { whyPaused } from '../maintenance.ts';
 import type { Peers } from '../peers.ts';
 import { devicesOf, ownDevices } from './devices.ts';
 import type { FenceFile } from './fence-file.ts';
+import { wordWaits } from './fence-requests.ts';
 import { wasOnAgain } from './late-order.ts';
+import { readSign } from './life-sign.ts';
 import { mayShoot } from './before-command.ts';
 
 /** How long power may take to read on before the restore is called failed. */
@@ -20,17 +21,15 @@ export async function restore(context: Context, peers: Peers, target: string, fi
   const fenceId = file.record.id;
   const level = file.record.level ?? '';
   if (file.record.state === 'fenced') {
-    // With hands inside the machine, its power is not switched on behind them; unless an operator asked for just that.
-    const maintenance =
-      file.record.requestId === null ? await readMaintenance(context, tree.nodeMaintenance(target)) : { reason: null };
+    const keptOff = level === 'manual' ? null : await whyKeptOff(context, target, file);
     const decision = afterFenced({
-      maintenance: maintenance === null ? 'whether it is cannot be read' : maintenance.reason,
+      keptOff,
       action: file.record.action,
       level,
       fencesInLastHour: file.record.recentWallMs.length,
       maxFencesPerHour: config.fencing.maxFencesPerHour,
     });
-    if (level === 'watchdog' && file.record.action === 'reboot')
+    if (level === 'watchdog' && file.record.action === 'reboot' && keptOff === null)
       await orderOnWhatReadsOff(context, peers, target, file);
     file.note(decision.event === 'leaveOff' ? 'stays off' : 'power on', decision.because);
     const moved = await file.move(decision.event, {}, [], true);
@@ -47,7 +46,7 @@ export async function restore(context: Context, peers: Peers, target: string, fi
   const on = devices.ok
     ? own.length < devices.value.length
       ? { on: false, because: `level ${level} is not used any more: nodectl fence-check ${target}` }
-      : await powerOn(context, own, file)
+      : await powerOn(context, target, own, file)
     : { on: false, because: `level ${level}: ${devices.because}` };
   if (on === null) return;
   file.note(on.on ? wasOnAgain : 'power on failed', on.because);
@@ -62,6 +61,20 @@ export async function restore(context: Context, peers: Peers, target: string, fi
 }
 
 /**
+ * Why it is not powered on just now; null: it may be. With hands inside the machine, its power is not switched on behind them; nor behind the
+ * person who is just saying that it is off; and a record of an old copy of the store knows nothing of a stop since. Unless an operator asked
+ * for just this fence.
+ */
+async function whyKeptOff(context: Context, target: string, file: FenceFile): Promise<string | null> {
+  if (await wordWaits(context, target)) return 'a person says that it is off, and will power it on';
+  if (file.record.requestId !== null) return null;
+  const paused = await whyPaused(context, target);
+  if (paused !== null) return paused;
+  const sign = await readSign(context, target);
+  return sign?.hasStoppedSince === true ? 'its noded has stopped in good order since' : null;
+}
+
+/**
  * A watchdog resets, and the machine comes back by itself; unless a device that was not believed has obeyed an earlier order. To
  * order power on does no harm whatever the device is worth, so what reads off is ordered on, once.
  */
@@ -73,7 +86,8 @@ async function orderOnWhatReadsOff(context: Context, peers: Peers, target: strin
     const own = devices.ok ? await ownDevices(context, target, devices.value, file.record.deviceIsRight !== null) : [];
     for (const device of own) {
       const reading = await env.power.read(device, device.commandTimeoutMs);
-      if (reading.power !== 'off' || !mayShoot(context, file)) continue;
+      if (reading.power !== 'off' || !mayShoot(context, file) || (await whyKeptOff(context, target, file)) !== null)
+        continue;
       const answer = await env.power.order(device, 'on', device.commandTimeoutMs);
       file.note('power on ordered', `${device.name} reads off; ${answer.because} (${inWords(answer.tookMs)})`);
     }
@@ -83,6 +97,7 @@ async function orderOnWhatReadsOff(context: Context, peers: Peers, target: strin
 /** All devices of the level, until every one reads on. */
 async function powerOn(
   context: Context,
+  target: string,
   devices: readonly FenceDevice[],
   file: FenceFile,
 ): Promise<{ on: boolean; because: string } | null> {
@@ -90,6 +105,7 @@ async function powerOn(
   const startMs = env.clock.monotonicMs();
   const orderedAtMs = new Map<string, number>();
   let because = 'not tried';
+  let keptOff: string | null = null;
   while (env.clock.monotonicMs() - startMs < powerOnDeadlineMs) {
     if (!file.lockStands() || duties.aborted) return null;
     const readings = await Promise.all(
@@ -106,16 +122,19 @@ async function powerOn(
     const due = notOn.filter(
       ({ device }) => nowMs - (orderedAtMs.get(device.name) ?? -Infinity) >= config.fencing.repeatOrder,
     );
-    if (due.length > 0 && mayShoot(context, file)) {
-      for (const { device } of due) {
-        orderedAtMs.set(device.name, nowMs);
-        const answer = await env.power.order(device, 'on', device.commandTimeoutMs);
-        file.note(
-          answer.accepted ? 'power on ordered' : 'power on not taken',
-          `${answer.because} (${inWords(answer.tookMs)})`,
-        );
-      }
-    } else await env.clock.sleep(config.fencing.pollInterval, duties);
+    let isOrdered = false;
+    for (const { device } of due) {
+      keptOff = await whyKeptOff(context, target, file);
+      if (keptOff !== null || !mayShoot(context, file)) break;
+      orderedAtMs.set(device.name, nowMs);
+      const answer = await env.power.order(device, 'on', device.commandTimeoutMs);
+      file.note(
+        answer.accepted ? 'power on ordered' : 'power on not taken',
+        `${answer.because} (${inWords(answer.tookMs)})`,
+      );
+      isOrdered = true;
+    }
+    if (!isOrdered) await env.clock.sleep(config.fencing.pollInterval, duties);
   }
-  return { on: false, because: `power does not read on within ${inWords(powerOnDeadlineMs)}: ${because}` };
+  return { on: false, because: keptOff ?? `power does not read on within ${inWords(powerOnDeadlineMs)}: ${because}` };
 }

@@ -15,9 +15,13 @@
  *   intent     | cannot be parsed, a command sent  | goes on, if no guard holds; else failed
  *   intent     | cannot be parsed, no command sent | failed
  *   fenced     | another incarnation               | closed, nothing is freed
+ *   fenced     | newer, and goes on                | waits
+ *   fenced     | newer, and silent; by a watchdog  | failed: it is fenced again
+ *              | or a person's word                |
  *   fenced     | as recorded, by a watchdog or a   | goes on; closed, if the record is of a copy and a newer life
  *              | person's word                     | may run
- *   fenced     | as recorded, power reads off twice| goes on: frees, recovers, powers on
+ *   fenced     | as recorded, or newer and silent; |
+ *              | power reads off twice             | goes on: frees, recovers, powers on
  *   fenced     | as recorded, power reads on, or
  *              | cannot be read for a minute       | failed: it is fenced again
  *   restoring  | another incarnation               | closed
@@ -79,7 +83,7 @@ export class Resumer {
   /** True: whoever has the lock goes on with it now. False: it waits, or it has ended here. */
   async goesOn(target: string, file: FenceFile): Promise<boolean> {
     const sign = await readSign(this.context, target);
-    if (sign === null) return false;
+    if (sign === null || !(await this.peers.asOf(target, sign.incarnation))) return false;
     const { record } = file;
     if (sign.incarnation !== null && sign.incarnation !== record.incarnation) {
       await this.overtaken(target, file);
@@ -94,16 +98,16 @@ export class Resumer {
     const isAbout = ({ guard }: Refusal) => (isIntent ? guard !== 'concurrency' : ownGuards.includes(guard));
     const others = held.filter((one) => isAbout(one) && one.guard !== 'quiet');
     const holding = [...others, ...this.starter.quiet()].filter(
-      ({ guard }) => !(record.touched && guard === 'stopped' && !sign.hasStoppedSince),
+      ({ guard }) => !(record.commanded && guard === 'stopped' && !sign.hasStoppedSince),
     );
     const ending = holding.find(({ guard }) => endingGuards.includes(guard));
     if (
       isIntent &&
-      (!record.touched || sign.hasStoppedSince) &&
+      (!record.commanded || sign.hasStoppedSince) &&
       ending !== undefined &&
       !holding.some(({ guard }) => ownGuards.includes(guard))
     ) {
-      const why = record.touched ? 'ZooKeeper was restored from an old copy' : 'no power-off command was sent';
+      const why = record.commanded ? 'ZooKeeper was restored from an old copy' : 'no power-off command was sent';
       const because = `${ending.because}, and ${why}: the fence that ${record.fencer} left is cancelled`;
       await cancelled(this.context, target, file, 'aliveUntouched', because);
       return false;
@@ -118,10 +122,15 @@ export class Resumer {
     if (record.state === 'restoring') return true;
     // A person had it fenced alive: then keepalives after the intent say nothing. One that gave a word has watched to the last one.
     const mayHaveLived = record.requestId !== null && record.level !== 'manual';
-    if (sign.incarnation !== null && sign.sequence !== record.sequence && !mayHaveLived)
+    if (sign.incarnation === null || sign.sequence === record.sequence || mayHaveLived)
+      return this.isStillOff(target, file);
+    if (await this.isPublishing(target, sign))
       return this.waits(target, [
         { guard: 'alive', because: `${target} is recorded as fenced and publishes keepalives: nothing of it is freed` },
       ]);
+    // The last keepalive was on its way when power read off. What nobody reads may have let it live on.
+    if (record.level === 'watchdog' || record.level === 'manual')
+      return this.again(target, file, 'heard since', `a keepalive of ${target} came after it was recorded as fenced`);
     return this.isStillOff(target, file);
   }
 
@@ -146,7 +155,7 @@ export class Resumer {
 
   private async intentGoesOn(target: string, file: FenceFile, sign: LastSign): Promise<boolean> {
     const { record } = file;
-    if (!record.touched && sign.version !== null && sign.incarnation === null)
+    if (!record.commanded && sign.version !== null && sign.incarnation === null)
       return this.intentWaits(target, file, [
         {
           guard: 'keepalive',
@@ -155,8 +164,8 @@ export class Resumer {
       ]);
     if (sign.sequence === record.sequence) return true;
     // A command may have been taken, and may still act: only a node that goes on publishing is alive.
-    if (record.touched && !(await this.isPublishing(target, sign))) return true;
-    const because = `keepalives of ${target} resumed${record.touched ? '' : ' before a power-off command was sent'}: the fence that ${record.fencer} left is cancelled, nothing was recovered`;
+    if (record.commanded && !(await this.isPublishing(target, sign))) return true;
+    const because = `keepalives of ${target} resumed${record.commanded ? '' : ' before a power-off command was sent'}: the fence that ${record.fencer} left is cancelled, nothing was recovered`;
     await cancelled(this.context, target, file, 'aliveUntouched', because);
     return false;
   }
@@ -181,11 +190,8 @@ export class Resumer {
       if (times > 0) await env.clock.sleep(offApartMs, duties);
       const readings = await Promise.all(own.map((device) => readTimed(this.context, device)));
       if (readings.some(({ power }) => power === 'on')) {
-        const because = `power of ${target} reads on although it is recorded as fenced: nothing more is freed, it is fenced again`;
-        file.note('reads on again', because);
-        const moved = await file.move('readsOnAgain', { rounds: file.record.rounds + 1 });
-        if (moved.ok) this.context.history.happened('fence-failed', because, { node: target, fenceId: file.record.id });
-        return false;
+        const because = `power of ${target} reads on although it is recorded as fenced`;
+        return this.again(target, file, 'reads on again', because);
       }
       const unread = readings.find(({ power }) => power !== 'off');
       const unsettled = own.some((device) => book.unsettledMs(device) > 0);
@@ -208,7 +214,7 @@ export class Resumer {
 
   /** Nothing of it can be read for longer than any device needs: it counts as not fenced, and all levels are tried again. */
   private async unreadable(target: string, file: FenceFile, because: string): Promise<false> {
-    const { env, config, history } = this.context;
+    const { env, config } = this.context;
     const { id } = file.record;
     const nowMs = env.clock.monotonicMs();
     const before = this.unread.get(target);
@@ -219,10 +225,16 @@ export class Resumer {
         { guard: 'power', because: `that ${target} is still off cannot be read: ${because}` },
       ]);
     this.unread.delete(target);
-    const told = `that ${target} is still off could not be read for ${inWords(nowMs - sinceMs)} (${because}): it is fenced again`;
-    file.note('not readable', told);
+    const told = `that ${target} is still off could not be read for ${inWords(nowMs - sinceMs)} (${because})`;
+    return this.again(target, file, 'not readable', told);
+  }
+
+  /** Its record says fenced, and that does not hold (any more). */
+  private async again(target: string, file: FenceFile, what: string, because: string): Promise<false> {
+    const told = `${because}: nothing more is freed, it is fenced again`;
+    file.note(what, told);
     const moved = await file.move('readsOnAgain', { rounds: file.record.rounds + 1 });
-    if (moved.ok) history.happened('fence-failed', told, { node: target, fenceId: id });
+    if (moved.ok) this.context.history.happened('fence-failed', told, { node: target, fenceId: file.record.id });
     return false;
   }
 

@@ -153,6 +153,7 @@ export class DrainLoop {
       remembers: isFlush,
       address: null,
       targetIncarnation: null,
+      targetFence: null,
       calledOff: null,
     } as const;
     const because = isFlush ? `${self.name} is being emptied by ${drain.by}` : `${self.name} is there again`;

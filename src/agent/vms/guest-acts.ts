@@ -6,6 +6,7 @@ import type { Decision } from '../../core/decision.ts';
 import type { Claim } from '../../core/placement.ts';
 import { claimOf, keptApart } from '../../core/placement.ts';
 import type { Guest, GuestStep } from '../../core/vm.ts';
+import { isOnItsWay } from '../../core/vm.ts';
 import type { Answer, Hypervisor } from '../../environment/hypervisor.ts';
 import type { Operation } from '../../environment/store.ts';
 import { parseRecord } from '../../records/record.ts';
@@ -13,12 +14,15 @@ import { tree } from '../../records/tree.ts';
 import { VmDefinition } from '../../records/vm.ts';
 import type { Context } from '../context.ts';
 import { contactAgeMs } from '../context.ts';
+import { readFence } from '../fencing/fence-file.ts';
+import type { Peers } from '../peers.ts';
 import type { VmCatalog } from './catalog.ts';
 import { readAllVms } from './desk.ts';
 import { lockRemoval } from './guest-lock.ts';
 import { HeldLocks } from './held-locks.ts';
 import { askAgainMs, lookAt } from './shut-guest.ts';
 import type { MoveSource } from './source.ts';
+import { runsElsewhere } from './stray-guests.ts';
 import type { VmFile } from './vm-file.ts';
 import { changeVm, moveVm, readVm, standsUnchanged } from './vm-file.ts';
 
@@ -29,14 +33,16 @@ export class GuestActs {
   private readonly hypervisor: Hypervisor;
   private readonly source: MoveSource;
   private readonly catalog: VmCatalog;
+  private readonly peers: Peers;
   private readonly starts = new Map<string, number[]>();
   private readonly lastTrouble = new Map<string, string>();
   private readonly asked = new Map<string, { readonly sinceMs: number; lastMs: number }>();
   private readonly told = new Map<string, string>();
   readonly locks: HeldLocks;
 
-  constructor(context: Context, hypervisor: Hypervisor, source: MoveSource, catalog: VmCatalog) {
+  constructor(context: Context, hypervisor: Hypervisor, source: MoveSource, catalog: VmCatalog, peers: Peers) {
     this.context = context;
+    this.peers = peers;
     this.hypervisor = hypervisor;
     this.source = source;
     this.catalog = catalog;
@@ -129,8 +135,23 @@ export class GuestActs {
       : { ok: false, because: `its definition: ${parsed.because}` };
   }
 
+  /** A guest that runs here already is taken up as it is; one that runs elsewhere would soon be one of two (S2). */
   private async check(file: VmFile): Promise<void> {
-    const { uuid } = file.record;
+    const { uuid, name, notTaken } = file.record;
+    const { self } = this.context;
+    const asked = await this.hypervisor.guestAt(null, uuid);
+    const elsewhere = await runsElsewhere(this.context, this.peers, uuid);
+    const guest = asked.ok ? asked.value : null;
+    const isUnclear = guest !== null && (guest.power === 'unknown' || isOnItsWay(guest));
+    const unclear = isUnclear ? `a guest of it is ${guest.power} (${guest.reason}) on ${self.name}` : null;
+    const why = elsewhere ?? (asked.ok ? unclear : `its libvirt does not answer: ${asked.because}`);
+    if (why !== null) {
+      const because = `${name} is not taken: ${why}`.slice(0, 500);
+      if (because !== notTaken) await changeVm(this.context, file, { notTaken: because });
+      return;
+    }
+    if (guest !== null && guest.power !== 'off')
+      return this.claim(file, `its guest is ${guest.power} on ${self.name} already: it is taken up as it is`);
     const xml = await this.definition(uuid);
     if (!xml.ok) {
       this.tell(uuid, `${file.record.name}: ${xml.because}`);
@@ -138,7 +159,7 @@ export class GuestActs {
     }
     const checked = await this.hypervisor.check(uuid, xml.value);
     if (checked.ok)
-      await moveVm(this.context, file, 'accepted', `libvirt on ${this.context.self.name} takes its definition`);
+      await moveVm(this.context, file, 'accepted', `libvirt on ${self.name} takes its definition`, { notTaken: null });
     else await moveVm(this.context, file, 'refused', checked.because);
   }
 
@@ -187,7 +208,14 @@ export class GuestActs {
       this.tell(uuid, `${name} runs on ${self.name}, and that could not be recorded: ${locked}`);
       return;
     }
-    const home = { node: self.name, state: 'start', active: true, move: null, stranded: false } as const;
+    const home = {
+      node: self.name,
+      state: 'start',
+      active: true,
+      move: null,
+      stranded: false,
+      notTaken: null,
+    } as const;
     const facts = { because: because.slice(0, 1000), by: self.name, sinceWallMs: env.clock.wallMs() };
     if ((await changeVm(this.context, file, { ...home, ...facts })) === null) return;
     history.happened('vm', `${name}: ${because}`, { node: self.name, evidence: { vm: name, state: 'start' } });
@@ -261,13 +289,15 @@ export class GuestActs {
     const guest = asked.ok ? asked.value : null;
     const isInTheWay = guest === null ? null : `a guest of it is ${guest.power} here`;
     const others = await this.othersNow(file);
-    if (others === null) return;
+    const fence = await readFence(this.context, self.name);
+    if (others === null || fence === null) return;
     const apart = keptApart(file.record, self.name, claimsBefore(file.record, others.files));
     const silent = asked.ok ? null : `its libvirt does not answer: ${asked.because}`;
     const hindrance = silent ?? isInTheWay ?? apart ?? this.mayNotStart();
     const calledOff = hindrance === null ? null : `${self.name} cannot take it: ${hindrance}`;
     const address = config.vms.address ?? self.name;
-    const ready = { ...move, phase: 'prepared', address, targetIncarnation: self.incarnation } as const;
+    const own = { targetIncarnation: self.incarnation, targetFence: fence.record.id };
+    const ready = { ...move, phase: 'prepared', address, ...own } as const;
     const next = { move: calledOff === null ? ready : { ...move, calledOff } };
     if ((await changeVm(this.context, file, next, others.unchanged)) === null) return;
     if (calledOff === null) env.log.info('ready to take a VM in', { vm: name, because: `${node} moves it here` });

@@ -6,13 +6,12 @@
  */
 import { decide } from '../../core/decision.ts';
 import type { Decision } from '../../core/decision.ts';
-import { isConfirmedOff } from '../../core/fencing.ts';
 import type { Hypervisor } from '../../environment/hypervisor.ts';
-import type { FenceRecord } from '../../records/fence.ts';
 import type { Registration } from '../../records/registration.ts';
 import type { Context } from '../context.ts';
 import { readFence } from '../fencing/fence-file.ts';
 import type { Peers } from '../peers.ts';
+import { endsAllGuests } from './guests-ended.ts';
 import type { VmFile } from './vm-file.ts';
 
 /** A migration that goes well, or that libvirt itself takes back, stands still for less than that. */
@@ -64,16 +63,11 @@ export class LeftPaused {
   }
 
   /** Null: it is certainly not there. */
-  private async whyPerhapsAt({ name, vms, incarnation }: Registration, uuid: string): Promise<string | null> {
+  private async whyPerhapsAt({ name, vms }: Registration, uuid: string): Promise<string | null> {
     const fence = await readFence(this.context, name);
-    if (fence !== null && endsGuests(fence.record, incarnation)) return null;
+    if (fence !== null && endsAllGuests(this.context, fence.record)) return null;
     const there = await this.hypervisor.guestAt(vms?.address ?? name, uuid);
     if (!there.ok) return `whether it is on ${name} is not known: ${there.because}`;
     return there.value === null ? null : `it is ${there.value.power} on ${name} as well`;
   }
-}
-
-/** Whether that fence is the end of every guest of this life: a watchdog's bound never speaks for guests (decision 0007). */
-export function endsGuests({ state, level, incarnation }: FenceRecord, life: string | null): boolean {
-  return isConfirmedOff(state) && level !== 'watchdog' && incarnation === life;
 }

@@ -26,7 +26,8 @@ import { readFence } from '../fencing/fence-file.ts';
 import { putRecord } from '../put-record.ts';
 import { vmRecordsAreOld } from '../recent-restore.ts';
 import { lockRemoval } from './guest-lock.ts';
-import { endsGuests, settlesWithinMs } from './left-paused.ts';
+import { endsMovedGuest } from './guests-ended.ts';
+import { settlesWithinMs } from './left-paused.ts';
 import { lookAt, shutGuest } from './shut-guest.ts';
 import type { VmFile } from './vm-file.ts';
 import { changeVm, moveVm, readVm } from './vm-file.ts';
@@ -100,20 +101,21 @@ export class MoveEnd {
     return isOnItsWay(there.value) ? 'on its way' : 'arrived';
   }
 
-  /** The life of the target that was to take it in is certainly over. */
+  /** Whatever the target took in has certainly ended. */
   private async isOff(move: VmMove, target: string): Promise<boolean> {
     const fence = await readFence(this.context, target);
-    return fence !== null && endsGuests(fence.record, move.targetIncarnation);
+    return fence !== null && endsMovedGuest(this.context, fence.record, move);
   }
 
   /**
    * What must hold in the transaction that gives the VM to the target: its fence has gone no further. A node that is recorded as off has been
    * recovered already, and nobody would look after a VM that is given to it later.
    */
-  private async standingOf({ target, targetIncarnation }: VmMove): Promise<readonly Operation[] | 'off' | 'unknown'> {
+  private async standingOf(move: VmMove): Promise<readonly Operation[] | 'off' | 'unknown'> {
+    const { target } = move;
     const fence = target === null ? null : await readFence(this.context, target);
     if (target === null || fence === null) return 'unknown';
-    if (endsGuests(fence.record, targetIncarnation)) return 'off';
+    if (endsMovedGuest(this.context, fence.record, move)) return 'off';
     return [{ kind: 'check', path: tree.fence(target), version: fence.version }];
   }
 

@@ -4,7 +4,6 @@
  * same again: what was given away already is not there any more. The storage is told first, if it has to be: until then
  * nothing is given away.
  */
-import { isConfirmedOff } from '../../core/fencing.ts';
 import type { Placed } from '../../core/placement.ts';
 import { placeAll } from '../../core/placement.ts';
 import { runningStates } from '../../core/vm.ts';
@@ -18,6 +17,7 @@ import { vmRecordsAreOld } from '../recent-restore.ts';
 import { surveyNodes } from './capacity.ts';
 import { readAllVms } from './desk.ts';
 import { lockRemoval } from './guest-lock.ts';
+import { endsMovedGuest } from './guests-ended.ts';
 import type { VmChanges, VmFile } from './vm-file.ts';
 import { moveVm } from './vm-file.ts';
 
@@ -30,25 +30,30 @@ const atOnce = 16;
 /** Then the node is powered on again all the same: what is left is still its own, and it starts it when it is back. */
 const recoverMaxMs = 60_000;
 
-/** Insists while the store is away, as long as the fence's lock stands. */
+/** Insists while the store is away, as long as the fence's lock and record stand. */
 export async function recoverVms(context: Context, peers: Peers, target: string, fence: FenceFile): Promise<void> {
   const { env, duties, history } = context;
   const endMs = env.clock.monotonicMs() + recoverMaxMs;
   let left: VmFile[] = [];
   let why = 'the store does not answer, or others change their records';
   let isCutOff = env.storageFence === null;
+  const isByWatchdog = fence.record.level === 'watchdog';
+  if (isByWatchdog) why = 'the bound of a watchdog says nothing of guests';
   while (fence.lockStands() && !duties.aborted) {
     const all = await readAllVms(context);
     if (all !== null) {
       left = all.filter(({ record }) => isLeftOn(record, target));
       if (left.length === 0) return;
+      if (isByWatchdog) break;
       if (!isCutOff) {
+        if (await fence.hasMoved()) return; // it may be back, and would be cut off alive
         const done = await cutFromStorage(context, target, fence);
         isCutOff = done.ok;
         if (why !== done.because) fence.note('storage', done.because);
         why = done.because;
         if (isCutOff) continue; // that took its time: the records are read again
       } else if (await giveInTurn(context, peers, target, fence, all)) continue; // and look whether that was all
+      if (await fence.hasMoved()) return;
     }
     if (env.clock.monotonicMs() > endMs) break;
     await env.clock.sleep(isCutOff ? retryMs : storageRetryMs, duties);
@@ -146,14 +151,12 @@ function isWanted({ state }: VmFile['record']): boolean {
 
 /**
  * In the middle of a live migration it may run on the other side: that side looks first, and starts it if it does not. Unless
- * the life of the target that was to take it in is certainly over too.
+ * what the target took in has certainly ended too.
  */
 async function mayHaveArrived(context: Context, { record: { move } }: VmFile): Promise<boolean> {
   if (move?.phase !== 'moving' || move.target === null) return false;
   const fence = await readFence(context, move.target);
-  const isOver =
-    fence !== null && isConfirmedOff(fence.record.state) && fence.record.incarnation === move.targetIncarnation;
-  return !isOver;
+  return fence === null || !endsMovedGuest(context, fence.record, move);
 }
 
 async function giveAway(

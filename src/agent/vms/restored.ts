@@ -78,7 +78,14 @@ export class RestoredVms {
   async invalidateList(number: number): Promise<void> {
     const { env, self } = this.context;
     const unknownBecause = 'ZooKeeper was restored from an old copy; libvirt is asked again';
-    const list: GuestList = { schema: 1, incarnation: self.incarnation, number, unknownBecause, guests: {} };
+    const list: GuestList = {
+      schema: 1,
+      incarnation: self.incarnation,
+      number,
+      unknownBecause,
+      guests: {},
+      strays: [],
+    };
     await putRecord(env, tree.guests(self.name), printRecord(list));
   }
 

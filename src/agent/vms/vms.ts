@@ -13,7 +13,7 @@ import { judgeGuest } from '../../core/vm.ts';
 import type { Hypervisor } from '../../environment/hypervisor.ts';
 import { printRecord } from '../../records/record.ts';
 import { tree } from '../../records/tree.ts';
-import { GuestList } from '../../records/vm.ts';
+import { GuestList, straysMax } from '../../records/vm.ts';
 import { Bell } from '../bell.ts';
 import type { Context } from '../context.ts';
 import type { Peers } from '../peers.ts';
@@ -78,6 +78,7 @@ export class VmLoop {
       hypervisor,
       new MoveSource(context, hypervisor, peers, this.catalog),
       this.catalog,
+      peers,
     );
   }
 
@@ -301,12 +302,14 @@ export class VmLoop {
         const guest = listed.value.get(record.uuid);
         if (guest !== undefined) guests[record.uuid] = { power: guest.power, reason: guest.reason };
       }
+    const known = new Set(files.map(({ record }) => record.uuid));
+    const strays = listed.ok ? straysOf(listed.value, known) : [];
     const unknownBecause = (listed.ok ? unfinished : listed.because)?.slice(0, 300) ?? null;
-    const content = JSON.stringify({ unknownBecause, guests });
+    const content = JSON.stringify({ unknownBecause, guests, strays });
     if (content === this.published) return;
     this.lists += 1;
     const number = this.lists;
-    const list: GuestList = { schema: 1, incarnation: self.incarnation, number, unknownBecause, guests };
+    const list: GuestList = { schema: 1, incarnation: self.incarnation, number, unknownBecause, guests, strays };
     const isWritten = await putRecord(env, tree.guests(self.name), printRecord(GuestList.parse(list)));
     if (!isWritten || connection !== this.connection) return;
     this.published = content;
@@ -316,6 +319,14 @@ export class VmLoop {
 
 /** Steps that may end without a change: the next look is on the beat. */
 const waitsForOthers: readonly GuestStep[] = ['shut-down', 'move', 'prepare', 'end-left-paused'];
+
+function straysOf(listed: ReadonlyMap<string, Guest>, known: ReadonlySet<string>): string[] {
+  const strays = [...listed].filter(([uuid, { power }]) => power !== 'off' && !known.has(uuid));
+  return strays
+    .map(([uuid]) => uuid)
+    .sort()
+    .slice(0, straysMax);
+}
 
 function isStranded({ state, stranded, autostart }: VmFile['record']): boolean {
   return state === 'stop' && stranded && autostart;

@@ -95,6 +95,12 @@ const remove: Command = {
           exitCodes.refused,
           `${found.name} is not forgotten: it is the node of ${homed.join(', ')}; nodectl vm move gives them another one`,
         );
+      const moving = vms.filter(({ record }) => record.move?.target === found.name).map(({ record }) => record.name);
+      if (moving.length > 0)
+        throw new CommandError(
+          exitCodes.refused,
+          `${found.name} is not forgotten: ${moving.join(', ')} moves there, and its own record may be the only proof that it has not arrived; wait until that has ended`,
+        );
       await confirmName(
         args,
         found.name,

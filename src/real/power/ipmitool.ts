@@ -159,9 +159,7 @@ export class Ipmitool {
   private args(bmc: IpmiDevice, suite: number, deadlineMs: number, command: readonly string[]): string[] {
     // Chassis commands share their way into the machine; what the BMC says of itself (its GUID) may be quick beside them.
     const isPatient = this.late.has(lateKey(bmc, command)) || this.late.has(lateKey(bmc, powerStatus));
-    const { seconds, retries } = isPatient
-      ? { seconds: onceFor(deadlineMs), retries: 1 }
-      : ownRetries(deadlineMs);
+    const { seconds, retries } = isPatient ? { seconds: onceFor(deadlineMs), retries: 1 } : ownRetries(deadlineMs);
     return [
       ...['-v', '-I', 'lanplus', '-H', bmc.address, '-p', String(bmc.port), '-U', bmc.username, '-E'],
       ...['-L', bmc.privilege.toUpperCase(), '-C', String(suite), '-N', String(seconds), '-R', String(retries)],

@@ -18,6 +18,9 @@ export function checkOneHome(world: World): () => string[] {
     for (const machine of world.machines.values())
       if (machine.name !== node && holdsDisks(machine.guests.get(uuid)?.power))
         found.push(at(world, `${uuid} runs on ${node} and on ${machine.name}`));
+    for (const machine of world.replaced)
+      if (holdsDisks(machine.guests.get(uuid)?.power) && holdsDisks(world.machine(node).guests.get(uuid)?.power))
+        found.push(at(world, `${uuid} runs on ${node} and on the machine that was ${machine.name} before`));
   };
   return () => found;
 }

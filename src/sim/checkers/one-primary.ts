@@ -30,7 +30,7 @@ export function checkOnePrimary(world: World): () => string[] {
     if (epoch < highest && !isOld) say(`the epoch fell from ${highest} to ${epoch}`);
     highest = Math.max(highest, epoch);
     if (state === 'none' || holder === null) {
-      for (const machine of isOld ? [] : world.machines.values())
+      for (const machine of isOld ? [] : [...world.machines.values(), ...world.replaced])
         if (machine.running.size > 0)
           say(`the role was freed while ${[...machine.running].join(', ')} ran on ${machine.name}`);
       return;
@@ -51,6 +51,9 @@ export function checkOnePrimary(world: World): () => string[] {
     for (const machine of world.machines.values())
       if (machine.name !== node && machine.running.has(resource))
         say(`${resource} runs on ${node} and on ${machine.name}`);
+    for (const machine of world.replaced)
+      if (machine.running.has(resource) && world.machine(node).running.has(resource))
+        say(`${resource} runs on ${node} and on the machine that was ${machine.name} before`);
   };
   return () => found;
 }

@@ -11,7 +11,7 @@ import { barredLevels, lateLevels, plannedAttempts, proofOf } from '../../../cor
 import { afterFenced } from '../../../core/fencing.ts';
 import type { Refusal } from '../../../core/guards.ts';
 import { maxUnhealthyDefault, refusals, silentForAny } from '../../../core/guards.ts';
-import { triableLevels } from '../../../core/levels.ts';
+import { levelsFor } from '../../../core/levels.ts';
 import type { Config } from '../../../config/load.ts';
 import type { Store } from '../../../environment/store.ts';
 import { placeAll } from '../../../core/placement.ts';
@@ -70,7 +70,10 @@ export function planOf({ nodes }: ClusterView, node: NodeView, deviceIsRight = f
   );
   return {
     target: node.name,
-    levels: triableLevels(node.levels.map((level) => level.split('+'))),
+    levels: levelsFor(
+      node.action ?? 'reboot',
+      node.levels.map((level) => level.split('+')),
+    ),
     candidates,
     proof: (attempt) => proofOf(attempt, verified),
     standing: (level: string) => levelStanding(standingsOf(nodes, node, level, deviceIsRight)),
@@ -117,7 +120,7 @@ export async function outlookOf(store: Store, config: Config, view: ClusterView,
     endsWithPerson: node.levels.includes('manual'),
     afterwards: [
       roleAfterwards(view, node, candidates),
-      ...powerAfterwards(config, node, planned[0]?.level ?? 'manual'),
+      ...powerAfterwards(config, view, node, planned[0]?.level ?? 'manual'),
       ...(await recoveredVms(store, view, node)),
     ],
   };
@@ -195,11 +198,22 @@ function roleAfterwards(view: ClusterView, node: NodeView, candidates: readonly 
 }
 
 /** Whether it would be powered on again, by the very decision of the fence; `level`: the one that is tried first. */
-function powerAfterwards(config: Config, { action, fence, maintenance }: NodeView, level: string): string[] {
+function powerAfterwards(
+  config: Config,
+  { cluster }: ClusterView,
+  { action, fence, maintenance }: NodeView,
+  level: string,
+): string[] {
   if (action === null) return [];
+  const keptOff =
+    maintenance !== null
+      ? `the node is in maintenance (${maintenance})`
+      : cluster.maintenance === null
+        ? null
+        : `the cluster is in maintenance (${cluster.maintenance})`;
   const nowMs = Date.now();
   const { event, because } = afterFenced({
-    ...{ action, level, maintenance },
+    ...{ action, level, keptOff },
     // The coordinators count by what they have seen themselves; nodectl has only the wall times in the record.
     fencesInLastHour: fence === null ? 1 : recentFences(fence, nowMs, (at) => Math.abs(nowMs - at) >= hourMs).length,
     maxFencesPerHour: config.fencing.maxFencesPerHour,

@@ -48,7 +48,7 @@ const traits = {
 export const define: Command = {
   usage: 'define <file>',
   describe:
-    "Take a VM's libvirt XML into the cluster (- reads standard input). libvirt on its node checks it; it is not started.",
+    "Take a VM's libvirt XML into the cluster (- reads standard input). libvirt on its node checks it; it is not started. A guest that runs there already is taken up as it is.",
   positionals: { file: { type: 'string', describe: 'the XML of a domain, with <name>, <uuid> and <memory>' } },
   options: {
     node: { type: 'string', describe: 'its node (default: the best one)' },
@@ -246,6 +246,7 @@ async function checkedBy(store: Store, { uuid, name, node }: VmRecord, withinMs:
     const { record } = await findVm(store, uuid);
     if (record.state === 'fail') return record.because;
     if (record.state !== 'provision') return null;
+    if (record.notTaken !== null) return record.notTaken;
     if (Date.now() > endMs)
       throw new CommandError(
         exitCodes.timedOut,

@@ -70,6 +70,8 @@ export interface Board {
   barredBecause: string; // primary, health
   subsystems: Map<string, CollectedReading>; // collectors
   peers: Map<string, PeerView>; // monitor
+  /** When (monotonic) this was seen so last. */
+  lookedAtMs: number; // monitor
   /** The newest keepalive of each peer that this observer saw, and when (monotonic) it saw it first. */
   lastSeen: Map<string, LastSeen>; // monitor
   /** The last life of nodes that were removed from the cluster: a restored store may list them again. */
@@ -166,6 +168,7 @@ export function newBoard(role: NodeRole): Board {
     coordinatorState: role === 'coordinator' ? 'secondary' : null,
     subsystems: new Map(),
     peers: new Map(),
+    lookedAtMs: -Infinity,
     lastSeen: new Map(),
     removed: new Map(),
     heldBack: new Map(),

@@ -98,6 +98,7 @@ export class Monitor {
       intervalMs,
     };
     this.decideAll(watched, sightings, health, nowMs);
+    board.lookedAtMs = nowMs;
     void this.fencing.tick(); // with many open fences it takes longer than a beat, and counting must not wait for it
   }
 

@@ -14,7 +14,7 @@ import { tree, treeRoots } from '../records/tree.ts';
 import { fenceLevels } from '../config/fence-levels.ts';
 import { sealContext, whereIs } from '../records/device.ts';
 import type { Context } from './context.ts';
-import { moveOwnFence, readFence } from './fencing/fence-file.ts';
+import { enterOwnFence, moveOwnFence, readFence } from './fencing/fence-file.ts';
 import { beatsWatched } from './fencing/life-sign.ts';
 import { readAllVms } from './vms/desk.ts';
 
@@ -126,6 +126,7 @@ function freed(removed: StoreResult<object>, because: string): Claimed | null {
 export async function mayRejoin(context: Context): Promise<string | null> {
   const own = await readFence(context, context.self.name);
   if (own === null) return 'the own fence record could not be read';
+  if (forbidsRejoin(own.record.state)) await enterOwnFence(context, own);
   if (forbidsRejoin(own.record.state))
     return `${own.record.fencer} is fencing this node (${own.record.reason}); it joins when that is finished`;
   return whyOtherMachineCounts(context, own.record);
@@ -147,8 +148,11 @@ async function whyOtherMachineCounts(context: Context, own: FenceRecord): Promis
   if (!registered.ok || isSameMachine(registered.record, env.machine)) return null;
   const { incarnation, hostname, machineId } = registered.record;
   const last = keepalive.ok ? parseRecord(Keepalive, keepalive.text) : null;
-  if (isConfirmedOff(own.state) && own.level !== 'watchdog' && own.incarnation === incarnation) return null;
-  const hasStopped = last?.ok === true && last.record.incarnation === incarnation && last.record.state === 'stop';
+  // As long as its record is not closed nobody has come back since.
+  const isOff = isConfirmedOff(own.state) && (own.state !== 'closed' || own.incarnation === incarnation);
+  if (isOff && own.level !== 'watchdog') return null;
+  const hasStopped =
+    isOff || (last?.ok === true && last.record.incarnation === incarnation && last.record.state === 'stop');
   const vms = hasStopped ? await readAllVms(context) : [];
   if (vms === null) return 'which VMs are recorded here could not be read';
   const guests = vms
@@ -156,7 +160,7 @@ async function whyOtherMachineCounts(context: Context, own: FenceRecord): Promis
     .map(({ record }) => record.name);
   if (hasStopped && guests.length === 0) return null;
   const what = hasStopped
-    ? `its noded has stopped, and ${guests.join(', ')} may still run there`
+    ? `its noded has ended, and ${guests.join(', ')} may still run there`
     : 'it has neither stopped in good order nor been fenced: what it ran may still run';
   return `another machine had the name ${self.name} before (${hostname}, machine id ${machineId}); ${what}; when it is surely off: nodectl fence confirm ${self.name}`;
 }

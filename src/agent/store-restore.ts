@@ -36,6 +36,9 @@ export interface RestoreListener {
   readonly onAsked: () => void;
 }
 
+/** Who was dead longer ago may have come back since, and have stopped cleanly. */
+const beatsFresh = 2;
+
 export class StoreRestore {
   /** What each loop forgets when the store was restored. */
   readonly forgetting: (() => void)[] = [];
@@ -108,7 +111,8 @@ export class StoreRestore {
     board.restores = restores;
     this.oldSessionsUntilMs = env.clock.monotonicMs() + oldSessions * config.timing.sessionTimeoutMs;
     board.setBackAtMs = env.clock.monotonicMs();
-    board.livesBefore.setBack(livesSeenLast(board), deadNow(board));
+    const isFresh = board.setBackAtMs - board.lookedAtMs <= beatsFresh * config.keepalive.interval;
+    board.livesBefore.setBack(livesSeenLast(board), isFresh ? deadNow(board) : []);
     board.nodesBefore.seeAll(board, this.peers.all());
     // A life that has just started knows what the previous one saw, and nothing else.
     if (board.lastBeat === null) this.believePrevious(self.name);

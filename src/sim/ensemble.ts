@@ -206,6 +206,10 @@ export class SimEnsemble {
     });
   }
 
+  get clockErrorMs(): number {
+    return this.tree.clockErrorMs;
+  }
+
   /** For faults: the clock of the server that leads from now on is wrong by so much. */
   setClockError(ms: number): void {
     this.tree.clockErrorMs = ms;

@@ -39,6 +39,8 @@ export function repair(world: World): void {
   world.resourceModes.clear();
   world.refusingKeepalive.clear();
   world.addresses.repair(null);
+  ensemble.setClockError(0);
+  for (const machine of world.replaced) machine.powerOff();
   world.libvirtModes.clear();
   world.libvirtTimes.clear();
   for (const bmc of world.bmcs.values()) {
@@ -116,9 +118,16 @@ export function tidy(world: World, afterMs: number): void {
       vmVerb(world, [record.name, 'restart']);
   for (const machine of world.machines.values()) {
     if (machine.stoppedOnPurpose) machine.startNoded();
+    const isReplaced = world.replaced.some(({ name }) => name === machine.name);
+    if (isReplaced && afterMs >= patienceMs && world.agents.get(machine.name)?.board.daemonState !== 'run')
+      confirm(world, machine.name, true); // the old one lies on the table, whatever its outlet or the new one's BMC says
     const [fence] = readAll(world, null, () => tree.fence(machine.name), FenceRecord);
+    // Two nodes have condemned each other, and neither may go on.
+    if (machine.power === 'on' && afterMs >= 2 * patienceMs && fence?.state === 'intent')
+      cancelVerb(world, [machine.name]);
     if (machine.power === 'on' || fence === undefined) continue;
-    const isLeftOff = fence.action === 'off' || fence.level === 'manual';
+    const isLeftOff =
+      fence.action === 'off' || fence.level === 'manual' || fence.steps.some(({ what }) => what === 'stays off');
     if (fence.state === 'finished' && isLeftOff) machine.powerOn();
     else if (afterMs >= patienceMs && (fence.state === 'failed' || fence.state === 'intent'))
       confirm(world, machine.name);
@@ -133,11 +142,11 @@ function isToldToBeOff(world: World, node: string, fenceId: string): boolean {
 }
 
 /** `nodectl fence confirm NODE`, once. */
-function confirm(world: World, node: string): void {
+function confirm(world: World, node: string, despiteReading = false): void {
   const asked = readAll(world, tree.requests, (id) => `${tree.requests}/${id}`, ConfirmRequest);
   if (asked.some((request) => request.node === node)) return;
   world.trace.line('story', `confirm ${node}`, '');
-  confirmVerb(world, [node]);
+  sayOff(world, node, despiteReading);
 }
 
 /** clear NODE: as `nodectl fence clear`; what cannot be read is dropped too. */
@@ -182,9 +191,13 @@ export function removeVerb({ ensemble, trace }: World, [node = '']: readonly str
 /** confirm NODE [looked]: as `nodectl fence confirm`. A person who has looked does not say it of a machine that is on. */
 export function confirmVerb(world: World, [node = '', looked]: readonly string[]): void {
   if (looked !== undefined && world.machine(node).power === 'on') return;
+  sayOff(world, node, false);
+}
+
+function sayOff(world: World, node: string, despiteReading: boolean): void {
   const beat = world.ensemble.read(tree.keepalive(node));
   const incarnation = beat.ok ? incarnationIn(beat.value.text) : null;
-  const said = { schema: 1, kind: 'confirm', node, by: 'operator', reason: 'it is off', despiteReading: false };
+  const said = { schema: 1, kind: 'confirm', node, by: 'operator', reason: 'it is off', despiteReading };
   const request = { ...said, incarnation };
   const text = printRecord({ ...request, refusal: null });
   world.ensemble.create(world.operatorSession, `${tree.requests}/r-`, text, 'ephemeral-sequential');

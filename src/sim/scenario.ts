@@ -237,8 +237,14 @@ const verbs: Readonly<Record<string, Verb>> = {
   drain: drainVerb,
   leave: (world, [node = '']) => mark(world, node, true),
   join: (world, [node = '']) => mark(world, node, false),
-  /** replace NODE: other hardware gets its name, its configuration and its BMC address, and is powered on; the old machine stays as it is. */
-  replace: (world, [node = '']) => world.replaceMachine(node),
+  /**
+   * replace NODE: other hardware gets its name, its configuration and its BMC address, and is powered on; the old machine stays as it is.
+   * replace NODE old-off: the old one loses its power.
+   */
+  replace(world, [node = '', how]) {
+    if (how !== 'old-off') world.replaceMachine(node);
+    else for (const machine of world.replaced) if (machine.name === node) machine.powerOff();
+  },
   /** maintenance NODE|cluster REASON... [for=DURATION] | NODE off | off */
   maintenance(world, [what = '', ...words]) {
     const limit = words.map((word) => /^for=(.+)$/.exec(word)?.[1]).find((found) => found !== undefined);

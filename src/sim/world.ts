@@ -186,9 +186,10 @@ export class World {
     machine.process?.deliver(() => agent?.stop(kind, 'SIGTERM')); // who is frozen hears of it afterwards
   }
 
-  /** For faults: other hardware, with an empty disk, gets the node's name, configuration and BMC address; the old machine stays as it is. */
+  /** For faults: other hardware, with an empty disk, gets the node's name, configuration, cables and BMC address; what the old one runs goes on. */
   replaceMachine(name: string): void {
     const old = this.machine(name);
+    old.process?.freeze(); // its network cable is in the other one
     this.replaced.push(old);
     const node = this.options.nodes.find((candidate) => candidate.name === name);
     if (node === undefined) throw new Error(`no node "${name}" in this world`);
@@ -216,11 +217,14 @@ export class World {
     this.bmcs.set(address, { address, machine, outlet: null, ...newBmc() });
     for (const { options } of node.config.fencing.devices) {
       const at = options['ip'] ?? '';
-      this.bmcs.set(at, { address: at, machine, outlet: { on: true }, ...newBmc() });
+      // Nobody pulls the plugs of a machine that is replaced: they are where they were.
+      if (!this.bmcs.has(at)) this.bmcs.set(at, { address: at, machine, outlet: { on: true }, ...newBmc() });
     }
   }
 
   private async startAgent(node: SimNode, machine: SimMachine, process: SimProcess): Promise<void> {
+    // What is left of a machine that was replaced has no cables any more: what its noded does there nobody sees.
+    if (this.machines.get(node.name) !== machine) return new Promise(() => undefined);
     const env = this.environment(node, machine, process);
     const agent = new Agent(env, {
       config: node.config,

@@ -627,6 +627,88 @@ export const mutations: readonly Mutation[] = [
     ...byStory('restore-told-by-keepalives'),
   },
   {
+    rule: 'S1',
+    what: 'other hardware takes a name that its old machine has not given up',
+    edits: [agent('registration.ts', 'return whyOtherMachineCounts(context, own.record);', 'return null;')],
+    ...byStory('machine-replaced-while-the-old-one-hangs'),
+  },
+  {
+    rule: 'S1',
+    what: 'an agreement that is given while the bound is waited for does not count',
+    edits: [agent('fencing/watchdog-level.ts', 'Math.max(sinceMs, board.agreedAtMs) + waitMs', 'sinceMs + waitMs')],
+    ...byStory('agreed-while-the-bound-is-waited-for'),
+  },
+  {
+    rule: 'S1',
+    what: 'the bound of a watchdog is relied on by one that the node does not ask',
+    edits: [
+      agent(
+        'fencing/watchdog-level.ts',
+        'if (failsafeAsks === null || failsafeAsks?.includes(self) === true) return null;',
+        "if (self !== '') return null;",
+      ),
+    ],
+    ...byStory('failsafe-and-a-restarted-new-coordinator'),
+  },
+  {
+    rule: 'S2',
+    what: 'a definition is taken though a guest of it runs elsewhere',
+    edits: [
+      agent(
+        'vms/guest-acts.ts',
+        'const elsewhere = await runsElsewhere(this.context, this.peers, uuid);',
+        'const elsewhere = null;',
+      ),
+      agent('vms/guest-acts.ts', "import { runsElsewhere } from './stray-guests.ts';", ''),
+    ],
+    ...byStory('defined-again-after-a-restore'),
+  },
+  {
+    rule: 'S3',
+    what: 'a maintenance that is declared while a node is powered on is not seen',
+    edits: [
+      agent(
+        'fencing/restore.ts',
+        'if (keptOff !== null || !mayShoot(context, file)) break;',
+        'if (!mayShoot(context, file)) break;',
+      ),
+    ],
+    ...byStory('maintenance-while-powering-on'),
+  },
+  {
+    rule: 'S5',
+    what: 'a maintenance ends by the clock of whoever leads the store',
+    edits: [agent('maintenance.ts', 'if (seen?.mark !== mark) {', 'if (seen?.mark !== `${mark} `) {')],
+    ...byStory('store-clock-ahead-in-maintenance'),
+  },
+  {
+    rule: 'S7',
+    what: 'an emptied ledger is taken for a new one',
+    edits: [
+      agent('fencing/fence-file.ts', "if (read.text === '' && read.version === 0)", "if (read.text === '')"),
+      agent('fencing/fencing.ts', 'else if (await file.settleLedger()) {', "else if (target === '') {"),
+    ],
+    ...byStory('ledger-emptied-while-a-fence-waits'),
+  },
+  {
+    rule: 'S7',
+    what: 'the role is freed for ever by a record that has moved',
+    edits: [agent('fencing/fence-attempt.ts', 'if (await file.hasMoved()) return;', '')],
+    ...byStory('returned-while-freeing'),
+  },
+  {
+    rule: 'S7',
+    what: 'one late keepalive keeps what is recorded as fenced for ever',
+    edits: [
+      agent(
+        'fencing/resume.ts',
+        'if (await this.isPublishing(target, sign))\n      return this.waits',
+        'if (sign.sequence !== null)\n      return this.waits',
+      ),
+    ],
+    ...byStory('woke-once-then-fencer-dies'),
+  },
+  {
     rule: 'S7',
     what: 'nobody tells of an order that struck a node which has stopped since',
     edits: [

@@ -6,7 +6,7 @@
 import { isConfirmedOff } from '../../core/fencing.ts';
 import type { FenceRecord } from '../../records/fence.ts';
 import { parseRecord } from '../../records/record.ts';
-import { Registration } from '../../records/registration.ts';
+import { Registration, SessionHolder } from '../../records/registration.ts';
 import { tree } from '../../records/tree.ts';
 import type { Context } from '../context.ts';
 import { moveOwnFence, readFence } from './fence-file.ts';
@@ -33,11 +33,14 @@ async function isLeftAlone(context: Context, record: FenceRecord): Promise<boole
   return nowMs - board.aloneSince.atMs > abandonedFactor * config.fencing.levelDeadline;
 }
 
-/** A coordinator with a session; what cannot be read counts as one. */
+/** A coordinator with a session, and no life that waits to join; what cannot be read counts as one. */
 async function couldGoOn({ env }: Context, name: string): Promise<boolean> {
   const [session, read] = await Promise.all([env.store.read(tree.session(name)), env.store.read(tree.node(name))]);
   if (!session.ok && session.code === 'no-node') return false;
   const registration = read.ok ? parseRecord(Registration, read.text) : null;
+  const holder = session.ok ? parseRecord(SessionHolder, session.text) : null;
+  if (registration?.ok === true && holder?.ok === true && holder.record.incarnation !== registration.record.incarnation)
+    return false;
   return registration?.ok !== true || registration.record.role === 'coordinator';
 }
 

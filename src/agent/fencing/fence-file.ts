@@ -227,6 +227,25 @@ export async function moveOwnFence(
   return done.ok ? moved.to : false;
 }
 
+/** Who waits for the end of its own fence sees to it that somebody goes on with it: the ledger may have been spoilt. By version. */
+export async function enterOwnFence(
+  context: Context,
+  own: { readonly record: FenceRecord; readonly version: number },
+): Promise<void> {
+  const { env, self } = context;
+  const ledger = await readLedger(context);
+  if (ledger === null || self.name in ledger.ledger.entries) return;
+  await env.store.commit([
+    { kind: 'check', path: tree.fence(self.name), version: own.version },
+    {
+      kind: 'write',
+      path: tree.fencing,
+      text: printRecord(entered(ledger.ledger, self.name, own.record)),
+      version: ledger.version,
+    },
+  ]);
+}
+
 /** The ledger; null: the store did not answer. Garbage in it is put together anew from the records themselves. */
 export async function readLedger(context: Context, onChange?: () => void): Promise<ReadLedger | null> {
   const read = await context.env.store.read(tree.fencing, onChange);

@@ -17,6 +17,7 @@ import { intentOf } from './fence-intent.ts';
 import type { LastSign } from './life-sign.ts';
 import { beatsWatched, readSign } from './life-sign.ts';
 import type { Refusals } from './refusals.ts';
+import { notForeign } from './whose.ts';
 
 /** A word that is taken. */
 export interface Taken {
@@ -41,9 +42,10 @@ export async function takesWord(
   const before = await readSign(context, target);
   if (before === null) return null;
   const devices = openDevices(env.secrets, peers.get(target), target);
-  const own = devices.ok ? await trustedDevices(context, target, devices.value, false) : [];
+  const trusted = devices.ok ? await trustedDevices(context, target, devices.value, false) : [];
   await env.clock.sleep(Math.round(before.intervalMs * beatsWatched), duties);
-  // After the watch: who was switched on in it has not published yet.
+  // After the watch: who was switched on in it has not published yet. The address may lead to other hardware by now, which has got its name.
+  const own = await notForeign(context, target, trusted);
   const power = await powerOf(context, target, own);
   const after = await readSign(context, target);
   if (after === null || duties.aborted) return null;
@@ -94,7 +96,8 @@ function isAnsweredBy(
   now: LastSign,
 ): Refusal | null {
   // Two operators at once: the first confirmation is recorded and done, and this one would be a second fence.
-  if (state === 'finished' && now.incarnation === incarnation) {
+  // A watchdog's bound says nothing of power, nor of guests: a word says more.
+  if (state === 'finished' && level !== 'watchdog' && now.incarnation === incarnation) {
     const who = level === 'manual' ? `${askedBy ?? 'an operator'} has confirmed it before: ` : '';
     return { guard: alreadyFenced, because: `${who}${target} is recorded as off` };
   }

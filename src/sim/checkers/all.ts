@@ -5,6 +5,7 @@ import { checkContradictedWithCause } from './contradicted-with-cause.ts';
 import { checkDoubtStepsDown } from './doubt-steps-down.ts';
 import { checkExplained } from './explained.ts';
 import { checkFailedIsTried } from './failed-is-tried.ts';
+import { checkHandsOff } from './hands-off.ts';
 import { checkHealthyNeverFenced } from './healthy-never-fenced.ts';
 import { checkHoldsItsLock } from './holds-its-lock.ts';
 import { checkKeepaliveOnTime } from './keepalive-on-time.ts';
@@ -33,6 +34,7 @@ export const checkers: readonly Checker[] = [
   { rule: 'S3', watch: checkSparedWhenAwake },
   { rule: 'S3', watch: checkRestoredStoreFencesNobody },
   { rule: 'S3', watch: checkWordsOrderNothing },
+  { rule: 'S3', watch: checkHandsOff },
   { rule: 'S4', watch: checkOffBeforeFenced },
   { rule: 'S6', watch: checkActsInThePresent },
   { rule: 'S7', watch: checkFailedIsTried },

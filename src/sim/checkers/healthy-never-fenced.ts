@@ -68,8 +68,8 @@ export function checkHealthyNeverFenced(world: World): () => string[] {
     // A step of an attempt that is under way condemns nobody anew.
     if (record?.state !== 'intent') return;
     if (was !== undefined && was.id === record.id && was.fencer === record.fencer) return;
-    const { power, boots, name } = world.machine(target);
-    const isOver = power === 'off' || record.incarnation?.startsWith(`boot-${name}-${boots}:`) === false;
+    const { power, boots, hardware } = world.machine(target);
+    const isOver = power === 'off' || record.incarnation?.startsWith(`boot-${hardware}-${boots}:`) === false;
     const { requestId, fencer } = record;
     if (requestId === null && stopped.has(target) && power === 'on')
       found.push(`${(world.time.nowMs / 1000).toFixed(3)}: ${fencer} condemned ${target}, which has stopped cleanly`);

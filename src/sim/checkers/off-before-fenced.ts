@@ -29,11 +29,23 @@ export function checkOffBeforeFenced(world: World): () => string[] {
     const { id, state, level, incarnation } = written;
     const { boots, power, running } = world.machine(target);
     if (state === 'intent' && !bootsAtIntent.has(id)) bootsAtIntent.set(id, boots);
-    if (state !== 'fenced' || power === 'off' || boots > (bootsAtIntent.get(id) ?? boots)) return;
+    // Other hardware has the name by now: what counts is the machine of the condemned life.
+    const isReplaced = world.replaced.some(({ name }) => name === target);
+    if (isReplaced && !goesOn(world, target, incarnation)) return;
+    if (state !== 'fenced') return;
+    if (!isReplaced && (power === 'off' || boots > (bootsAtIntent.get(id) ?? boots))) return;
     if (level === 'watchdog' && running.size === 0) return;
     // A person's word is about the life that they saw off; who switched it on since began another one.
-    if (level === 'manual' && incarnation?.startsWith(`boot-${target}-${boots}:`) !== true) return;
+    if (level === 'manual' && !goesOn(world, target, incarnation)) return;
     found.push(`${(world.time.nowMs / 1000).toFixed(3)}: ${target} is called fenced, but its condemned life goes on`);
   };
   return () => found;
+}
+
+/** Whether a machine that has, or had, this name is on since this life of it began. */
+function goesOn(world: World, name: string, incarnation: string | null): boolean {
+  const machines = [world.machine(name), ...world.replaced.filter((one) => one.name === name)];
+  return machines.some(
+    ({ power, hardware, boots }) => power === 'on' && incarnation?.startsWith(`boot-${hardware}-${boots}:`) === true,
+  );
 }

@@ -53,7 +53,9 @@ export function checkRestoredStoreFencesNobody(world: World): () => string[] {
     // Or its nodectl is still there, and waits for it.
     const waits = intent?.requestId != null && world.ensemble.read(`/requests/${intent.requestId}`).ok;
     const isAskedNow = intent?.requestId == null || waits || (putMs.get(intent.requestId) ?? -Infinity) > restoredAtMs;
-    if (isWell && !(isNew && isAskedNow))
+    if (isNew && isAskedNow)
+      begun.set(target, attempt); // its operator may leave before the order is repeated
+    else if (isWell)
       found.push(at(world, `${by} orders ${target} off, which is well, for what stood in an old copy of the store`));
   };
   return () => found;

@@ -2,6 +2,7 @@
  * S2: a list of guests is one fact or none. While one half of libvirt's answer fails, a node says that it does not know its
  * guests: a list that it publishes instead would show guests as gone that run.
  */
+import { Keepalive } from '../../records/keepalive.ts';
 import { parseRecord } from '../../records/record.ts';
 import { tree } from '../../records/tree.ts';
 import { GuestList } from '../../records/vm.ts';
@@ -37,5 +38,11 @@ export function checkWholeLists(world: World): () => string[] {
 function claimsToKnow({ ensemble }: World, node: string): boolean {
   const read = ensemble.read(tree.guests(node));
   const parsed = read.ok && read.value.text !== '' ? parseRecord(GuestList, read.value.text) : null;
-  return parsed?.ok === true && parsed.record.unknownBecause === null;
+  if (parsed?.ok !== true || parsed.record.unknownBecause !== null) return false;
+  // One of an old copy of the store counts for nobody: its node's keepalive names none that was written since.
+  const beat = ensemble.read(tree.keepalive(node));
+  const keepalive = beat.ok ? parseRecord(Keepalive, beat.value.text) : null;
+  if (keepalive?.ok !== true || keepalive.record.incarnation !== parsed.record.incarnation) return false;
+  const { guestList } = keepalive.record;
+  return guestList !== null && parsed.record.number >= guestList;
 }

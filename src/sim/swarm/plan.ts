@@ -6,6 +6,7 @@ import type { ClusterShape, Settings } from '../cluster.ts';
 import { SeededRandom } from '../random.ts';
 import type { StoryStep } from '../scenario.ts';
 import { simUuid } from '../vm-story.ts';
+import { changes } from './changes.ts';
 import { deviceFaults } from './device-faults.ts';
 import { restoredGuests } from './restored-guests.ts';
 
@@ -69,6 +70,7 @@ export function planOf(seed: number, options: PlanOptions = {}): Scenario {
   restoring(new Chance(Math.imul(seed, 0x9e3779b9)), names, hasVms, lastMs, add);
   commands(new Chance(Math.imul(seed, 0x165667b1)), names, lastMs, add);
   words(new Chance(Math.imul(seed, 0x2545f491)), names, lastMs, add);
+  changes(new Chance(Math.imul(seed, 0x3c6ef372)), names, [calmUntilMs, lastMs], add);
   const proven = provenElsewhere(new Chance(Math.imul(seed, 0x51ed270b)), cluster, names, lastMs, add);
   const devices = deviceFaults(
     new Chance(Math.imul(seed, 0xc2b2ae35)),

@@ -15,6 +15,7 @@ import { fenceLevels } from '../config/fence-levels.ts';
 import { sealContext, whereIs } from '../records/device.ts';
 import type { Context } from './context.ts';
 import { enterOwnFence, moveOwnFence, readFence } from './fencing/fence-file.ts';
+import { endIfLeftAlone } from './fencing/condemned.ts';
 import { beatsWatched } from './fencing/life-sign.ts';
 import { readAllVms } from './vms/desk.ts';
 
@@ -126,7 +127,10 @@ function freed(removed: StoreResult<object>, because: string): Claimed | null {
 export async function mayRejoin(context: Context): Promise<string | null> {
   const own = await readFence(context, context.self.name);
   if (own === null) return 'the own fence record could not be read';
-  if (forbidsRejoin(own.record.state)) await enterOwnFence(context, own);
+  if (forbidsRejoin(own.record.state)) {
+    await enterOwnFence(context, own);
+    await endIfLeftAlone(context, own);
+  }
   if (forbidsRejoin(own.record.state))
     return `${own.record.fencer} is fencing this node (${own.record.reason}); it joins when that is finished`;
   return whyOtherMachineCounts(context, own.record);

@@ -190,7 +190,8 @@ export function removeVerb({ ensemble, trace }: World, [node = '']: readonly str
 
 /** confirm NODE [looked]: as `nodectl fence confirm`. A person who has looked does not say it of a machine that is on. */
 export function confirmVerb(world: World, [node = '', looked]: readonly string[]): void {
-  if (looked !== undefined && world.machine(node).power === 'on') return;
+  const isOn = [world.machine(node), ...world.replaced].some(({ name, power }) => name === node && power === 'on');
+  if (looked !== undefined && isOn) return;
   sayOff(world, node, false);
 }
 

@@ -44,6 +44,11 @@ async function couldGoOn({ env }: Context, name: string): Promise<boolean> {
   return registration?.ok !== true || registration.record.role === 'coordinator';
 }
 
+/** A life that waits to join until the fence of the one before has ended: with nobody there who could end it, it would wait for ever. */
+export async function endIfLeftAlone(context: Context, own: { record: FenceRecord; version: number }): Promise<void> {
+  if (await isLeftAlone(context, own.record)) await release(context, own);
+}
+
 /** By version: if anybody has moved the record in the meantime, the fence is theirs. */
 async function release(context: Context, own: { record: FenceRecord; version: number }): Promise<void> {
   const { self, history } = context;

@@ -146,8 +146,9 @@ export class GuestActs {
     const unclear = isUnclear ? `a guest of it is ${guest.power} (${guest.reason}) on ${self.name}` : null;
     const why = elsewhere ?? (asked.ok ? unclear : `its libvirt does not answer: ${asked.because}`);
     if (why !== null) {
-      const because = `${name} is not taken: ${why}`.slice(0, 500);
+      const because = why.slice(0, 500);
       if (because !== notTaken) await changeVm(this.context, file, { notTaken: because });
+      this.tell(uuid, `${name} is not taken: ${why}`);
       return;
     }
     if (guest !== null && guest.power !== 'off')
@@ -160,7 +161,7 @@ export class GuestActs {
     const checked = await this.hypervisor.check(uuid, xml.value);
     if (checked.ok)
       await moveVm(this.context, file, 'accepted', `libvirt on ${self.name} takes its definition`, { notTaken: null });
-    else await moveVm(this.context, file, 'refused', checked.because);
+    else await moveVm(this.context, file, 'refused', checked.because, { notTaken: null });
   }
 
   private async start(file: VmFile, because: string): Promise<void> {

@@ -66,8 +66,11 @@ export const define: Command = {
         await removeAll(connected.store, record);
         throw new CommandError(exitCodes.failed, `${record.name} is not taken: ${outcome}`);
       }
+      const { state } = (await findVm(connected.store, record.uuid)).record;
       output.line(
-        `${record.name} is defined on ${record.node}; nodectl vm start ${JSON.stringify(record.name)} starts it`,
+        state === 'start'
+          ? `${record.name} is defined on ${record.node}; its guest runs there already, and is taken up as it is`
+          : `${record.name} is defined on ${record.node}; nodectl vm start ${JSON.stringify(record.name)} starts it`,
       );
       return exitCodes.done;
     }),

@@ -106,7 +106,7 @@ export interface Board {
   /** Since when nobody is there who could go on with the own fence. */
   aloneSince: { readonly fenceId: string; readonly atMs: number } | null; // condemned
   /** ZooKeeper servers that are not used, and why; by server as configured. */
-  refusedServers: Map<string, string>; // store-gate
+  refusedServers: Map<string, { readonly because: string; readonly isLasting: boolean }>; // store-gate
   lastBeat: Beat | null; // keepalive
   /** What the machine had slept (CLOCK4) when the last acknowledged keepalive was sent. */
   suspendedMs: number; // keepalive

@@ -116,7 +116,7 @@ export class QuorumLoop {
       storeLive: env.store.session().state === 'connected',
       awayMs: this.awaySinceMs === null ? 0 : Math.round(nowMs - this.awaySinceMs),
       doing: this.doing,
-      refused: [...board.refusedServers].map(([server, because]) => ({ server, because })),
+      refused: [...board.refusedServers].map(([server, refusal]) => ({ server, ...refusal })),
       others: this.others.map((other) => ({ ...other })),
       known: this.peers.all().map(({ name, role, apiAddress }) => {
         const seen = board.lastSeen.get(name);

@@ -108,7 +108,7 @@ function tell(context: Context, told: Map<string, Told>, server: string, refusal
     return;
   }
   const { because, isLasting } = refusal;
-  board.refusedServers.set(server, because);
+  board.refusedServers.set(server, refusal);
   const nowMs = env.clock.monotonicMs();
   const { because: before = '', sinceMs = nowMs } = told.get(server) ?? {};
   const isNews = isLasting ? before !== because : before === '' && nowMs - sinceMs >= patienceMs;
@@ -118,7 +118,7 @@ function tell(context: Context, told: Map<string, Told>, server: string, refusal
 
 /** Why there is no session with the store, as far as it is known. */
 export function refusedInWords({ board }: Context): string {
-  const refused = [...board.refusedServers.values()];
+  const refused = [...board.refusedServers.values()].map(({ because }) => because);
   return refused.length === 0 ? 'ZooKeeper is not reachable' : `no ZooKeeper server may be used: ${refused.join('; ')}`;
 }
 

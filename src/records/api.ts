@@ -108,7 +108,10 @@ export const QuorumView = z.object({
   /** What is being done about it, or why nothing is. */
   doing: z.string(),
   /** ZooKeeper servers that it does not use, and why (S12). */
-  refused: z.array(z.object({ server: z.string(), because: z.string() })).default([]),
+  /** `isLasting`: it belongs to another store; else too few servers answer to know. */
+  refused: z
+    .array(z.object({ server: z.string(), because: z.string(), isLasting: z.boolean().default(true) }))
+    .default([]),
   others: z.array(
     z.object({
       name,

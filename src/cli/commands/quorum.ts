@@ -53,7 +53,8 @@ const status: Command = {
     const view = local.ok ? local.answer.view : null;
     const refused = refusedServers(config, servers, view);
     const ok = serving >= needed && refused.length === 0;
-    if (flag(args, 'json')) output.json({ quorum: ok, serving, needed, servers, refused, coordinators, local: view });
+    const answer = { quorum: ok, serving, needed, servers, coordinators, local: view };
+    if (flag(args, 'json')) output.json({ ...answer, refused: refused.map(({ because }) => because) });
     else
       print(
         {
@@ -80,14 +81,20 @@ export const quorum: Command = {
   commands: [status],
 };
 
+/** Why a server is not used; `isLasting`: it belongs to another store, else too few of them answer to know. */
+interface Refused {
+  readonly because: string;
+  readonly isLasting: boolean;
+}
+
 /** Servers that are not of one store with the others (S12): by their own mode, and as the noded of this machine found them. */
-function refusedServers(config: Config, servers: readonly Server[], view: QuorumView | null): string[] {
+function refusedServers(config: Config, servers: readonly Server[], view: QuorumView | null): Refused[] {
   const { servers: configured } = config.zookeeper;
-  const found = new Map((view?.refused ?? []).map(({ server, because }) => [server, because]));
+  const found = new Map<string, Refused>((view?.refused ?? []).map((refused) => [refused.server, refused]));
   for (const { server, state, detail } of servers) {
     const mode = state === 'serves' && !detail.includes(' ') ? detail : null;
     const { refused } = judgeShape(server, configured, { mode, members: null });
-    if (refused !== null) found.set(server, refused);
+    if (refused !== null) found.set(server, { because: refused, isLasting: true });
   }
   return [...found.values()];
 }
@@ -139,8 +146,7 @@ function askServer(server: string): Promise<Server> {
 interface Found {
   readonly config: Config;
   readonly servers: readonly Server[];
-  /** Why servers are not used. */
-  readonly refused: readonly string[];
+  readonly refused: readonly Refused[];
   readonly serving: number;
   readonly needed: number;
   readonly ok: boolean;
@@ -156,9 +162,9 @@ function print(
   output: Output,
 ): void {
   const count = `${serving} of ${servers.length} ZooKeeper servers serve; ${needed} are needed`;
-  if (refused.length > 0) output.line(output.paint('red', `not one store: ${count}`));
+  if (refused.some(({ isLasting }) => isLasting)) output.line(output.paint('red', `not one store: ${count}`));
   else output.line(ok ? output.paint('green', `quorum: ${count}`) : output.paint('red', `no quorum: ${count}`));
-  for (const because of refused) output.line(output.paint('red', `! ${because}`));
+  for (const { because } of refused) output.line(output.paint('red', `! ${because}`));
   if (servers.length % 2 === 0)
     output.line(
       output.paint(

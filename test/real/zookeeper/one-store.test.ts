@@ -23,7 +23,7 @@ const opened: Store[] = [];
 interface Node {
   readonly store: Store;
   readonly told: string[];
-  readonly refused: ReadonlyMap<string, string>;
+  readonly refused: ReadonlyMap<string, { readonly because: string }>;
 }
 
 /** A node's store with its gate; `first`: the server that it tries first. */
@@ -82,7 +82,7 @@ it('three standalone servers behind one list: no node uses any of them, each is 
     expect(await store.create('/nodes', '', 'persistent')).toMatchObject({ ok: false, code: 'not-connected' });
     for (const address of servers.addresses()) {
       const because = `${address} is a standalone server, and 3 servers are configured: its zoo.cfg needs server.1 to server.3`;
-      expect(refused.get(address)).toContain(because);
+      expect(refused.get(address)?.because).toContain(because);
       expect(told.filter((sentence) => sentence.startsWith(`store-refused: ${because}`))).toHaveLength(1);
     }
   }
@@ -106,7 +106,7 @@ it('an ensemble is taken by three nodes with one id; a server that comes back st
   const late = node('late', 0); // knows no id, and tries that server first
   await connected(late);
   const alone = servers.addresses()[0] ?? '';
-  expect(late.refused.get(alone)).toMatch(/is a standalone server/);
+  expect(late.refused.get(alone)?.because).toMatch(/is a standalone server/);
   expect(late.told).toEqual([expect.stringContaining(`store-refused: ${alone} is a standalone server`)]);
   await until('it is on the disk', 5000, () => remembered('late').id === id);
   expect(await late.store.create('/written', 'x', 'persistent')).toMatchObject({ ok: true });

@@ -19,6 +19,9 @@ import { endIfLeftAlone } from './fencing/condemned.ts';
 import { beatsWatched } from './fencing/life-sign.ts';
 import { readAllVms } from './vms/desk.ts';
 
+/** A record from the store bounds no wait. */
+const publishesWithinMs = 60_000;
+
 export type Claimed =
   | { readonly kind: 'claimed' }
   | { readonly kind: 'wait'; readonly because: string }
@@ -94,7 +97,7 @@ async function clearFormerLife(context: Context, path: string): Promise<Claimed 
     return { kind: 'taken', because: `a noded for "${self.name}" already runs on this machine (pid ${other.pid})` };
   }
   const goesOn = other.bootId === bootId ? false : await publishes(context, other.incarnation);
-  if (goesOn === null) return { kind: 'wait', because: 'whether the former life goes on could not be read' };
+  if (goesOn === null) return { kind: 'wait', because: 'whether the previous incarnation goes on could not be read' };
   if (goesOn)
     return {
       kind: 'taken',
@@ -113,7 +116,7 @@ async function publishes({ env, self }: Context, incarnation: string): Promise<b
   };
   const before = await last();
   if (before === null || before === 'nothing') return before === null ? null : false;
-  await env.clock.sleep(Math.round(before.intervalMs * beatsWatched));
+  await env.clock.sleep(Math.min(Math.round(before.intervalMs * beatsWatched), publishesWithinMs));
   const now = await last();
   return now === null ? null : now !== 'nothing' && now.sequence !== before.sequence;
 }
@@ -138,7 +141,7 @@ export async function mayRejoin(context: Context): Promise<string | null> {
 
 /**
  * Another machine had this name before, and nothing shows that what it ran is over: its session ended, but it may only hang (S1, S2). Null:
- * it was this machine, or that one stopped in good order, is confirmed off, or was removed. A watchdog's bound says nothing of guests.
+ * it was this machine, or that one stopped cleanly, is confirmed off, or was removed. A watchdog's bound says nothing of guests.
  */
 async function whyOtherMachineCounts(context: Context, own: FenceRecord): Promise<string | null> {
   const { env, self } = context;
@@ -165,7 +168,7 @@ async function whyOtherMachineCounts(context: Context, own: FenceRecord): Promis
   if (hasStopped && guests.length === 0) return null;
   const what = hasStopped
     ? `its noded has ended, and ${guests.join(', ')} may still run there`
-    : 'it has neither stopped in good order nor been fenced: what it ran may still run';
+    : 'it has neither stopped cleanly nor been fenced: what it ran may still run';
   return `another machine had the name ${self.name} before (${hostname}, machine id ${machineId}); ${what}; when it is surely off: nodectl fence confirm ${self.name}`;
 }
 

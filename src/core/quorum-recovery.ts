@@ -1,5 +1,5 @@
 /**
- * Life after a lost quorum (section 7). When ZooKeeper has no quorum nobody may fence or take over; what is safe is turning
+ * Life after a lost quorum. When ZooKeeper has no quorum nobody may fence or take over; what is safe is turning
  * machines *on*. The survivors that reach each other rank themselves by name, and survivor k powers on the k-th missing
  * coordinator that reads off: each exactly one, then a pause. There is no leader in this and no way back: nothing is ever
  * ordered but power on, so a partition cannot make it harmful. (The lesson is InfraKit's, which let a survivor lead.)

@@ -1,5 +1,5 @@
 /**
- * A graceful transfer of the primary role (6.3) as a complete table. The record of the transfer is written by the two nodes
+ * A graceful transfer of the primary role as a complete table. The record of the transfer is written by the two nodes
  * in turn; whoever follows it sees every step. If the target does not prepare, the holder never lets go; if the holder
  * cannot stop, it goes on; if the target cannot start, it hands the role back.
  */

@@ -1,5 +1,5 @@
 /**
- * What a probe of a BMC proves, before it matters (5.5). The probe collects facts without changing power; here they
+ * What a probe of a BMC proves, before it matters. The probe collects facts without changing power; here they
  * become a verdict and plain sentences. The checks stand in the order in which a fence would meet them.
  */
 import type { DeviceStanding } from './device-trust.ts';

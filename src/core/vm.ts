@@ -1,5 +1,5 @@
 /**
- * A VM as a complete table, and what its node does about it (section 8).
+ * A VM as a complete table, and what its node does about it.
  *
  * S2 rests on two fields of its record: `node`, its one home, and `active`: a guest of it may run there. Only the home starts
  * it, and only after it has written `active`; the home changes hands only when its own noded has seen the guest stopped, when

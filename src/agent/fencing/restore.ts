@@ -71,7 +71,7 @@ async function whyKeptOff(context: Context, target: string, file: FenceFile): Pr
   const paused = await whyPaused(context, target);
   if (paused !== null) return paused;
   const sign = await readSign(context, target);
-  return sign?.hasStoppedSince === true ? 'its noded has stopped in good order since' : null;
+  return sign?.hasStoppedSince === true ? 'its noded has stopped cleanly since' : null;
 }
 
 /**
